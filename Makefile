@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test test-quick lint types docs bench bench-gpu clean
 
 demo: $(VENV)/core
+	$(BIN)/swerve warmup towns sets
 	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x560 --scene-interval 2
 	$(BIN)/swerve show town:1 out/demo
 	@echo "The report is at $(CURDIR)/out/demo/index.html"

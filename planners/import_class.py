@@ -33,8 +33,14 @@ def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 what
     except Exception as error:
         raise SwerveError(f"planner {spec}: {module} cannot be imported ({describe(error)})") from error
     if not callable(found):
-        raise SwerveError(f"planner {spec}: module {module} has no class {name!r}")
+        raise SwerveError(f"planner {spec}: module {module} has no class {name!r}{_classes_of(module)}")
     return found
+
+
+def _classes_of(module: str) -> str:
+    """Return the classes that a module defines, to choose from."""
+    own = [name for name, one in vars(sys.modules[module]).items() if getattr(one, "__module__", "") == module]
+    return f"; it has {', '.join(own[:5])}" if own else ""
 
 
 def add_current_folder() -> None:

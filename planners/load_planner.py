@@ -1,5 +1,6 @@
 """Planners by name: `NAME`, `module:Class`, `navsim:AGENT`, or a trained `FILE.safetensors`; then `,key=value...`."""
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -123,12 +124,31 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
 
         return AgentFactory(spec, head.removeprefix(_NAVSIM))
     module, colon, name = head.partition(":")
+    if not colon and _is_own_file(head):
+        own = head.removesuffix(".py").replace("/", ".")
+        raise SwerveError(f"planner {spec}: name the class, too, as in {own}:{_first_class(head)}")
     if not (module and colon and name):
         raise SwerveError(
             f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; "
             f"navsim:module.Class or navsim:FILE.yaml, a NAVSIM agent; and FILE{TRAINED}, as written by swerve train"
         )
     return _imported(spec, module, name)
+
+
+def _is_own_file(head: str) -> bool:
+    """Return whether a name without a class is that of a Python file in the current folder, with or without .py."""
+    return Path(head).with_suffix(".py").is_file() and Path(head).suffix in ("", ".py")
+
+
+def _first_class(head: str) -> str:
+    """Return the name of the first class in a Python file that has a method plan; it is not run."""
+    try:
+        tree = ast.parse(Path(head).with_suffix(".py").read_bytes())
+    except (SyntaxError, ValueError):
+        return "Class"
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    plans = [one.name for one in classes if any(getattr(own, "name", "") == "plan" for own in one.body)]
+    return next(iter(plans), "Class")
 
 
 def _trained(path: str) -> Planner:

@@ -16,6 +16,10 @@ class SwerveError(Exception):
         super().__init__(printable(message))
 
 
+class WriteError(SwerveError):
+    """An output cannot be written."""
+
+
 class MissingExtraError(SwerveError):
     """An optional dependency is not installed."""
 

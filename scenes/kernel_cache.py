@@ -1,7 +1,8 @@
 """Keep compiled kernels in a folder of the user's cache that changes with their sources.
 
 Numba's cache depends on the file of a kernel alone: it would keep outdated inlined kernels and constants of other
-files, or fail to read an index that names a removed class. So every version of the sources has its own folder.
+files, or fail to read an index that names a removed class. So every version of the sources has its own folder, which
+all environments with these sources, and the same numba and numpy, share (`swerve.scenes.kernel_locator`).
 """
 
 import atexit
@@ -12,11 +13,19 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from swerve.scenes.source_digest import contents_digest, source_files
 
 VARIABLE = "NUMBA_CACHE_DIR"
+LOCATORS = "NUMBA_CACHE_LOCATOR_CLASSES"
+_LOCATORS = ",".join(
+    (
+        "swerve.scenes.kernel_locator.KernelLocator",
+        *(f"{kind}CacheLocator" for kind in ("UserProvided", "InTree", "UserWide", "IPython", "Zip")),
+    )
+)
 # Files that say one of these have a part in compiled kernels: the kernels, the tuples that they are given, and modules
 # of constants that they import, which mention numba in a comment.
 COMPILED = (b"numba", b"NamedTuple")
@@ -35,9 +44,10 @@ def use_kernel_cache() -> None:
     if given and Path(given).parent != cache_root():
         return
     folder = _folder()
-    os.environ[VARIABLE] = str(folder)
-    if "numba" in sys.modules:
-        sys.modules["numba"].config.CACHE_DIR = str(folder)  # it read the variable when it was imported
+    os.environ[VARIABLE], os.environ[LOCATORS] = str(folder), _LOCATORS
+    if "numba" in sys.modules:  # it read the variables when it was imported
+        config = sys.modules["numba"].config
+        config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = str(folder), _LOCATORS
 
 
 def cache_root() -> Path:
@@ -73,15 +83,16 @@ def _kernel_digest(root: Path) -> str:
     """
     files = source_files()
     stats = [(str(path), stat.st_size, stat.st_mtime_ns) for path in files for stat in [path.stat()]]
+    versions = f"-numba{version('numba')}-numpy{version('numpy')}"
     note = root / f"{hashlib.blake2b(repr(stats).encode(), digest_size=8).hexdigest()}.digest"
     if note.is_file() and (noted := note.read_text()):
         _touch(note)
-        return noted
+        return noted + versions
     digest = contents_digest([path for path in files if any(word in path.read_bytes() for word in COMPILED)])
     part = note.with_suffix(f".{os.getpid()}")
     part.write_text(digest)
     part.replace(note)
-    return digest
+    return digest + versions
 
 
 def _touch(path: Path) -> None:

@@ -10,6 +10,8 @@ import math
 
 import numba
 
+from swerve.scenes.kernel_options import INTERNAL
+
 PINHOLE, BROWN, FISHEYE = 0, 1, 2
 
 
@@ -40,7 +42,7 @@ def distort(model, c, limit, x, y):
     return _distort_within(model, c, x, y)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _distort_within(model, c, x, y):
     """Distort by the model's formula, valid up to its limit."""
     scale = radial_scale(model, c, x * x + y * y)
@@ -80,7 +82,7 @@ def undistort(model, c, limit, xd, yd):
     return x, y
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _invert_radius(model, c, limit, xd, yd):
     """Return the start value of Newton's method: bisection of the radial part, confined to the one-to-one region."""
     rd = math.sqrt(xd * xd + yd * yd)

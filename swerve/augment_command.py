@@ -9,7 +9,7 @@ from rich.table import Table
 from swerve.data.dataset.acceptance import acceptance_table
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
-from swerve.job_report import open_sources, show_failures, stoppable, timing_line
+from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
 from swerve.options.augment import Augment
 from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
 
@@ -17,9 +17,10 @@ from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavail
 def run(args: Augment) -> int:
     """Augment logs, print the report, and return the exit code."""
     console = Console()
-    options = replace(args.options, backend=_chosen_backend(console, args.options.backend))
-    with stoppable(console):
-        report = augment(open_sources(args.sources), args.out, options, args.workers, console)
+    progress = progress_console()
+    options = replace(args.options, backend=_chosen_backend(progress, args.options.backend))
+    with stoppable():
+        report = augment(open_sources(args.sources), args.out, options, args.workers, progress)
     show_report(console, args.out, report)
     return 1 if report.summary["failures"] else 0
 
@@ -44,7 +45,7 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     if "recovery" in summary["samples_by_kind"]:
         console.print(acceptance_table(summary["acceptance"]))
     show_failures(console, read_failures(folder))
-    console.print(timing_line(report.timing, "samples"), highlight=False, soft_wrap=True)
+    console.print(timing_line(report.timing, "samples", summary["failures"]), highlight=False, soft_wrap=True)
 
 
 def _rejections(rejections: dict[str, dict[str, int]]) -> Table:

@@ -1,5 +1,6 @@
 """Run `swerve build`."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from swerve.eval.benchmark.benchmark_store import folder_size
 from swerve.eval.benchmark.build.build_job import NOUN, BuildReport, build
-from swerve.job_report import open_sources, show_failures, stoppable, timing_line
+from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
 from swerve.options.build import Build
 
 _EXPLANATIONS = {
@@ -34,10 +35,26 @@ _EXPLANATIONS = {
 def run(args: Build) -> int:
     """Build a benchmark, print the report, and return the exit code."""
     console = Console()
-    with stoppable(console):
-        report = build(open_sources(args.sources), args.out, args.options, args.workers, console, args.splats)
+    with stoppable():
+        report = build(
+            open_sources(args.sources), args.out, args.options, args.workers, progress_console(), args.splats
+        )
     show_report(console, args.out, report)
-    return 1 if report.failures else 0
+    if not report.counts["scene_groups"]:
+        print(f"error: {_why_empty(report)}", file=sys.stderr)
+    return 1 if report.failures or not report.counts["scene_groups"] else 0
+
+
+def _why_empty(report: BuildReport) -> str:
+    """Return why a benchmark has no scene group."""
+    if report.failures:
+        return f"no scene group was made: {report.failures[0].where}: {report.failures[0].reason}"
+    reasons = [f"{count} were dropped: {_EXPLANATIONS.get(name, name)}" for name, count in _dropped(report)]
+    return f"no scene group was made: {'; '.join(reasons) or 'no log has 2 s before and 8 s after a scene'}"
+
+
+def _dropped(report: BuildReport) -> list[tuple[str, int]]:
+    return sorted(report.counts["dropped_scene_groups"].items(), key=lambda item: -item[1])
 
 
 def show_report(console: Console, folder: Path, report: BuildReport) -> None:
@@ -58,7 +75,7 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
         console.print(table)
     _print_unfit_views(console, counts)
     show_failures(console, report.failures)
-    console.print(timing_line(report.timing, NOUN), highlight=False, soft_wrap=True)
+    console.print(timing_line(report.timing, NOUN, len(report.failures)), highlight=False, soft_wrap=True)
 
 
 def _print_unfit_views(console: Console, counts: Mapping[str, Any]) -> None:

@@ -6,14 +6,17 @@ Options are in `swerve.options`, which imports little; a command's module is imp
 import argparse
 import difflib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from swerve import __version__
-from swerve.scenes.errors import SwerveError
+from swerve.output import check_output
+from swerve.scenes.errors import SwerveError, WriteError
 
 # Names of the options class of every command, which is in the module of its name in `swerve.options`.
 COMMANDS = {
@@ -36,6 +39,7 @@ COMMANDS = {
     "submit wod": "SubmitWod",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
+    "warmup": "Warmup",
 }
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
@@ -54,13 +58,44 @@ options:
 
 
 def main() -> None:
-    """Run the command line; the user's mistakes end in one line and exit code 2, without a traceback."""
+    """Run the command line: mistakes, failed writes and signals end in one line, without a traceback.
+
+    Exit code: that of the command; 1 if a result could not be written; 2 after a mistake; 130 after Ctrl-C; 143 after
+    SIGTERM.
+    """
     try:
-        sys.exit(run(sys.argv[1:]))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
     except SwerveError as error:
-        colors = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
-        print(f"{colors[0]}error:{colors[1]} {error}", file=sys.stderr)
-        sys.exit(2)
+        code = _tell(str(error), 1 if isinstance(error, WriteError) else 2)
+    except KeyboardInterrupt:
+        code = _stopped("", 130)
+    except BrokenPipeError:  # of `swerve ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        if error.errno is None:
+            raise
+        code = _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror), 1)
+    sys.exit(code)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise SystemExit(_stopped(" by SIGTERM", 143))
+
+
+def _stopped(how: str, code: int) -> int:
+    print(f"Stopped{how}.", file=sys.stderr)
+    return code
+
+
+def _tell(message: str, code: int) -> int:
+    """Print an error in one line, and return the exit code."""
+    colors = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{colors[0]}error:{colors[1]} {' '.join(message.split())}", file=sys.stderr)
+    return code
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -81,8 +116,9 @@ def run(arguments: Sequence[str]) -> int:
             return 0
         first, rest = f"{first} {rest[0]}", rest[1:]
     if first not in COMMANDS:
+        kind = "option" if first.startswith("-") else "command"
         near = difflib.get_close_matches(first, COMMANDS, 1)
-        raise SwerveError(f"no command {first!r}" + (f"; perhaps {near[0]}" if near else "") + ". See swerve --help")
+        raise SwerveError(f"no {kind} {first!r}" + (f"; perhaps {near[0]}" if near else "") + ". See swerve --help")
     return _run(first, rest)
 
 
@@ -97,10 +133,12 @@ def parse(command: str, arguments: Sequence[str]) -> Any:  # noqa: ANN401 the op
     """Return the options of a command, from its arguments and the file that `--config` names.
 
     Raises:
-        SwerveError: an option is out of its range, or the file has a mistake.
-        SystemExit: an argument is not known or missing, which is printed, or help is requested.
+        SwerveError: an argument is not known, missing or out of its range, or the file has a mistake.
+        SystemExit: help is requested, and was printed.
     """
     import tyro
+
+    from swerve.usage import check_positions, usage_errors
 
     # Of the two parsers that tyro has, this one gives OUT the last of SOURCE... OUT where options follow.
     tyro._experimental_options["backend"] = "argparse"
@@ -111,16 +149,19 @@ def parse(command: str, arguments: Sequence[str]) -> Any:  # noqa: ANN401 the op
     try:
         known, given = reader.parse_known_args(given)
     except argparse.ArgumentError as error:
-        raise SwerveError(str(error).removeprefix("argument ")) from error
+        raise SwerveError("--config: a value is missing, the file of options") from error
     if known.config:
         default, given = _configured(known.config, kind, given)
-    return tyro.cli(
-        kind,
-        prog=f"swerve {command}",
-        args=given,
-        default=default,
-        config=(tyro.conf.HelptextFromCommentsOff,),
-    )
+    with usage_errors(command, kind):
+        options = tyro.cli(
+            kind,
+            prog=f"swerve {command}",
+            args=given,
+            default=default,
+            config=(tyro.conf.HelptextFromCommentsOff,),
+        )
+    check_positions(command, kind, options)
+    return options
 
 
 def _configured(path: Path, kind: type, given: list[str]) -> tuple[Any, list[str]]:
@@ -142,6 +183,7 @@ def _configured(path: Path, kind: type, given: list[str]) -> tuple[Any, list[str
 
 def _run(command: str, arguments: Sequence[str]) -> int:
     parsed = parse(command, arguments)
+    check_output(parsed)
     from swerve.scenes.compilation import announce_compilation
 
     announce_compilation()

@@ -63,7 +63,18 @@ def as_config(options: object) -> dict[str, Any]:
 def positional_names(command: type) -> list[str]:
     """Return the names of the options that are given by their position."""
     marker = get_args(Positional[str])[1]
-    return [field.name for field, hint in _options(command) if marker in _notes(hint)]
+    return [field.name for field, hint in _options(command) if marker in annotations_of(hint)]
+
+
+def option_names(command: type, prefix: str = "") -> list[str]:
+    """Return the names of the options as they are typed but for dashes: "scene_interval", "recovery.lateral"."""
+    names = []
+    for field, hint in _options(command):
+        if _has_options(hint):
+            names += option_names(_plain(hint), prefix if _is_flat(hint) else f"{prefix}{field.name}.")
+        else:
+            names.append(f"{prefix}{field.name}")
+    return names
 
 
 class _Dumper(yaml.SafeDumper):
@@ -139,12 +150,12 @@ def _plain(hint: Any) -> Any:  # noqa: ANN401 a type, as `typing` has them
     return _plain(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
 
 
-def _notes(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401
+def annotations_of(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401
     """Return what is annotated to a type, nested annotations included."""
     if get_origin(hint) is not Annotated:
         return ()
     inner, *notes = get_args(hint)
-    return (*notes, *_notes(inner))
+    return (*notes, *annotations_of(inner))
 
 
 def _has_options(hint: Any) -> bool:  # noqa: ANN401
@@ -153,12 +164,12 @@ def _has_options(hint: Any) -> bool:  # noqa: ANN401
 
 
 def _is_flat(hint: Any) -> bool:  # noqa: ANN401
-    return any(note is FLAT for note in _notes(hint))
+    return any(note is FLAT for note in annotations_of(hint))
 
 
 def _spec(hint: Any) -> PrimitiveConstructorSpec[Any] | None:  # noqa: ANN401
     """Return how the command line writes values of the type, where it has a way of its own."""
-    return next((note for note in _notes(hint) if isinstance(note, PrimitiveConstructorSpec)), None)
+    return next((note for note in annotations_of(hint) if isinstance(note, PrimitiveConstructorSpec)), None)
 
 
 def _encoded(value: Any, hint: Any) -> Any:  # noqa: ANN401

@@ -5,15 +5,15 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.eval.context.context_job import NOUN, ContextReport, write_contexts
-from swerve.job_report import open_sources, show_failures, stoppable, timing_line
+from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
 from swerve.options.contexts import Contexts
 
 
 def run(args: Contexts) -> int:
     """Prepare a training set for scoring, print the report, and return the exit code."""
     console = Console()
-    with stoppable(console):
-        report = write_contexts(open_sources(args.sources), args.dataset, args.out, args.workers, console)
+    with stoppable():
+        report = write_contexts(open_sources(args.sources), args.dataset, args.out, args.workers, progress_console())
     show_report(console, args.out, report)
     return 1 if report.failures else 0
 
@@ -29,4 +29,4 @@ def show_report(console: Console, folder: Path, report: ContextReport) -> None:
         console.print(f"{sum(unscored.values())} cannot ({kinds}), most often because they drive on no lane")
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     show_failures(console, report.failures)
-    console.print(timing_line(report.timing, NOUN), highlight=False, soft_wrap=True)
+    console.print(timing_line(report.timing, NOUN, len(report.failures)), highlight=False, soft_wrap=True)

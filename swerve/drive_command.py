@@ -28,8 +28,9 @@ from swerve.eval.closed_loop import (
 from swerve.eval.closed_loop.rollout_image import rollout_image
 from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
 from swerve.eval.scoring.score_tables import provenance, write_rows
-from swerve.job_report import open_sources
+from swerve.job_report import open_sources, print_table, progress_console
 from swerve.options.drive import Drive
+from swerve.output import write_output
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import OpenedPlanner, open_planner
 from swerve.scenes import Log, SwerveError, extract_scenes
@@ -61,7 +62,7 @@ class _ViewSettings:
 def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
-    sources, console = open_sources(args.sources), Console()
+    sources, console, progress = open_sources(args.sources), Console(), progress_console()
     _check_labels(planners)
     view_settings = _ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
@@ -70,7 +71,7 @@ def run(args: Drive) -> int:
     rows: list[dict[str, Any]] = []
     missing: dict[str, tuple[bool, ...]] = {}
     logs = _named_logs(sources, args.logs)
-    for one in _rollouts(logs, planners, view_settings, args.options, args.scene_interval, console):
+    for one in _rollouts(logs, planners, view_settings, args.options, args.scene_interval, progress):
         rows.append(_row(one))
         if one.rollout.log not in missing:
             missing[one.rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
@@ -80,10 +81,10 @@ def run(args: Drive) -> int:
         length = f"{HISTORY_SECONDS} s before and {args.options.seconds:g} s after it"
         raise SwerveError(f"{' '.join(args.sources)}: no scene has {length}: use fewer --seconds")
     inactive = describe_missing(list(missing.values()))
-    _write(args.out, rows, worst, args.options, inactive)
-    console.print(_table(rows, args.options))
+    print_table(console, _table(rows, args.options))
     for line in inactive:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
+    write_output(args.out, lambda folder: _write(folder, rows, worst, args.options, inactive))
     console.print(
         f"{len(rows)} rollouts; tables and images in {args.out}, page {args.out / PAGE}",
         highlight=False,
@@ -184,22 +185,22 @@ def _write(
 
 def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:
     """Return a table of planners, best first: mean scores (failed rollouts are 0), rollouts, failures, ms per plan."""
-    caption = "sub-scores in per cent; n rollouts; ms per plan"
+    caption = "scores from 0 to 1; n rollouts; ms per plan"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
-    table.add_column("planner", overflow="fold")
+    table.add_column("planner", no_wrap=True)
     for heading in ("score", *_SHORT[options.scorer], "n", "failed", "ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     labels = dict.fromkeys(row["planner"] for row in rows)
     groups = {label: [row for row in rows if row["planner"] == label] for label in labels}
     for label, group in sorted(groups.items(), key=lambda item: -_mean(item[1], "score")):
-        values = [f"{_mean(group, 'score'):.3f}", *(_percent(_mean(group, name)) for name in metric_names(options))]
+        values = [f"{_mean(group, 'score'):.3f}", *(_two_digits(_mean(group, name)) for name in metric_names(options))]
         failed = str(sum(row["failed"] for row in group))
         table.add_row(cell(label), *values, str(len(group)), failed, f"{1e3 * _mean(group, 'seconds_per_plan'):.1f}")
     return table
 
 
-def _percent(share: float) -> str:
-    return "-" if np.isnan(share) else f"{100 * share:.0f}"
+def _two_digits(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.2f}"
 
 
 def _mean(rows: list[dict[str, Any]], name: str) -> float:

@@ -79,6 +79,8 @@ def evaluate_navsim(
         SwerveError: no split is given or it is not there, no scene of it is there, a map is missing, or the options ask
             for other views than the photographs.
     """
+    if not text.startswith(NAVSIM) and Path(text, "benchmark.json").is_file():
+        raise SwerveError(f"--split is for NAVSIM's own data, navsim:ROOT: leave it out for the benchmark {text}")
     if options.split is None:
         raise SwerveError(f"{text}: say which scenes, as in --split navtest (NAVSIM's names) or --split FILE.yaml")
     if any(kind != "photo" for kind in options.views) or options.splats:

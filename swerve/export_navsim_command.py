@@ -6,6 +6,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from swerve.data.export_navsim.split_files import SPLITS
 from swerve.eval.benchmark.benchmark_store import folder_size, open_benchmark
 from swerve.eval.export.export_navsim import NavsimExport, export_navsim
+from swerve.job_report import progress_console
 from swerve.options.export_navsim import ExportNavsim
 
 
@@ -14,7 +15,8 @@ def run(asked: ExportNavsim) -> int:
     console = Console()
     benchmark = open_benchmark(asked.benchmark, asked.views, splats=asked.splats)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    progress = progress_console()
+    with Progress(*columns, console=progress, disable=not progress.is_terminal, transient=True) as bar:
         line = bar.add_task("scene groups")
         done = export_navsim(
             benchmark,

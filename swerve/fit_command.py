@@ -10,7 +10,7 @@ from rich.table import Table
 from swerve.cells import cell
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
-from swerve.job_report import open_sources, show_failures, stoppable
+from swerve.job_report import open_sources, progress_console, show_failures, stoppable
 from swerve.options.fit import Fit
 
 
@@ -19,8 +19,8 @@ def run(args: Fit) -> int:
     from swerve.data.splats.fit_job import fit_logs  # it needs torch
 
     console = Console()
-    with stoppable(console):
-        report = fit_logs(open_sources(args.sources), args.out, _resolved(args.options), console)
+    with stoppable():
+        report = fit_logs(open_sources(args.sources), args.out, _resolved(args.options), progress_console())
     show_report(console, args.out, report.fits)
     show_failures(console, report.failures)
     return 1 if report.failures else 0

@@ -1,10 +1,12 @@
 """Print the outcome of a job, and end it on Ctrl-C."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from swerve.data import Source, open_source
 from swerve.data.jobs import Failure
@@ -13,6 +15,21 @@ from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
 _FAILURES_SHOWN = 20
+
+
+def progress_console() -> Console:
+    """Return the console for progress and notices: stderr, so that stdout has the results alone."""
+    return Console(stderr=True)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table as wide as it needs to be: a terminal that is narrower wraps lines, and no label is broken."""
+    needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    if needed <= console.width:
+        console.print(table)
+        return
+    wide = Console(file=console.file, width=needed, force_terminal=console.is_terminal, no_color=console.no_color)
+    wide.print(table, crop=False, no_wrap=True, overflow="ignore")
 
 
 def open_sources(texts: Sequence[str]) -> list[Source]:
@@ -30,12 +47,12 @@ def open_sources(texts: Sequence[str]) -> list[Source]:
 
 
 @contextmanager
-def stoppable(console: Console) -> Iterator[None]:
-    """End the command with one line on Ctrl-C."""
+def stoppable() -> Iterator[None]:
+    """End a command that resumes with one line on Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:
-        console.print("Stopped. Give the same command again to resume.")
+        print("Stopped. Give the same command again to resume.", file=sys.stderr)
         raise SystemExit(130) from None
 
 
@@ -50,16 +67,17 @@ def show_failures(console: Console, failures: Sequence[Failure]) -> None:
         console.print(f"  and {len(failures) - _FAILURES_SHOWN} more in failures.json", highlight=False)
 
 
-def timing_line(timing: dict[str, Any], noun: str) -> str:
+def timing_line(timing: dict[str, Any], noun: str, failures: int = 0) -> str:
     """Return a line with the rate and the shares of the stages in the workers' time.
 
     Args:
         timing: of `swerve.data.jobs.Outcome`.
         noun: of the same.
+        failures: number of items that could not be made.
     """
     spent, count = timing["worker_seconds"], timing[noun]
     total = max(sum(spent.values()), 1e-9)
     if not count:
-        return "Everything was finished before." if not total > 1e-6 else f"No {noun} were made."
+        return f"No {noun} were made." if failures or total > 1e-6 else "Everything was finished before."
     shares = ", ".join(f"{stage} {100 * seconds / total:.0f} %" for stage, seconds in spent.items())
     return f"{count} {noun} in {timing['seconds']:.1f} s: {timing[f'{noun}_per_second']:.1f} a second ({shares})"

@@ -13,8 +13,10 @@ from rich.table import Table
 from swerve.cells import cell
 from swerve.data.sources.registry import open_source
 from swerve.data.sources.source import require_scenes
-from swerve.data.storage.files import make_folder, write_atomically
+from swerve.data.storage.files import write_file
+from swerve.job_report import print_table
 from swerve.options.probe import Probe
+from swerve.output import write_output
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
 from swerve.planners.trained_file import require_safetensors
@@ -35,9 +37,9 @@ def run(args: Probe) -> int:
             pairs = pairs_on(place, planner.model.config, args)
             rows.append({"planner": label, "on": place, **numbers_of(planner.model, pairs)})
     for place in args.on:
-        Console().print(table_of(place, [row for row in rows if row["on"] == place]))
-    make_folder(args.out.parent)
-    write_atomically(args.out, json.dumps({"split": args.split, "rows": rows}, indent=1).encode())
+        print_table(Console(), table_of(place, [row for row in rows if row["on"] == place]))
+    content = json.dumps({"split": args.split, "rows": rows}, indent=1).encode()
+    write_output(args.out, lambda path: write_file(path, content))
     print(f"wrote {args.out}")
     return 0
 
@@ -71,7 +73,7 @@ def table_of(place: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of the measurements on one set or source."""
     counts = f"{rows[0]['images']} views of {rows[0]['logs']} log{'s' * (rows[0]['logs'] > 1)}"
     table = Table(title=cell(f"{place}: {counts}"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("planner", overflow="fold", min_width=12)
+    table.add_column("planner", no_wrap=True, min_width=12)
     for name in ("distance", "mean shift", "unpaired", "patch accuracy", "image accuracy"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:

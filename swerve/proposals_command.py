@@ -3,9 +3,11 @@
 from rich.console import Console
 from rich.progress import track
 
-from swerve.data.storage.files import make_folder, write_atomically
+from swerve.data.storage.files import write_file
 from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.job_report import progress_console
 from swerve.options.proposals import Proposals
+from swerve.output import write_output
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
 from swerve.planners.trained_file import require_safetensors
@@ -19,16 +21,16 @@ def run(args: Proposals) -> int:
     from swerve.planners.rap.proposals import proposals_on
     from swerve.planners.rap.proposals_page import proposals_page
 
-    opened, loaded, console = open_benchmark(args.benchmark), load_rap(args.planner), Console()
+    opened = open_benchmark(args.benchmark, args.views, splats=args.splats)
+    loaded, console, progress = load_rap(args.planner), Console(), progress_console()
     proposals = proposals_on(opened, loaded, args.groups, args.follow_ups)
-    scored = list(track(proposals, "scoring", console=console, transient=True, disable=not console.is_terminal))
+    scored = list(track(proposals, "scoring", console=progress, transient=True, disable=not progress.is_terminal))
     lines = (
         f"{args.planner} on {args.benchmark.resolve().name}. The network proposes trajectories, predicts the "
         "sub-scores of each, and chooses the one with the highest score. True scores are computed by the exact scorer "
         "with log-replay traffic, as the training targets are.",
     )
     page = proposals_page(f"Proposals of {planner_name(args.planner)}", lines, scored, opened, loaded, args.shown)
-    make_folder(args.out.parent)
-    write_atomically(args.out, page.encode())
+    write_output(args.out, lambda path: write_file(path, page.encode()))
     console.print(f"wrote {args.out}", highlight=False, soft_wrap=True, markup=False)
     return 0

@@ -1,6 +1,7 @@
 """Run `swerve quality`."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ from swerve.eval.splat_quality.quality_page import (
 from swerve.eval.splat_quality.quality_summary import mean_by_offset, separation
 from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, Picture
-from swerve.job_report import open_sources
+from swerve.job_report import open_sources, print_table, progress_console
 from swerve.options.quality import Quality
+from swerve.output import write_output
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import build_static
@@ -40,16 +42,30 @@ from swerve.scenes.viewpoints import build_log_geometry
 
 def run(args: Quality) -> int:
     """Measure splat views, write a page of each log, and return the exit code."""
-    console, gate = Console(), args.gate
+    console, progress, gate = Console(), progress_console(), args.gate
     owners = {name: source for source in open_sources(args.sources) for name in source.names()}
     perceptual, note = _perceptual(args.lpips)
-    for name in _fitted(args.splats, owners, args.logs):
+    names = _fitted(args.splats, owners, args.logs)
+    if unfitted := [name for name in owners if name not in names and not args.logs]:
+        _say_unfitted(unfitted, len(owners), args.splats, progress)
+    for name in names:
         own, folder = args.splats / safe_name(name), args.out / safe_name(name)
-        measured = _measured(own, owners[name].load(name), gate, perceptual, args.scene_interval, console)
-        _write(folder, name, measured, gate, note)
+        measured = _measured(own, owners[name].load(name), gate, perceptual, args.scene_interval, progress)
         _show(console, name, measured, gate, note)
+        write_output(folder, partial(_write, name=name, measured=measured, gate=gate, note=note))
         console.print(f"The page is at {folder / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _say_unfitted(names: Sequence[str], count: int, splats: Path, console: Console) -> None:
+    """Print which logs have no splat scene, and are not measured."""
+    first = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    console.print(
+        f"{len(names)} of {count} logs are not measured: {splats} has no scene of {first}",
+        style="yellow",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _perceptual(wanted: bool) -> tuple[Callable[[Picture, Picture], float] | None, str]:
@@ -127,7 +143,7 @@ def _show(console: Console, name: str, measured: Measurement, gate: GateOptions,
         )
     for summary in mean_by_offset(measured.rows):
         table.add_row(*map(cell, cells(summary)))
-    console.print(table)
+    print_table(console, table)
     for text in (EXPLAINED, gate_in_words(gate), separation_in_words(measured.rows), note):
         if text:
             console.print(text, highlight=False, markup=False)

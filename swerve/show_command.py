@@ -1,5 +1,6 @@
 """Run `swerve show`."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -9,6 +10,7 @@ from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import make_folder
 from swerve.options.show import Show
+from swerve.output import write_output
 from swerve.scene_sheet import SceneSheet, pick_scene
 from swerve.scenes import Log, SwerveError
 from swerve.viz.contact_sheet import Section, write_contact_sheet_html, write_contact_sheet_png
@@ -35,9 +37,13 @@ def run(args: Show) -> int:
     sheet = sheet_of(args)
     print(f"{sheet.title}. {sheet.text}")
     sections = sheet.sections()
-    make_folder(args.out)
-    write_contact_sheet_html(args.out / "index.html", sheet.title, sheet.text, sections)
-    write_contact_sheet_png(args.out / "sheet.png", sheet.title, sections)
+
+    def write(folder: Path) -> None:
+        make_folder(folder)
+        write_contact_sheet_html(folder / "index.html", sheet.title, sheet.text, sections)
+        write_contact_sheet_png(folder / "sheet.png", sheet.title, sections)
+
+    write_output(args.out, write)
     print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}")
     return 0
 
@@ -89,5 +95,5 @@ def _loaded(source: str, name: str | None) -> Log:
     log = opened.load(name or names[0])
     if log.cameras:
         return log
-    print(f"{log.name} has no cameras: rendered with the default rig of eight")
+    print(f"{log.name} has no cameras: rendered with the default rig of eight", file=sys.stderr)
     return replace(log, cameras=default_rig())

@@ -19,7 +19,7 @@ from swerve.eval.study.study_tables import (
     variants_table,
     verdict_lines,
 )
-from swerve.job_report import show_failures, stoppable, timing_line
+from swerve.job_report import progress_console, show_failures, stoppable, timing_line
 from swerve.options.study import Study
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
@@ -28,9 +28,9 @@ from swerve.scenes.planning import Planner
 
 def run(args: Study) -> int:
     """Run a study, print the findings, and return the exit code."""
-    opened, console = open_benchmark(args.benchmark), Console()
-    with stoppable(console):
-        report = run_study(opened, members(args.population), load, args.out, args.options, args.workers, console)
+    opened, console, progress = open_benchmark(args.benchmark), Console(), progress_console()
+    with stoppable():
+        report = run_study(opened, members(args.population), load, args.out, args.options, args.workers, progress)
     show_study(console, args.out, report)
     return 1 if report.failures else 0
 
@@ -58,7 +58,7 @@ def load(spec: str) -> Planner:
 def show_study(console: Console, folder: Path, report: StudyReport) -> None:
     """Print the tables and lines of the findings."""
     study, findings = report.study, report.findings
-    console.print(timing_line(report.timing, "plans"), highlight=False, soft_wrap=True)
+    console.print(timing_line(report.timing, "plans", len(report.failures)), highlight=False, soft_wrap=True)
     counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
     console.print(f"{counts}, {int(study.present.sum())} pairs of follow-ups\n", highlight=False, soft_wrap=True)
     wide = Console(width=None if console.is_terminal else 132, markup=False)

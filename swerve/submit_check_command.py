@@ -17,6 +17,8 @@ from swerve.submission_report import NAVSIM_SERVER, WOD_SERVER, tell_check
 
 def run(asked: SubmitCheck) -> int:
     """Check a submission, print what was found, and return the exit code."""
+    if not asked.file.is_file():
+        raise SwerveError(f"{asked.file}: no such file")
     wod = is_wod_submission(asked.file)
     found = _check_wod(asked) if wod else _check_navsim(asked)
     tell_check(found, Console(), WOD_SERVER if wod else NAVSIM_SERVER)

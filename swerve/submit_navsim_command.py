@@ -13,6 +13,7 @@ from swerve.data.sources.navsim.scene_windows import index_scenes
 from swerve.eval.submission.check_submission import check_submission, expected_tokens
 from swerve.eval.submission.submission import FILE_NAME, ONE_STAGE, TWO_STAGE, Predictions, Submission
 from swerve.eval.submission.write_submission import write_submission
+from swerve.job_report import progress_console
 from swerve.options.submit_navsim import SubmitNavsim
 from swerve.planners.load_planner import with_options
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
@@ -32,7 +33,7 @@ def run(asked: SubmitNavsim) -> int:
     split, scenes = _scenes(asked)
     tokens = _tokens(split, scenes, asked.version)
     planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner
-    predictions, failures = _predicted(planner, scenes, tokens, console)
+    predictions, failures = _predicted(planner, scenes, tokens, progress_console())
     _tell_failures(failures, console)
     if failures and not asked.incomplete:
         console.print("nothing was written: the server rejects incomplete files. --incomplete writes it", style="red")

@@ -7,8 +7,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from swerve.data.storage.files import make_folder
-from swerve.job_report import open_sources
+from swerve.job_report import open_sources, progress_console
 from swerve.options.train_ego_mlp import TrainEgoMlp
+from swerve.output import write_output
 from swerve.planners.baselines.ego_mlp import EgoMlp, save_ego_mlp
 from swerve.planners.baselines.train_ego_mlp import (
     Examples,
@@ -26,13 +27,14 @@ from swerve.scenes import Split, SwerveError
 def run(args: TrainEgoMlp) -> int:
     """Train the ego-status MLP, print its errors, and return the exit code."""
     out, options, console = args.out, args.options, Console()
+    progress = progress_console()
     if out.suffix != TRAINED:
         raise SwerveError(f"out: {out} must end in {TRAINED}")
     require_torch()
     require_safetensors()
     opened = open_sources(args.sources)
     make_folder(out.parent)
-    with _bar(console) as bar:
+    with _bar(progress) as bar:
         line = bar.add_task("reading logs")
         parts = examples_by_split(
             opened, args.scene_interval, args.split, lambda done, total: bar.update(line, completed=done, total=total)
@@ -41,7 +43,7 @@ def run(args: TrainEgoMlp) -> int:
     if not len(examples["train"]):
         raise SwerveError("no log of split train has 1.5 s before and 4 s after a scene: there is nothing to train on")
     start = time.perf_counter()
-    with _bar(console) as bar:
+    with _bar(progress) as bar:
         line = bar.add_task("training", total=options.epochs)
         planner = train_ego_mlp(
             examples["train"],
@@ -49,8 +51,8 @@ def run(args: TrainEgoMlp) -> int:
             lambda epoch, loss: bar.update(line, completed=epoch, description=f"training, loss {loss:.3f}"),
         )
     seconds = time.perf_counter() - start
-    save_ego_mlp(planner, out)
     console.print(_errors(planner, examples, {name: len(part) for name, part in parts.items()}))
+    write_output(out, lambda path: save_ego_mlp(planner, path))
     console.print(f"trained in {seconds:.1f} s; wrote {out}", highlight=False, soft_wrap=True, markup=False)
     return 0
 

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
-from swerve.data.stream import ImageFit, SampleStream, StreamOptions
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
+from swerve.data.stream.catalogue import read_catalogue
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
-from swerve.job_report import stoppable
+from swerve.job_report import progress_console, stoppable
 from swerve.options.train_rap import TrainRap
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.trained_file import require_safetensors
@@ -36,10 +37,10 @@ def run(args: TrainRap) -> int:
     stream_options = _stream_options(args, config)
     run_options = RunOptions(**vars(args.loop), validation=_validation(args))
     console, steps = Console(), args.training.steps
-    with stoppable(console), processes() as process:
+    with stoppable(), processes() as process:
         stream = SampleStream(args.dataset, stream_options, process.rank, process.world)
         store = ContextStore(args.contexts, args.dataset) if args.contexts else None
-        with _progress(console, process.rank > 0, steps) as reports:
+        with _progress(progress_console(), process.rank > 0, steps) as reports:
             path = train_rap(stream, store, config, args.training, args.out, process, run_options, *reports)
     if process.rank == 0:
         console.print(f"wrote {path} and {args.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
@@ -49,7 +50,15 @@ def run(args: TrainRap) -> int:
 def _stream_options(args: TrainRap, config: "RapConfig") -> StreamOptions:
     """Return how batches are made for a network."""
     fit = ImageFit((config.image_width, config.image_height), config.trim)
-    return StreamOptions(args.parts, fit, config.cameras, args.batch, args.training.seed)
+    return StreamOptions(args.parts or default_parts(args.dataset), fit, config.cameras, args.batch, args.training.seed)
+
+
+def default_parts(dataset: Path) -> tuple[Part, ...]:
+    """Return the parts of a batch by what a set has: half of logged viewpoints, with photos if there are any."""
+    there = read_catalogue(dataset, "train").parts
+    logged = Part("paired", 0.5, "both") if len(there["paired"]) else Part("raster_only", 0.5)
+    wanted = (logged, Part("recovery", 0.25), Part("cross_agent", 0.25))
+    return tuple(part for part in wanted if len(there[part.name]))
 
 
 def _validation(args: TrainRap) -> "Validation | None":

@@ -31,7 +31,7 @@ class JobProgress:
         self._console, self._logs, self._failures = console, logs, 0
         self._chunks = {log: chunks for log, (_, chunks) in finished.items()}
         self._done = sum((len(done) / chunks for done, chunks in finished.values()), 0.0)
-        self._running = dict[Task, tuple[int, float]]()
+        self._running, self._compiling = dict[Task, tuple[int, float]](), dict[int, str]()
         self._start = self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.percentage:3.0f} %"),
@@ -83,6 +83,14 @@ class JobProgress:
                 printable_lines(f"{failure.where}:\n{failure.traceback}"), markup=False, highlight=False, soft_wrap=True
             )
 
+    def compiling(self, worker: int, group: str) -> None:
+        """Note the group of kernels that a worker compiles."""
+        self._compiling[worker] = group
+
+    def printed(self, text: str) -> None:
+        """Print lines of the work, above the bar."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)
+
     def tick(self) -> None:
         """Show the state, if it is due."""
         self._refresh()
@@ -102,9 +110,11 @@ class JobProgress:
 
     def _state(self) -> str:
         """Return the number of items, the rate and the failures."""
+        groups = ", ".join(dict.fromkeys(filter(None, self._compiling.values())))
+        compiling = f"; compiling kernels, once after installation: {groups}" if groups else ""
         if not self._running and not self._done:
-            return "starting; the first run on a machine compiles for some 20 s"
+            return f"starting{compiling}"
         count = self.count + sum(count for count, _ in self._running.values())
         rate = count / max(self.elapsed, 1e-3)
         failures = f", {self._failures} failed" if self._failures else ""
-        return f"{count} {self._noun}, {rate:.1f}/s{failures}"
+        return f"{count} {self._noun}, {rate:.1f}/s{failures}{compiling}"

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -14,8 +15,17 @@ from typing import Protocol, runtime_checkable
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.jobs.work import JobSpec
-from swerve.data.jobs.worker import LogOpened, Message, PartFailed, PartFinished, PartProgress, worker_main
-from swerve.scenes import SwerveError
+from swerve.data.jobs.worker import (
+    Compiling,
+    LogOpened,
+    Message,
+    PartFailed,
+    PartFinished,
+    PartProgress,
+    Printed,
+    worker_main,
+)
+from swerve.scenes.errors import WriteError
 
 # Libraries that would start their own threads: one process per core is enough.
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -36,6 +46,12 @@ class ProgressListener(Protocol):
 
     def failed(self, task: Task, failure: Failure) -> None:
         """Handle the failure of an item, a part, or a log."""
+
+    def compiling(self, worker: int, group: str) -> None:
+        """Handle a worker that compiles kernels of a group; none any more if it is empty."""
+
+    def printed(self, text: str) -> None:
+        """Handle lines that the work printed."""
 
     def tick(self) -> None:
         """Handle a periodic tick."""
@@ -68,7 +84,7 @@ def run_tasks(
         failures of parts without a record: of whole logs, or unexpected exceptions.
 
     Raises:
-        SwerveError: the folder cannot be written.
+        WriteError: the folder cannot be written.
     """
     return _Pool(work, folder, schedule, workers, listener).run()
 
@@ -123,7 +139,11 @@ class _Pool:
         """Dispatch a message to the listener."""
         task = worker.task
         assert task is not None, "only busy workers are polled"
-        if isinstance(message, LogOpened):
+        if isinstance(message, Compiling):
+            self._listener.compiling(worker.process.pid or 0, message.group)
+        elif isinstance(message, Printed):
+            self._listener.printed(message.text)
+        elif isinstance(message, LogOpened):
             self._schedule.opened(message.log, message.chunks)
             self._listener.opened(message.log, message.chunks)
         elif isinstance(message, PartProgress):
@@ -141,7 +161,7 @@ class _Pool:
     def _fail(self, task: Task, message: PartFailed) -> None:
         """Record the failure of a part or a log."""
         if message.stop:
-            raise SwerveError(message.failure.reason)
+            raise WriteError(message.failure.reason)
         if message.whole_log:
             self._schedule.abandon(task.log)
         self._failures.append(message.failure)
@@ -151,6 +171,7 @@ class _Pool:
         """Record the death of a worker: its part fails, and a new worker replaces it with the next task."""
         worker.process.join()
         self._workers.remove(worker)
+        self._listener.compiling(worker.process.pid or 0, "")
         task = worker.task
         assert task is not None, "only busy workers are polled"
         failure = Failure(task.log, worker.token, "", _cause_of_death(worker.process.exitcode or 0))
@@ -170,10 +191,21 @@ def _start(work: JobSpec, folder: Path) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=worker_main, args=(work, folder, theirs), daemon=True)
-    with _single_threaded():
+    with _single_threaded(), _interrupts_ignored():
         process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Start processes within the block that ignore Ctrl-C from their first instruction on, while they import, too."""
+    resource_tracker.ensure_running()  # it would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """Worker process of a job: receives parts of logs, builds them, and reports to the parent."""
 
+import io
 import os
 import signal
 import threading
 import traceback
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -15,6 +17,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.jobs.work import JobSpec, LogHandle
 from swerve.data.storage.files import unwritable_message
 from swerve.scenes import SwerveError
+from swerve.scenes.compilation import tell_compilation
 
 
 @dataclass(frozen=True)
@@ -52,20 +55,75 @@ class PartFailed:
     stop: bool = False
 
 
-Message = LogOpened | PartProgress | PartFinished | PartFailed
+@dataclass(frozen=True)
+class Compiling:
+    """Message: kernels of this group are being compiled; none any more if it is empty."""
+
+    group: str
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Message: the work printed this, such as a planner with `print`."""
+
+    text: str
+
+
+Message = LogOpened | PartProgress | PartFinished | PartFailed | Compiling | Printed
+
+
+class Channel:
+    """Connection to the parent that several threads may send through."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Send a message."""
+        with self._lock:
+            self._connection.send(message)
+
+    def receive(self) -> Task | None:
+        """Receive the next task; None at the end."""
+        try:
+            task: Task | None = self._connection.recv()
+            return task
+        except EOFError:
+            return None
+
+
+class PrintedText(io.TextIOBase):
+    """Text stream that sends what is written to the parent, line by line: it would tear the parent's progress bar."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel, self._rest, self._lock = channel, "", threading.Lock()
+
+    def writable(self) -> bool:
+        """Return that text can be written."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Send the lines that are complete."""
+        with self._lock:
+            *lines, self._rest = f"{self._rest}{text}".split("\n")
+        if lines:
+            self._channel.send(Printed("\n".join(lines)))
+        return len(text)
 
 
 def worker_main(work: JobSpec, folder: Path, connection: Connection) -> None:
     """Process tasks from the connection until None arrives or the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    watch, held, opened = Stopwatch(), "", None
-    while (task := _receive(connection)) is not None:
-        if opened is None or held != task.log:
-            opened = None  # one log in memory at a time
-            held, opened = task.log, _opened(work, task.log, watch, connection)
-        if opened is not None:
-            connection.send(_made(opened, task, folder, watch, connection))
+    watch, held, opened, channel = Stopwatch(), "", None, Channel(connection)
+    tell_compilation(lambda group: channel.send(Compiling(group)))
+    with redirect_stdout(PrintedText(channel)), redirect_stderr(PrintedText(channel)):
+        while (task := channel.receive()) is not None:
+            if opened is None or held != task.log:
+                opened = None  # one log in memory at a time
+                held, opened = task.log, _opened(work, task.log, watch, channel)
+            if opened is not None:
+                channel.send(_made(opened, task, folder, watch, channel))
 
 
 def _die_with_parent() -> None:
@@ -76,39 +134,28 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _receive(connection: Connection) -> Task | None:
-    """Receive the next task; None at the end."""
-    try:
-        task: Task | None = connection.recv()
-        return task
-    except EOFError:
-        return None
-
-
-def _opened(work: JobSpec, log: str, watch: Stopwatch, connection: Connection) -> LogHandle | None:
+def _opened(work: JobSpec, log: str, watch: Stopwatch, channel: Channel) -> LogHandle | None:
     """Open the log; return None and notify the parent if it cannot be opened."""
     try:
         opened = work.open(log, watch)
         chunks = opened.chunks
     except SwerveError as error:
-        connection.send(PartFailed(Failure(log, "", "", str(error)), whole_log=True))
+        channel.send(PartFailed(Failure(log, "", "", str(error)), whole_log=True))
         return None
     except Exception as error:  # boundary of the process: the parent shows the traceback and fails the job
-        connection.send(PartFailed(_fault(log, "", error), whole_log=True))
+        channel.send(PartFailed(_fault(log, "", error), whole_log=True))
         return None
-    connection.send(LogOpened(log, chunks))
+    channel.send(LogOpened(log, chunks))
     return opened
 
 
-def _made(
-    opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, connection: Connection
-) -> PartFinished | PartFailed:
+def _made(opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, channel: Channel) -> PartFinished | PartFailed:
     """Build a part and return its result."""
     at = [""]
 
     def report(token: str, count: int, share: float) -> None:
         at[0] = token
-        connection.send(PartProgress(token, count, share))
+        channel.send(PartProgress(token, count, share))
 
     try:
         made = opened.make(task.chunk, report)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from swerve.scenes import SwerveError
+from swerve.scenes.errors import SwerveError, WriteError
 
 PART = ".part"
 _LONGEST_NAME = 120
@@ -32,12 +32,12 @@ def os_errors_as_swerve_errors(folder: Path) -> Iterator[None]:
     """Convert OSErrors in a set's folder to one error with a remedy.
 
     Raises:
-        SwerveError: replaces any OSError.
+        WriteError: replaces any OSError.
     """
     try:
         yield
     except OSError as error:
-        raise SwerveError(unwritable_message(folder, error)) from error
+        raise WriteError(unwritable_message(folder, error)) from error
 
 
 def unwritable_message(folder: Path, error: OSError) -> str:
@@ -58,6 +58,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     commit(path)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file atomically, in a folder that is made where it is missing."""
+    make_folder(path.parent)
+    write_atomically(path, content)
 
 
 def commit(path: Path) -> None:

@@ -103,8 +103,8 @@ class SampleStream:
         if not len(known[part.name]):
             there = ", ".join(f"{len(rows)} {name}" for name, rows in known.items() if len(rows))
             raise SwerveError(
-                f"{self._catalogue.folder}: split {self.options.split!r} has no samples of part {part.name!r}; it has "
-                f"{there}"
+                f"{self._catalogue.folder}: split {self.options.split!r} has no samples of part {part.name!r}"
+                f"{', logged viewpoints with photos' if part.name == 'paired' else ''}; it has {there}"
             )
         return PartOrder(part, known[part.name], self.options.seed)
 

@@ -140,7 +140,8 @@ class Benchmark:
         """
         for missing in {kind, *extra_kinds} - set(self.stored_kinds):
             if missing not in self.renderers:
-                raise SwerveError(f"{self.folder}: stores no {missing} views, and no renderer is given for them")
+                hint = ": give --splats, the folder that swerve fit made" if missing == "splat" else ""
+                raise SwerveError(f"{self.folder}: stores no {missing} views, and no renderer is given for them{hint}")
             for name in self.logs:
                 self.renderers[missing].check(self.log(name))
         return replace(self, view_kind=kind, extra_view_kinds=extra_kinds)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from swerve.scenes.kernel_options import INTERNAL
+
 GRAVITY = 9.81
 # Integration steps per second, and steps of 0.1 s that the states are returned at.
 RATE = 500
@@ -39,7 +41,7 @@ def tire_force(slip, stiffness, shape, friction):
     return friction * math.sin(shape * math.atan(stiffness / (shape * friction) * slip))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _accelerations(vx, vy, yaw_rate, steering, drive, car):
     """Return the lateral acceleration (of the centre of gravity, body axes) and the yaw acceleration."""
     wheelbase = car.front + car.rear
@@ -56,7 +58,7 @@ def _accelerations(vx, vy, yaw_rate, steering, drive, car):
     return front + rear, (car.front * front - car.rear * rear) / (car.front * car.rear)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _planar_rates(vx, vy, yaw_rate, steering, drive, car):
     """Return the rates of lateral velocity and yaw rate; below 3 m/s those of rolling without slip take over."""
     lateral, yaw = _accelerations(vx, vy, yaw_rate, steering, drive, car)
@@ -67,7 +69,7 @@ def _planar_rates(vx, vy, yaw_rate, steering, drive, car):
     return vy_rate, dynamic * yaw + (1.0 - dynamic) * (rolling - yaw_rate) * settle
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _limited(value, limit):
     return min(max(value, -limit), limit)
 

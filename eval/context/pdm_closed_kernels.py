@@ -30,6 +30,7 @@ from swerve.eval.scoring.thresholds import (
     IDM_MIN_DISTANCE,
     STEP,
 )
+from swerve.scenes.kernel_options import INTERNAL
 
 
 @njit(cache=True, nogil=True)
@@ -91,14 +92,14 @@ def corridor_hits(corridor, boxes, lights, ignored):
             box = boxes[s, j]
             reach = box[4] + box[5]
             near = low_x - reach <= box[0] <= high_x + reach and low_y - reach <= box[1] <= high_y + reach
-            hits[s, j] = near and not ignored[j] and polygon_touches_box(corridor, 0, len(corridor), box)
+            hits[s, j] = near and not ignored[j] and polygon_touches_box(corridor, np.int64(0), len(corridor), box)
     for i in range(len(starts) - 1):
         if not ignored[count + i]:
             hits[:, count + i] = _polygons_touch(corridor, edges[starts[i] : starts[i + 1]])
     return hits
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _polygons_touch(a, b):
     """Return whether two polygons intersect: edges cross, or one contains a vertex of the other."""
     for i in range(len(a)):
@@ -118,7 +119,7 @@ def _holds(polygon, edge):
     return odd
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _segments_touch(a, b):
     d1, d2 = _side(a, b[0], b[1]), _side(a, b[2], b[3])
     d3, d4 = _side(b, a[0], a[1]), _side(b, a[2], a[3])
@@ -171,7 +172,7 @@ def idm(along, speed, target, idm_parameters, leader):
     return min(max(acceleration, -deceleration), most)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _hits_in_order(boxes, lights, hits):
     """Return the rows of objects and lights in the corridor, in the order of a spatial index of all of them."""
     if hits.sum() < 2:
@@ -179,7 +180,7 @@ def _hits_in_order(boxes, lights, hits):
     bounds, corners = np.empty((len(hits), 4)), np.empty((4, 4))
     for j in range(len(boxes)):
         write_box(boxes[j], corners)
-        bound(corners, 0, 4, bounds[j])
+        bound(corners, np.int64(0), np.int64(4), bounds[j])
     edges, starts, _ = lights
     for i in range(len(starts) - 1):
         bound(edges, starts[i], starts[i + 1], bounds[len(boxes) + i])
@@ -187,7 +188,7 @@ def _hits_in_order(boxes, lights, hits):
     return order[hits[order]]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _project_hits(points, lengths, agents, lights, hits, sample, centers):
     boxes = agents[0]
     count = boxes.shape[1]
@@ -197,7 +198,7 @@ def _project_hits(points, lengths, agents, lights, hits, sample, centers):
             centers[j] = project(points, lengths, center[0], center[1])[0]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _lead(points, lengths, along, agents, lights, met, sample, centers, leader):
     """Write the leader of a proposal at arc length `along`; a red light and a free road leave the leader's speed."""
     boxes, speeds, headings = agents

@@ -42,7 +42,7 @@ def well_inside(edges, x, y, margin):
     local[:, 1] -= y
     local[:, 2] -= x
     local[:, 3] -= y
-    if not inside(local, 0, len(local), 0.0, 0.0):
+    if not inside(local, np.int64(0), len(local), 0.0, 0.0):
         return False
     for e in range(len(local)):
         if point_segment_squared(0.0, 0.0, local[e, 0], local[e, 1], local[e, 2], local[e, 3]) <= margin * margin:
@@ -148,7 +148,7 @@ def box_box_distance(a, b):
     """Compute the distance between two boxes, 0 if they intersect."""
     if boxes_touch(a, b):
         return 0.0
-    return polygon_box_distance(box_edges(a), 0, 4, b)
+    return polygon_box_distance(box_edges(a), np.int64(0), np.int64(4), b)
 
 
 @njit(cache=True, nogil=True)

@@ -7,6 +7,7 @@ from numba import njit
 
 from swerve.eval.context.planar_geometry_kernels import inside
 from swerve.eval.scoring.thresholds import GRID_CELL
+from swerve.scenes.kernel_options import INTERNAL
 
 
 @njit(cache=True, nogil=True)
@@ -49,14 +50,14 @@ def build_grid(edges, starts, corner, size):
     return _by_cell(rows[:used], owners[:used], full[:used], size)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _grown(array):
     bigger = np.empty(2 * len(array), array.dtype)
     bigger[: len(array)] = array
     return bigger
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _by_cell(rows, owners, full, size):
     starts = np.zeros(size * size + 1, np.int64)
     for row in rows:
@@ -71,7 +72,7 @@ def _by_cell(rows, owners, full, size):
     return cells, covered, starts
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _cell_range(edges, first, last, corner, size):
     x, y = edges[first:last, 0], edges[first:last, 1]
     top = size - 1
@@ -80,12 +81,12 @@ def _cell_range(edges, first, last, corner, size):
     return max(r0, 0), min(r1, top), max(c0, 0), min(c1, top)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _cell(distance):
     return math.floor(distance / GRID_CELL)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _mark_edge(edge, corner, marks, value):
     """Mark every cell that an edge passes through or comes within 1e-6 m of."""
     slack = 1e-6
@@ -156,7 +157,7 @@ MEMO_EDGES = 2000
 LEFT, FAR, NEAR = 0, 1, 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _empty_memo(entries):
     """Return for each entry of `cells` its (first, last) cached edges: (0, 0) if new, (1, 0) if there was no room.
 
@@ -167,7 +168,7 @@ def _empty_memo(entries):
     return memo
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _look_up(edges, first, last, box, memo, entry, kept):
     """Fill the memo of an entry: the edges of its polygon that decide in its cell, whose limits are `box`."""
     used = memo[-1, 1]
@@ -177,7 +178,7 @@ def _look_up(edges, first, last, box, memo, entry, kept):
     memo[-1, 1] = max(end, used)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _cell_box(x, y, r, c):
     """Return the limits (x0, y0, x1, y1) of a cell, with 1e-6 m around it."""
     slack = 1e-6
@@ -185,7 +186,7 @@ def _cell_box(x, y, r, c):
     return x - slack, y - slack, x + GRID_CELL + slack, y + GRID_CELL + slack
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _keep_deciding(edges, first, last, box, kept, used):
     """Write edges equivalent to a polygon's for tests of points in a box by `inside`; return their end.
 
@@ -209,14 +210,14 @@ def _keep_deciding(edges, first, last, box, kept, used):
     return used
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _place(x0, y0, x1, y1, box):
     if max(y0, y1) < box[1] or min(y0, y1) > box[3] or min(x0, x1) > box[2]:
         return FAR
     return LEFT if max(x0, x1) < box[0] else NEAR
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _keep(kept, used, x0, y0, x1, y1):
     if used < 0 or used == len(kept):
         return -1

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from swerve.eval.context.planar_geometry_kernels import box_corners, point_segment_squared
+from swerve.scenes.kernel_options import INTERNAL
 
 
 @njit(cache=True, nogil=True)
@@ -98,7 +99,7 @@ def write_box(box, edges):
         edges[i, 2], edges[i, 3] = corners[(i + 1) % 4, 0], corners[(i + 1) % 4, 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _edges_touch(edges, i, others, j):
     ax, ay, bx, by = edges[i, 0], edges[i, 1], edges[i, 2], edges[i, 3]
     px, py, qx, qy = others[j, 0], others[j, 1], others[j, 2], others[j, 3]
@@ -113,19 +114,19 @@ def _edges_touch(edges, i, others, j):
     return not ((c > 0.0 and d > 0.0) or (c < 0.0 and d < 0.0))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _holds_part(a, b):
     """Return whether the box or outline of shape a contains the first corner of the box or outline of shape b."""
     edges, bounds = a
     for part in range(0, min(len(b[0]), 8), 4):
         x, y = b[0][part, 0], b[0][part, 1]
         inside = bounds[0] <= x <= bounds[2] and bounds[1] <= y <= bounds[3]
-        if inside and (_turns(edges, 0, 4, x, y) or _turns(edges, 4, len(edges), x, y)):
+        if inside and (_turns(edges, np.int64(0), np.int64(4), x, y) or _turns(edges, np.int64(4), len(edges), x, y)):
             return True
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _turns(edges, first, last, x, y):
     """Return whether edges wind around a point (outlines may cross themselves)."""
     return winding_number(edges, first, last, x, y) != 0

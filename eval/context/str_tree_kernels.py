@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numba import njit
 
+from swerve.scenes.kernel_options import INTERNAL
+
 NODE_CAPACITY = 10  # shapely's default
 INSERTION_LIMIT = 16  # std::sort leaves ranges of this many items or fewer to insertion sort
 
@@ -25,7 +27,7 @@ def packed_tree(bounds):
     count = len(bounds)
     boxes, children = np.empty((2 * count + 8, 4)), np.empty((2 * count + 8, 2), np.int64)
     boxes[:count], children[:count, 0], children[:count, 1] = bounds, np.arange(count), -1
-    first, last = 0, count
+    first, last = np.int64(0), np.int64(count)
     while last - first > 1:
         first, last = last, _add_parents(boxes, children, first, last)
     return boxes[:last], children[:last]
@@ -75,17 +77,17 @@ def nearest_item(bounds, distances, own):
             size = _push(queue, keys, size, child, _key(boxes, children, child, distances, own))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _add_parents(boxes, children, first, last):
     """Sort nodes first..last - 1 into slices by x and within those by y, add parents, and return the new end."""
     count = last - first
     slices = math.ceil(math.sqrt(math.ceil(count / NODE_CAPACITY)))
     capacity = math.ceil(count / slices)
-    _sort_nodes(boxes, children, first, last, 0)
+    _sort_nodes(boxes, children, first, last, np.int64(0))
     end = last
     for low in range(first, last, capacity):
         high = min(low + capacity, last)
-        _sort_nodes(boxes, children, low, high, 1)
+        _sort_nodes(boxes, children, low, high, np.int64(1))
         for child in range(low, high, NODE_CAPACITY):
             after = min(child + NODE_CAPACITY, high)
             boxes[end, 0], boxes[end, 1] = boxes[child:after, 0].min(), boxes[child:after, 1].min()
@@ -95,7 +97,7 @@ def _add_parents(boxes, children, first, last):
     return end
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _sort_nodes(boxes, children, first, last, axis):
     keys = boxes[first:last, axis] + boxes[first:last, axis + 2]
     order = unstable_order(keys) + first
@@ -125,7 +127,7 @@ def unstable_order(keys):
     return order
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _partition(keys, order, first, last):
     """Partition a range at the median of three, which is moved to its start; return the start of the upper part."""
     pivot = _median(keys, order, first + 1, first + (last - first) // 2, last - 1)
@@ -143,7 +145,7 @@ def _partition(keys, order, first, last):
         low += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _median(keys, order, a, b, c):
     first, second, third = keys[order[a]], keys[order[b]], keys[order[c]]
     if first < second:
@@ -151,7 +153,7 @@ def _median(keys, order, a, b, c):
     return a if first < third else (c if second < third else b)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _key(boxes, children, node, distances, own):
     """Return the distance of an item, or of the box of an inner node."""
     if children[node, 1] < 0:
@@ -161,14 +163,14 @@ def _key(boxes, children, node, distances, own):
     return math.sqrt(dx * dx + dy * dy)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _push(queue, keys, size, node, key):
     """Add a node to a binary min-heap of `size` nodes, and return the new size."""
     _sift_up(queue, keys, size, node, key)
     return size + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _sift_up(queue, keys, hole, node, key):
     parent = (hole - 1) // 2
     while hole > 0 and keys[parent] > key:
@@ -177,7 +179,7 @@ def _sift_up(queue, keys, hole, node, key):
     queue[hole], keys[hole] = node, key
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _pop(queue, keys, size):
     """Remove the top of a heap as std::pop_heap does: the hole sinks to the bottom, and the last node is sifted up.
 

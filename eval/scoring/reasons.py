@@ -32,6 +32,12 @@ class Reason:
     seconds: float | None
     text: str
 
+    def __str__(self) -> str:
+        """Return the reason as a phrase: "no_at_fault_collisions 0: at 2.1 s hits vehicle 7: from behind"."""
+        when = "" if self.seconds is None else f"at {self.seconds:g} s "
+        forgiven = " (counts as 1: the human does so too)" if self.human_filtered else ""
+        return f"{self.metric} {self.value:.3g}: {when}{self.text}{forgiven}"
+
 
 def reasons(scores: Scores, row: int) -> tuple[Reason, ...]:
     """Return one reason for every sub-score of a trajectory that is below 1.

@@ -32,6 +32,7 @@ from swerve.eval.scoring.thresholds import (
     TTC_HORIZON_STEPS,
     TTC_STOPPED_SPEED,
 )
+from swerve.scenes.kernel_options import INTERNAL
 
 ROADBLOCK, LANE, LANE_CONNECTOR, INTERSECTION = 0, 1, 2, 3
 MULTIPLE_LANES, NON_DRIVABLE, ONCOMING, CENTER_IN_INTERSECTION, AXLE_IN_INTERSECTION = 1, 2, 4, 8, 16
@@ -79,7 +80,7 @@ def ego_areas(states, boxes, surfaces, layers, on_route):
     return areas, off_corner
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _places(states, boxes):
     """Return the query points of each step: the ego's corners, its centre, its rear axle."""
     n, steps, _ = boxes.shape
@@ -93,7 +94,7 @@ def _places(states, boxes):
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _corner_areas(held, touched, layers):
     lanes, whole, drivable = 0, False, 0
     for polygon in touched:
@@ -112,7 +113,7 @@ def _corner_areas(held, touched, layers):
     return area | NON_DRIVABLE, corner
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _point_areas(layers, on_route, center, axle):
     area = ONCOMING
     for polygon in center:
@@ -146,7 +147,7 @@ def track_bounds(tracks, present):
     return bounds
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _in_reach(states, boxes, bounds, out):
     """Write the tracks within reach of the ego, including 0.9 s of projection; return their number."""
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
@@ -168,14 +169,14 @@ def _in_reach(states, boxes, bounds, out):
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _touch(ego, track):
     reach = EGO_RADIUS + track[4] + track[5]
     dx, dy = ego[0] - track[0], ego[1] - track[1]
     return dx * dx + dy * dy <= reach * reach and boxes_touch(ego, track)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _angle(state, box):
     """Return the angle between the ego's heading and the track's centre from the rear axle; NaN by rounding."""
     dx, dy = box[0] - state[0], box[1] - state[1]
@@ -185,7 +186,7 @@ def _angle(state, box):
     return np.arccos(math.cos(state[2]) * (dx / distance) + math.sin(state[2]) * (dy / distance))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _collision_kind(state, ego, track, stopped):
     if math.hypot(state[3], state[4]) <= STOPPED_SPEED:
         return STOPPED_EGO
@@ -346,7 +347,7 @@ def chunk_bounds(line):
     return bounds
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _squared_distance(line, chunks, x, y):
     best = np.inf
     for c in range(len(chunks)):

@@ -64,8 +64,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) ->
     Raises:
         SwerveError: the name ends neither in .csv nor in .parquet, or the file cannot be written.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise SwerveError(f"{path}: scores are written as .csv or .parquet")
+    check_table_name(path)
     make_folder(path.parent)
     with os_errors_as_swerve_errors(path):
         if path.suffix == ".parquet":
@@ -75,6 +74,16 @@ def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) ->
             commit(path)
         stamped = path.with_name(f"{path.name}.provenance.json")
         write_atomically(stamped, (json.dumps(stamp, indent=1) + "\n").encode())
+
+
+def check_table_name(path: Path) -> None:
+    """Check the ending of a table's name.
+
+    Raises:
+        SwerveError: it is neither .csv nor .parquet.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise SwerveError(f"{path}: scores are written as .csv or .parquet")
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

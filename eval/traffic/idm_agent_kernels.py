@@ -28,6 +28,7 @@ from swerve.eval.scoring.thresholds import (
     STEP,
 )
 from swerve.eval.traffic.path_buffer_kernels import MOST_CORNERS, pose_on, write_strip
+from swerve.scenes.kernel_options import INTERNAL
 
 # Metres. Leaders on one lane often share their nearest point, so their gaps differ by rounding alone; nuPlan simplifies
 # footprints by 1e-5 m, so it tells gaps no finer either.
@@ -96,7 +97,7 @@ def drive(
             if not alive[i]:
                 continue
             edges = write_strip(paths, bends, i, state[i, 0], state[i, 0] + lookahead, sizes[i, 1] / 2, ahead)
-            bound(ahead, 4, edges, ahead_bounds)
+            bound(ahead, np.int64(4), edges, ahead_bounds)
             gap, who = _leader(i, (ahead[:edges], ahead_bounds), (shapes, numbers, bounds), solids)
             speed, rear = 0.0, 0.0
             if who == -1:
@@ -116,29 +117,29 @@ def drive(
             if stop_at_end and state[i, 0] >= _length(paths, i):
                 state[i, 0], state[i, 1] = _length(paths, i), 0.0
             numbers[i] = _write_footprint(paths, bends, i, state[i], sizes[i], shapes[i])
-            bound(shapes[i], 0, numbers[i], bounds[i])
+            bound(shapes[i], np.int64(0), numbers[i], bounds[i])
             pose_on(paths, i, state[i, 0], poses[t, i])
             headings[i] = poses[t, i, 2]
             speeds[t, i], present[t, i] = state[i, 1], True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _solids(ego, boxes, here):
     """Return edges (1 + o, 4, 4) and bounds (1 + o, 4) of the ego and of obstacles; absent ones intersect nothing."""
     edges, bounds = np.empty((1 + len(boxes), 4, 4)), np.empty((1 + len(boxes), 4))
     for o in range(len(edges)):
         write_box(boxes[o - 1] if o else ego, edges[o])
-        bound(edges[o], 0, 4 if o == 0 or here[o - 1] else 0, bounds[o])
+        bound(edges[o], np.int64(0), np.int64(4 if o == 0 or here[o - 1] else 0), bounds[o])
     return edges, bounds
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _remove_far(poses, ego, radius, alive, bounds):
     """Remove agents farther than the radius from the ego; their bounds then intersect nothing."""
     for i in range(len(alive)):
         if alive[i] and math.hypot(poses[i, 0] - ego[0], poses[i, 1] - ego[1]) > radius:
             alive[i] = False
-            bound(poses, 0, 0, bounds[i])
+            bound(poses, np.int64(0), np.int64(0), bounds[i])
 
 
 @njit(cache=True, nogil=True)
@@ -153,11 +154,11 @@ def _start(paths, start, boxes):
     for i in range(count):
         # Before the first step the footprint is the box only.
         write_box(boxes[i], shapes[i])
-        bound(shapes[i], 0, 4, bounds[i])
+        bound(shapes[i], np.int64(0), np.int64(4), bounds[i])
     return start.copy(), shapes, numbers, bounds
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _advance(state, target, gap, leader_speed):
     speed = state[1]
     closing = speed * (speed - leader_speed) / (2.0 * math.sqrt(AGENT_ACCELERATION * AGENT_DECELERATION))
@@ -168,7 +169,7 @@ def _advance(state, target, gap, leader_speed):
     state[1] = max(speed + STEP * acceleration, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _leader(i, way, footprints, solids):
     """Return the distance from agent i's footprint to the nearest one that intersects its path strip, and its index.
 
@@ -199,7 +200,7 @@ def _leader(i, way, footprints, solids):
     return best, who
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _nearer(best, who, equals, gap, other):
     """Return the smallest gap so far, its index, and the number of gaps equal to it, or nearly so."""
     if gap < best - TIE:
@@ -209,7 +210,7 @@ def _nearer(best, who, equals, gap, other):
     return best, who, equals
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _first_of_equals(i, way, footprints, solids, gaps):
     """Return the nearest of several equally near footprints: the one that nuPlan's spatial index returns.
 
@@ -234,7 +235,7 @@ def _first_of_equals(i, way, footprints, solids, gaps):
     return met[nearest_item(everyone[met], gaps[met], bounds[i])]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _write_footprint(paths, bends, i, state, size, shape):
     """Write the edges of agent i's footprint; return their number."""
     pose, box = np.empty(3), np.empty(6)
@@ -246,6 +247,6 @@ def _write_footprint(paths, bends, i, state, size, shape):
     return write_strip(paths, bends, i, rear, front, size[1] / 2, shape)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _length(paths, i):
     return paths[1][paths[2][i + 1] - 1]

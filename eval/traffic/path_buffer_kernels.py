@@ -13,6 +13,7 @@ from numba import njit
 from swerve.eval.context.planar_geometry_kernels import point_segment_squared
 from swerve.eval.context.polygon_kernels import winding_number
 from swerve.eval.scoring.simulate_kernels import wrap
+from swerve.scenes.kernel_options import INTERNAL
 
 FILLET = math.pi / 2 / 16
 SNAP = 1e-3  # of the half width: corners closer than that are merged
@@ -91,8 +92,8 @@ def write_strip(paths, bends, i, first, last, half, shape):
         b -= 1
     if a > b and _meet(start, end):
         return 4
-    number = _write_side(points, bends, 0, (start, a, b, end), half, shape, 4)
-    number = _write_side(points, bends, 1, (end, b, a, start), half, shape, number)
+    number = _write_side(points, bends, np.int64(0), (start, a, b, end), half, shape, np.int64(4))
+    number = _write_side(points, bends, np.int64(1), (end, b, a, start), half, shape, number)
     for e in range(4, number):
         after = e + 1 if e + 1 < number else 4
         shape[e, 2], shape[e, 3] = shape[after, 0], shape[after, 1]
@@ -100,7 +101,7 @@ def write_strip(paths, bends, i, first, last, half, shape):
     return _without_slivers(shape, number, points, joins, half) if len(joins) else number
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _tight_joins(points, tight, line, half):
     """Return the vertices of a line, see `_write_side`, whose joins are tight."""
     start, a, b, end = line
@@ -116,7 +117,7 @@ def _tight_joins(points, tight, line, half):
     return found[:number]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _without_slivers(shape, number, points, joins, half):
     """Remove the parts of an outline that bound nothing but what it winds around the wrong way.
 
@@ -146,7 +147,7 @@ def _without_slivers(shape, number, points, joins, half):
     return number
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _near_join(edge, points, joins, half):
     """Return whether an edge is nearer to one of the joins than half the strip's width."""
     for k in joins:
@@ -155,7 +156,7 @@ def _near_join(edge, points, joins, half):
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _cuts(ring, e, cuts):
     """Write the shares of an edge at which others intersect it, with 0 and 1, in order; return their number."""
     x, y = ring[e, 0], ring[e, 1]
@@ -175,7 +176,7 @@ def _cuts(ring, e, cuts):
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _has_strip_to_its_right(ring, e, share):
     """Return whether the outline winds clockwise around the point just to the right of a place on its edge."""
     dx, dy = ring[e, 2] - ring[e, 0], ring[e, 3] - ring[e, 1]
@@ -184,10 +185,10 @@ def _has_strip_to_its_right(ring, e, share):
         return False
     x = ring[e, 0] + share * dx + BESIDE * dy / length
     y = ring[e, 1] + share * dy - BESIDE * dx / length
-    return winding_number(ring, 0, len(ring), x, y) < 0
+    return winding_number(ring, np.int64(0), len(ring), x, y) < 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _write_part(edge, first, last, shape, number):
     """Write the part of an edge between two shares of its length; return the number of edges."""
     for axis in range(2):
@@ -196,12 +197,12 @@ def _write_part(edge, first, last, shape, number):
     return number + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _meet(a, b):
     return math.hypot(a[0] - b[0], a[1] - b[1]) < 1e-12
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _write_side(points, bends, side, line, half, shape, number):
     """Write the corners to the left of a line, then both corners of its end; return the number of edges so far.
 
@@ -238,25 +239,25 @@ def _bend(before, at, after, half, shape, number):
     return _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _turning(a, b, c):
     return (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _normal(a, b, half):
     dx, dy = b[0] - a[0], b[1] - a[1]
     length = math.sqrt(dx * dx + dy * dy)
     return -dy / length * half, dx / length * half
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _corner(shape, number, x, y):
     shape[number, 0], shape[number, 1] = x, y
     return number + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _outer_bend(at, nx, ny, mx, my, half, shape, number):
     number = _corner(shape, number, at[0] + nx, at[1] + ny)
     if math.hypot(nx - mx, ny - my) < half * SNAP:
@@ -270,7 +271,7 @@ def _outer_bend(at, nx, ny, mx, my, half, shape, number):
     return _corner(shape, number, at[0] + mx, at[1] + my)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
     dx, dy = at[0] - before[0], at[1] - before[1]
     ex, ey = after[0] - at[0], after[1] - at[1]
@@ -289,7 +290,7 @@ def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
     return _corner(shape, number, at[0] + mx, at[1] + my)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _is_tight(before, at, after, half):
     """Return whether the outline may wind around something the wrong way at a join.
 
@@ -323,7 +324,7 @@ def pose_on(paths, i, along, out):
     out[2] = wrap(out[2])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **INTERNAL)
 def _from(lengths, low, high, along):
     """Return the first vertex from `low` on whose arc length is not less; `high` if there is none before it."""
     while low < high:

@@ -38,13 +38,22 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
     """Restore the training state from a checkpoint; return the state of the data loader.
 
     Raises:
-        SwerveError: not a checkpoint of this version, damaged, or of a run with another config or options.
+        SwerveError: not a checkpoint of this version, damaged, or of a run with another config or options; only the
+            steps of a finished run may grow.
     """
     header, tensors = read_tensors(path, "a checkpoint", "pt")
     if header.get("format") != _FORMAT or header.get("version") != VERSION:
         raise SwerveError(f"{path}: not a checkpoint of version {VERSION}. Train in another folder")
     check_shape(header, _SHAPE, path)
-    _require_same(path, header, _identity(training))
+    identity, was = _identity(training), header["options"]["steps"]
+    if header["step"] == was < training.options.steps:  # a finished run may be lengthened
+        identity["options"]["steps"] = was
+    elif training.options.steps != was:
+        raise SwerveError(
+            f"{path}: this run was started with steps {was}, not {training.options.steps}. It can be lengthened when "
+            f"it is finished, and is at step {header['step']}"
+        )
+    _require_same(path, header, identity)
     try:
         training.load_state_dict(dict(tensors), header["step"])
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:

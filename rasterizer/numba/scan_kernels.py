@@ -11,6 +11,7 @@ import math
 import numba
 import numpy as np
 
+from swerve.scenes.kernel_options import INTERNAL
 from swerve.scenes.lens_kernels import PINHOLE, distort
 
 NEXT, BEGIN, END, POLYGON = 0, 1, 2, 3
@@ -159,7 +160,7 @@ def _clip(polygon, corners, frustum, k, spare):
     return kept
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _cross_polygon(polygon, corners, optics, crossings, counts):
     """Find the crossings of the polygon's edges with the rows; return the first row and the one after the last."""
     for i in range(corners):
@@ -177,7 +178,7 @@ def _cross_polygon(polygon, corners, optics, crossings, counts):
     return top, bottom
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _between_pixels(polygon, corners, optics):
     """Test whether a polygon of straight edges is so small that it covers no pixel's centre, as most far ones do.
 
@@ -198,7 +199,7 @@ def _between_pixels(polygon, corners, optics):
     return math.ceil(low_u - 0.5 - 1e-9) >= math.ceil(high_u - 0.5 + 1e-9)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _cross_edge(polygon, i, j, optics, crossings, counts):
     """Find the crossings of an edge: a chain of chords within the tolerance in `optics` of the curve."""
     x, y, u, v = polygon[i, X], polygon[i, Y], polygon[i, U], polygon[i, V]
@@ -221,7 +222,7 @@ def _pixel(x, y, optics):
     return optics.fx * x + optics.cx, optics.fy * y + optics.cy
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _cross_chord(u0, v0, u1, v1, height, width, crossings, counts):
     """Store, for every row whose centre the chord crosses, the first column whose centre is not left of it."""
     if v0 > v1:
@@ -240,7 +241,7 @@ def _cross_chord(u0, v0, u1, v1, height, width, crossings, counts):
     return first, last
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _append_spans(top, bottom, polygon, spans, drawing, scratch):
     """Pair the crossings of each row into spans and clear the crossings."""
     room = drawing.spans.shape[0]

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from swerve.rasterizer.numba.scan_kernels import BEGIN, END, NEXT, POLYGON
+from swerve.scenes.kernel_options import INTERNAL
 from swerve.scenes.lens_kernels import PINHOLE
 
 
@@ -63,7 +64,7 @@ def average(fine, samples, out):
             out[row, column, 2] = b // (samples * samples)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _covered(drawing, row, width):
     """Return the first column of the row's spans and the one after the last; (0, 0) without spans."""
     if drawing.heads[row] < 0:
@@ -77,7 +78,7 @@ def _covered(drawing, row, width):
     return begin, end
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _fill_straight(drawing, row, optics, nearness, owners):
     """Depth-test the spans of a row of a pinhole camera, whose rays are evenly spaced."""
     span = drawing.heads[row]
@@ -98,7 +99,7 @@ def _fill_straight(drawing, row, optics, nearness, owners):
         span = drawing.spans[span, NEXT]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _fill_bent(drawing, row, rays_x, rays_y, nearness, owners):
     """Depth-test the spans of a row with tabulated rays; comparisons are false outside the lens model (NaN)."""
     span = drawing.heads[row]
@@ -116,7 +117,7 @@ def _fill_bent(drawing, row, rays_x, rays_y, nearness, owners):
         span = drawing.spans[span, NEXT]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", **INTERNAL)
 def _write_depth(depth, begin, end, farthest, nearness):
     depth[:begin] = np.inf
     depth[end:] = np.inf
@@ -125,7 +126,7 @@ def _write_depth(depth, begin, end, farthest, nearness):
         out[i] = np.float32(1.0) / near[i] if near[i] > farthest else np.float32(np.inf)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _find_runs(owners, begin, end, sources, runs):
     """Find the runs of pixels of one polygon, with its triangle (-1: none); return their number."""
     count = 0
@@ -139,7 +140,7 @@ def _find_runs(owners, begin, end, sources, runs):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _run_end(owners, owner, i, end):
     """Return the first pixel after `i` with another owner; tested sixteen at a time, then one by one."""
     while i + 16 <= end:
@@ -155,7 +156,7 @@ def _run_end(owners, owner, i, end):
     return i
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _write_numbers(row, runs, count, numbers):
     """Write the number of each run's triangle, 0 elsewhere."""
     row[: runs[0, 0]] = 0
@@ -165,7 +166,7 @@ def _write_numbers(row, runs, count, numbers):
         row[runs[k, 0] : runs[k + 1, 0]] = numbers[triangle] if triangle >= 0 else 0
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", **INTERNAL)
 def _write_colors(row, runs, count, mesh, look, nearness):
     """Write colours: from the triangle's colour at the camera to the background at the depth limit, linear in depth."""
     for i in range(row.shape[0]):  # a slice assignment does not compile to a memory copy
@@ -180,7 +181,7 @@ def _write_colors(row, runs, count, mesh, look, nearness):
                 _fade(row[3 * begin : 3 * end], nearness[begin:end], look, r, g, b)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", **INTERNAL)
 def _fade(out, near, look, r, g, b):
     half = np.float32(0.5)
     r0, g0, b0 = np.float32(look.background[0]), np.float32(look.background[1]), np.float32(look.background[2])

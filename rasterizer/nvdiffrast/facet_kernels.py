@@ -10,6 +10,7 @@ import math
 import numba
 
 from swerve.rasterizer.numba.scan_kernels import X, Y, Z, _pixel, _sphere_outside, _visible_corners
+from swerve.scenes.kernel_options import INTERNAL
 
 # Two or three splits halve a triangle's longest edge; no image is wide enough to need 64.
 DEEPEST = 64
@@ -56,7 +57,7 @@ def subdivide(mesh, camera_from_world, frustum, optics, out, scratch):
     return polygons, count
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _push_fan(polygon, i, stack):
     """Push the polygon's corners 0, i and i + 1 as the stack's first entry, as (x / z, y / z, 1 / z)."""
     for place, corner in ((0, 0), (1, i), (2, i + 1)):
@@ -64,7 +65,7 @@ def _push_fan(polygon, i, stack):
         stack[0, place, 2] = 1.0 / polygon[corner, Z]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _cut_one(longest, optics, polygon, count, out, stack):
     """Split the triangle at the stack's bottom and store its facets; return their total number.
 
@@ -91,7 +92,7 @@ def _cut_one(longest, optics, polygon, count, out, stack):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _longest_edge(corners):
     """Return the longest edge in the ideal image, by its first corner, and its length."""
     edge, longest = 0, -1.0
@@ -104,7 +105,7 @@ def _longest_edge(corners):
     return edge, longest
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _store(corners, optics, clip):
     """Store distorted corners: x / w and y / w run from -1 to 1 over the image, y down; z and w are depth."""
     for i in range(3):

@@ -23,6 +23,7 @@ from swerve.rasterizer.splats.blend_kernels import (
 )
 from swerve.rasterizer.splats.project_kernels import BLUE, DEPTH, GREEN, OPACITY, RED, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.tile_kernels import TILE
+from swerve.scenes.kernel_options import INTERNAL
 
 # Layers of a tile: transmittance (negative: finished), remaining sum, and the loss's derivatives.
 LIGHT, REST, BY_RED, BY_GREEN, BY_BLUE, BY_DEPTH, BY_ALPHA = range(0, 7 * PIXELS, PIXELS)
@@ -77,7 +78,7 @@ def _read(sums, slopes, left, top, state):
             state[REST + i] = rest
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", **INTERNAL)
 def _trace(ellipse, left, top, rows, state, out):
     """Add the tile's gradient of one ellipse, the next one in depth."""
     first, last = touched_rows(ellipse, np.float32(top), rows)
@@ -103,7 +104,7 @@ def _trace(ellipse, left, top, rows, state, out):
             out[DEPTH] += depth
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"}, **INTERNAL)
 def _trace_row(ellipse, falloff, offset, count, state):
     """Compute moments 0, 1, 2 about the row's middle of the derivative by the exponent; those by colour and depth."""
     half = np.float32(0.5) * ellipse[A]

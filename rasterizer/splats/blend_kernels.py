@@ -7,6 +7,7 @@ import numpy as np
 
 from swerve.rasterizer.splats.project_kernels import BLUE, DEPTH, GREEN, OPACITY, REACH, RED, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.tile_kernels import TILE
+from swerve.scenes.kernel_options import INTERNAL
 
 # A pixel is finished when its transmittance falls below this; the alpha of a Gaussian is at most `DENSEST`.
 MIN_TRANSMITTANCE = np.float32(1e-4)
@@ -125,7 +126,7 @@ def _add(ellipse, number, left, top, rows, wants_owner, state, weights):
                 _claim(number, end - begin, state[start + LARGEST : start + OWNER + TILE], weights)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, **INTERNAL)
 def _add_row(ellipse, falloff, offset, count, state, weights):
     half = np.float32(0.5) * ellipse[A]
     opacity, red, green, blue, depth = ellipse[OPACITY], ellipse[RED], ellipse[GREEN], ellipse[BLUE], ellipse[DEPTH]
@@ -146,7 +147,7 @@ def _add_row(ellipse, falloff, offset, count, state, weights):
         weights[i] = weight
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _claim(number, count, owners, weights):
     """Set the ellipse as owner where its weight is the largest so far; a float32 holds integers up to 16 million."""
     for i in range(count):
@@ -155,7 +156,7 @@ def _claim(number, count, owners, weights):
         owners[i + PIXELS] = np.float32(number) if largest else owners[i + PIXELS]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _write(state, left, top, wants_owner, rgb, depth, alpha, owner):
     """Copy a tile into the images."""
     for y in range(min(TILE, alpha.shape[0] - top)):

@@ -28,6 +28,7 @@ from swerve.rasterizer.splats.project_kernels import (
     principal_axes,
     to_camera,
 )
+from swerve.scenes.kernel_options import INTERNAL
 from swerve.scenes.lens_kernels import PINHOLE
 
 
@@ -67,7 +68,7 @@ def project_gradients(cloud, view, places, ellipses, by_ellipse, first, last, ou
             out.means[n, j] = by_mean[j]
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _carry_shape(cloud, view, n, point, ellipse, by_ellipse, room, out, by_pose, by_point):
     """Write the derivatives by scales and quaternion; `by_point` becomes that of the shape by the centre.
 
@@ -95,7 +96,7 @@ def _carry_shape(cloud, view, n, point, ellipse, by_ellipse, room, out, by_pose,
     _carry_jacobian(view, x, y, point[2], lens, jacobian, by_jacobian, by_point)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _by_covariance(ellipse, by_ellipse):
     """Compute derivatives by the covariance (xx, xy, yy) in the image."""
     a, slope, h = np.float64(ellipse[A]), np.float64(ellipse[SLOPE]), np.float64(ellipse[H])
@@ -105,7 +106,7 @@ def _by_covariance(ellipse, by_ellipse):
     return by_xx, by_xy, by_yy
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _carry_axes(cloud, view, n, rotation, axes, by_turned, out, by_pose):
     """Propagate from the principal axes in the camera frame to scales, quaternion and the camera's rotation."""
     by_rotation = np.empty((3, 3))
@@ -122,7 +123,7 @@ def _carry_axes(cloud, view, n, rotation, axes, by_turned, out, by_pose):
     _carry_quaternion(cloud.quaternions[n], by_rotation, out.quaternions[n])
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _carry_quaternion(quaternion, g, out):
     """Propagate from the rotation's entries `g` to the quaternion, whose length has no effect."""
     w, x, y, z = quaternion
@@ -141,7 +142,7 @@ def _carry_quaternion(quaternion, g, out):
     out[2], out[3] = (by_y - along * y) * scale, (by_z - along * z) * scale
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _carry_jacobian(view, x, y, z, lens, jacobian, by_jacobian, by_point):
     """Propagate from the derivative of the pixel by the point to the point."""
     inner_x, inner_y = clamped(view, x, y)
@@ -161,7 +162,7 @@ def _carry_jacobian(view, x, y, z, lens, jacobian, by_jacobian, by_point):
     by_point[0], by_point[1], by_point[2] = by_x / z, by_y / z, by_z - (by_x * x + by_y * y) / z
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _lens_curvature(optics, x, y, lens):
     """Write the derivatives of `lens_slope` by x and y to `lens[1]` and `lens[2]`."""
     lens[1:3] = 0.0
@@ -177,7 +178,7 @@ def _lens_curvature(optics, x, y, lens):
                 lens[1 + axis, i, j] = (lens[1 + axis, i, j] - before[i, j]) / (2 * STEP)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _carry_center(view, point, by_ellipse, lens, by_point):
     """Add the derivatives by the centre's pixel and depth to `by_point`."""
     z = point[2]
@@ -190,7 +191,7 @@ def _carry_center(view, point, by_ellipse, lens, by_point):
     by_point[2] += by_ellipse[DEPTH] - (by_x * x + by_y * y) / z
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, inline="always", **INTERNAL)
 def _carry_color(cloud, view, n, ellipse, by_ellipse, values, slopes, out, by_pose, by_mean):
     """Write the derivatives by harmonics; `by_mean` becomes that of the colour by the centre."""
     d = np.empty(3)

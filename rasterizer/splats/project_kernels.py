@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from swerve.rasterizer.splats import harmonics_kernels
+from swerve.scenes.kernel_options import INTERNAL
 from swerve.scenes.lens_kernels import PINHOLE, distort
 
 # Columns of an ellipse. REACH is the square of the Mahalanobis distance at which its opacity falls to `FAINTEST`;
@@ -139,7 +140,7 @@ def lens_slope(optics, x, y, out):
     out[1, 0], out[1, 1] = optics.fy * (right_y - left_y) / (2 * step), optics.fy * (down - up) / (2 * step)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _covariance(jacobian, camera_from_local, axes):
     """Compute the image covariance (xx, xy, yy) from the principal axes."""
     xx, xy, yy = 0.0, 0.0, 0.0
@@ -156,7 +157,7 @@ def _covariance(jacobian, camera_from_local, axes):
     return xx, xy, yy
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _shade(cloud, view, n, values, ellipse):
     """Compute the colour of the Gaussian seen from the camera."""
     x, y, z = cloud.means[n, 0] - view.eye[0], cloud.means[n, 1] - view.eye[1], cloud.means[n, 2] - view.eye[2]

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from swerve.rasterizer.splats.project_kernels import DEPTH, REACH, SLOPE, A, H, U, V
+from swerve.scenes.kernel_options import INTERNAL
 
 TILE = 16
 _DIGIT = 11
@@ -35,7 +36,7 @@ def sort_by_depth(ellipses):
     return rows
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _sort_by_digit(rows, bits, sorted_rows, sorted_bits, shift):
     mask = np.uint32((1 << _DIGIT) - 1)
     starts = np.zeros((1 << _DIGIT) + 1, np.int64)
@@ -83,7 +84,7 @@ def assign_tiles(ellipses, across, down):
     return starts, members
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _bands(ellipse, down):
     """Return the first row of tiles that an ellipse touches, and the one after the last."""
     high = math.sqrt(ellipse[REACH] / ellipse[H])
@@ -92,7 +93,7 @@ def _bands(ellipse, down):
     return max(first, 0), min(last, down)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _touched(ellipse, band, across):
     """Return the first tile of a row of tiles that an ellipse touches, and the one after the last.
 
@@ -111,7 +112,7 @@ def _touched(ellipse, band, across):
     return max(first, 0), min(last, across)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _end(a, slope, h, reach, dy, side):
     """Return the end of an ellipse's row relative to its centre."""
     return slope * dy + side * math.sqrt(max(reach - h * dy * dy, 0.0) / a)

@@ -10,13 +10,16 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.options.shared import Config, Logs, PlannerOption, Planners, Sources, Splats
+from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT, ImageSize
 from swerve.scenes.resize import Fit
 
 
 @dataclass(frozen=True)
 class Drive:
-    """Simulate planners in closed loop from scenes of logs, and score the rollouts as nuPlan does.
+    """Simulate planners in closed loop from scenes of logs, and score the rollouts.
+
+    Scores are those of EPDMS, or with --scorer nuplan nuPlan's closed-loop metrics.
 
     Prints the mean scores of each planner, and writes OUT/index.html (scores, what failed, and the worst rollouts from
     above with their reasons), OUT/rollouts.csv and .parquet (a row per rollout) and OUT/worst-PLANNER.png (its worst
@@ -58,3 +61,7 @@ class Drive:
     seed: int = 0
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     config: Config = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.scene_interval <= 3600.0:
+            raise SwerveError(f"scene_interval: {self.scene_interval:g} must be above 0 s, and 3600 s at most")

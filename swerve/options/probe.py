@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from swerve.data.dataset.augment_options import StyleName
-from swerve.options.shared import Config
+from swerve.options.shared import WRITES_FILE, Config
 from swerve.scenes.split import Split
 
 
@@ -37,7 +37,7 @@ class Probe:
         Positional[tuple[str, ...]],
         arg(metavar="PLANNER...", help="Trained planners: FILE.safetensors of swerve train rap, or NAME=FILE."),
     ]
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="JSON file for all numbers.")]
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="JSON file for all numbers."), WRITES_FILE]
     on: Annotated[tuple[str, ...], arg(metavar="SET|SOURCE...")]
     split: Split = "test"
     most: int = 100

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import Benchmark, Config
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.options.shared import WRITES_FILE, Benchmark, Config, Splats
+from swerve.scenes.errors import SwerveError
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Proposals:
         planner: Trained planner.
         benchmark: Benchmark with the planner's cameras.
         out: Output file.
+        views: Views.
+        splats: Splat scenes.
         groups: Scene groups, at most, evenly spaced over the benchmark.
         shown: Scenes that are shown.
         follow_ups: Also take the follow-up scenes.
@@ -30,8 +34,19 @@ class Proposals:
 
     planner: Annotated[Positional[Path], arg(metavar="PLANNER", help="FILE.safetensors of swerve train rap.")]
     benchmark: Benchmark
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="HTML file.")]
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="HTML file."), WRITES_FILE]
+    views: Annotated[
+        ViewKind | None,
+        arg(help="Kind of images: raster, photo, splat. None: those that are stored, or raster if several are."),
+    ] = None
+    splats: Splats = None
     groups: int = 100
     shown: int = 6
     follow_ups: bool = False
     config: Config = None
+
+    def __post_init__(self) -> None:
+        if self.groups < 1:
+            raise SwerveError(f"groups: {self.groups} must be 1 or more")
+        if self.shown < 0:
+            raise SwerveError(f"shown: {self.shown} must be 0 or more")

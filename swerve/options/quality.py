@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.options.shared import Config, Logs, Sources
+from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
 
 
@@ -40,3 +41,7 @@ class Quality:
     gate: Annotated[GateOptions, FLAT] = field(default_factory=GateOptions)
     lpips: bool = True
     config: Config = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.scene_interval <= 3600.0:
+            raise SwerveError(f"scene_interval: {self.scene_interval:g} must be above 0 s, and 3600 s at most")

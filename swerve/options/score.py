@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.options.shared import Config, Log, Source
+from swerve.options.shared import WRITES_FILE, Config, Log, Source
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Score:
         Positional[Path],
         arg(metavar="TRAJECTORIES", help="JSON file: token to poses [x, y, heading] every 0.5 s in the ego frame."),
     ]
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="Table of scores, .csv or .parquet.")]
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="Table of scores, .csv or .parquet."), WRITES_FILE]
     log: Log = None
     name: str | None = None
     benchmark: Path | None = None

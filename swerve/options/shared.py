@@ -5,6 +5,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+# On an OUT that is a file: that of other commands is a folder.
+WRITES_FILE = "writes a file"
+
 Sources = Annotated[
     Positional[tuple[str, ...]],
     arg(

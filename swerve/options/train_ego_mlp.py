@@ -6,8 +6,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import Config, Sources
+from swerve.options.shared import WRITES_FILE, Config, Sources
 from swerve.planners.baselines.train_options import TrainOptions
+from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
 from swerve.scenes.split import Split
 
@@ -30,8 +31,14 @@ class TrainEgoMlp:
     """
 
     sources: Sources
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="The planner: a .safetensors file, for --planners.")]
+    out: Annotated[
+        Positional[Path], arg(metavar="OUT", help="The planner: a .safetensors file, for --planners."), WRITES_FILE
+    ]
     options: Annotated[TrainOptions, FLAT] = field(default_factory=TrainOptions)
     scene_interval: float = 0.1
     split: Split = "train"
     config: Config = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.scene_interval <= 3600.0:
+            raise SwerveError(f"scene_interval: {self.scene_interval:g} must be above 0 s, and 3600 s at most")

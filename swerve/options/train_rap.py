@@ -42,7 +42,8 @@ class TrainRap:
         contexts: Contexts of the same set, made by swerve contexts; without them sub-scores are not trained.
         model: paper, tiny, or a JSON file with the fields of RapConfig that differ from the paper's.
         parts: Parts of every batch: paired, raster_only, recovery or cross_agent, each with its share, and raster
-            (default), photo or both.
+            (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25, of which those are
+            left out that the set lacks; without photos raster_only takes the place of paired.
         batch: Samples of a step per process.
         training: The training.
         loop: The run.
@@ -59,7 +60,7 @@ class TrainRap:
     ]
     contexts: Annotated[Path | None, arg(metavar="FOLDER")] = None
     model: Annotated[str, arg(metavar="paper|tiny|FILE.json")] = "paper"
-    parts: tuple[BatchPart, ...] = (Part("paired", 0.5, "both"), Part("recovery", 0.25), Part("cross_agent", 0.25))
+    parts: tuple[BatchPart, ...] = ()
     batch: int = BATCH
     training: Annotated[RapTrainOptions, FLAT] = field(default_factory=RapTrainOptions)
     loop: Annotated[LoopOptions, FLAT] = field(default_factory=LoopOptions)

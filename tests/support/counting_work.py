@@ -24,7 +24,7 @@ class CountingWork:
     """Work that writes the square of every chunk's index.
 
     `chunks` are the parts by log. `wrong` states failures at (log, chunk), by kind: "refused" (chunk None: the whole
-    log), "bug", "killed", "disk", "failures" (two items of three fail).
+    log), "prints", "bug", "killed", "disk", "failures" (two items of three fail).
     """
 
     folder: Path
@@ -62,6 +62,8 @@ def _go_wrong(kind: str | None) -> None:
         raise SwerveError("this cannot be squared")
     if kind == "bug":
         raise ZeroDivisionError("a fault of the program")
+    if kind == "prints":
+        print("a planner says\nhello")
     if kind == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "disk":

@@ -1,5 +1,7 @@
 """`swerve evaluate` from outside: what it prints, what it leaves, how it exits."""
 
+from io import StringIO
+
 from rich.console import Console
 
 from swerve.eval.benchmark.build.build_job import build
@@ -7,6 +9,7 @@ from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.planner_process import PlannerLimits
 from swerve.evaluate_command import SHORT, differences_table, leaderboard
 from swerve.evaluation import entries_of
+from swerve.job_report import print_table
 from swerve.planners.open_planner import open_planner
 from swerve.scenes import SwerveError
 from tests.support.command import invoke
@@ -35,11 +38,22 @@ def test_leaderboard_is_best_first_and_fits_a_terminal():
     assert lines[0].startswith("3 scene groups, 72 scenes")
     rows = [line.split() for line in lines if line.strip()][1:]
     assert rows[0] == ["planner", "EPDMS", "NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "EC", "failed"]
-    assert rows[2] == ["constant-velocity", "50.00", "2"]
-    assert rows[3] == ["stage", "one", "50.00", *["100"] * 9]
-    assert rows[4] == ["stage", "two", "50.00", *["100"] * 4, "46", *["100"] * 4]
-    assert rows[5] == ["slow", "25.00", "-"]
+    assert rows[1] == ["constant-velocity", "0.5000", "2"]
+    assert rows[2] == ["stage", "one", "0.5000", *["1.00"] * 9]
+    assert rows[3] == ["stage", "two", "0.5000", *["1.00"] * 4, "0.46", *["1.00"] * 4]
+    assert rows[4] == ["slow", "0.2500", "-"]
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_long_labels_are_not_broken():
+    label = "navsim:some_package.agents.some_module.SomeLongAgentName"
+    table = leaderboard({"scene_groups": 3, "scenes": 72, "planners": {label: planner_row(0.25, 0)}})
+    console = Console(width=80, file=StringIO())
+    print_table(console, table)
+    lines = console.file.getvalue().splitlines()
+    (line,) = [line for line in lines if label in line]
+    assert line.split() == [label, "0.2500", "-"]
+    assert all("…" not in line for line in lines)
 
 
 def test_differences_fit_a_terminal():
@@ -47,10 +61,10 @@ def test_differences_fit_a_terminal():
     found = {"planner": "seer", "before": "raster", "after": "photo", "score": -0.25, "interval": [-0.5, 0.125]}
     lines = shown(differences_table([{**found, "stage_one": stage, "stage_two": stage}]))
     rows = [line.split() for line in lines if line.strip()]
-    assert ["seer", "-25.00"] in rows
+    assert ["seer", "-0.250"] in rows
     assert ["photo", "-", "raster"] in rows
-    assert ["[-50.00,", "+12.50]"] in rows
-    assert ["stage", "one", "-50.00", *["+0"] * 4, "+13", *["+0"] * 4] in rows
+    assert ["[-0.500,", "+0.125]"] in rows
+    assert ["stage", "one", "-0.500", *["+0.00"] * 4, "+0.13", *["+0.00"] * 4] in rows
     assert all(len(line) <= 80 for line in lines)
 
 

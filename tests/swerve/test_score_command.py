@@ -6,8 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from swerve.data import open_source
+from swerve.eval.scoring.score_tables import METRICS
 from swerve.scenes import SwerveError, extract_scenes
 from tests.support.command import invoke
+
+# It compares two scenes, and has no reason of its own.
+LAST = "two_frame_extended_comfort"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,11 @@ def test_a_log_is_scored_into_a_table(plans, tmp_path):
     assert (stamp["stages"], stamp["traffic"], stamp["weighting"]) == (1, "log-replay", None)
     assert stamp["packages"]["numpy"] == np.__version__
     assert len(list((tmp_path / "new").iterdir())) == 3
+    assert rows[3]["reasons"] == ""
+    for row in rows[:3]:
+        explained = {one.split()[0] for one in row["reasons"].split("; ")} - {""}
+        assert {name for name in METRICS if row[name] and float(row[name]) < 1} <= {*explained, LAST}
+    assert any("makes" in row["reasons"] for row in rows[:3])
     mean = np.mean([float(row["score"]) for row in rows[:3]])
     assert float(rows[3]["score"]) == pytest.approx(mean)
 

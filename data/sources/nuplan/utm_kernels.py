@@ -4,6 +4,8 @@ import math
 
 import numba
 
+from swerve.scenes.kernel_options import INTERNAL
+
 _RADIANS = 0.017453292519943296
 
 
@@ -19,7 +21,7 @@ def project_many(lon_lat, central, latitude_series, grid_series, radius, axis, p
         projected[row, 1] = axis * (radius * north)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _gaussian_latitude(latitude, series):
     """Sum the sine series of the latitude on the sphere by Clenshaw's recurrence."""
     twice = 2 * math.cos(2 * latitude)
@@ -30,7 +32,7 @@ def _gaussian_latitude(latitude, series):
     return latitude + total * math.sin(2 * latitude)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, **INTERNAL)
 def _grid(latitude, longitude, series):
     """Compute northing and easting, in units of the meridian's radius, from a point on the sphere.
 

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from swerve.data.sources.town.traffic_state import SPACING
+from swerve.scenes.kernel_options import INTERNAL
 
 RED, YELLOW, GREEN = 1, 2, 3
 WALKER_RADIUS = 0.35
@@ -50,7 +51,7 @@ def find_leader(paths, bodies, fleet, crowd, i):
         k += int(min(max(free, 0.0), look)) + 1  # nothing that is farther than `free` is reached sooner
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _vehicles_near(bodies, fleet, i, look):
     """Vehicles that the strip before vehicle i may touch, and how many they are."""
     near, count = np.empty(len(fleet.along), np.int64), 0
@@ -62,7 +63,7 @@ def _vehicles_near(bodies, fleet, i, look):
     return near, count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _walkers_near(fleet, crowd, i, reach):
     """Walkers on the road within a distance of vehicle i, and how many they are."""
     near, count = np.empty(len(crowd.along), np.int64), 0
@@ -73,7 +74,7 @@ def _walkers_near(fleet, crowd, i, reach):
     return near, count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _nearest_corner(fleet, bodies, j, x, y, angle):
     """Return the distance from a point, in a direction, to the nearest corner of vehicle j."""
     turn = fleet.heading[j] - angle
@@ -101,7 +102,7 @@ def scan_crosswalks(bodies, zebras, walks, fleet, crowd, i):
                 return
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _across(walks, crowd, w):
     """Return a walker's position across its current crossing, and its direction."""
     ends = walks.leg_ends[crowd.leg[w]]
@@ -109,7 +110,7 @@ def _across(walks, crowd, w):
     return ends[2] + share * (ends[3] - ends[2]), 1.0 if ends[3] > ends[2] else -1.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _in_the_way(walks, crowd, w, across, half, seconds):
     """Test whether a walker is in a strip of the crossing, or will be within some seconds."""
     at, way = _across(walks, crowd, w)
@@ -127,7 +128,7 @@ def next_stop(bodies, stops, fleet, i):
     return -1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _held(bodies, stops, rules, fleet, i, e, step):
     """Test whether the signal keeps vehicle i from entering: red, or yellow where it can stop without haste.
 
@@ -166,14 +167,14 @@ def update_right_of_way(paths, bodies, stops, rules, fleet, step):
             fleet.granted[e] = _may_enter(paths, bodies, stops, rules, fleet, i, e, step)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _ask_within(rules, stops, fleet, i, e):
     """Return the distance from the line at which a driver decides."""
     v = fleet.speed[i]
     return 8.0 if rules.cautious[stops.connector[e]] else v * v / 3.6 + v + 5.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _queued(bodies, stops, rules, fleet, i, e, room):
     """Test whether a vehicle without right of way stands between vehicle i and its line."""
     j = fleet.lead[i]
@@ -185,7 +186,7 @@ def _queued(bodies, stops, rules, fleet, i, e, room):
     return rules.origin[stops.connector[f]] == rules.origin[stops.connector[e]]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _may_enter(paths, bodies, stops, rules, fleet, i, e, step):
     """Test whether the path of vehicle i through its junction is free, with room behind it."""
     c = stops.connector[e]
@@ -205,7 +206,7 @@ def _may_enter(paths, bodies, stops, rules, fleet, i, e, step):
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
     """Test whether vehicle j is in, or will enter, the part of the junction that vehicle i needs."""
     zone = rules.zones[row]
@@ -223,7 +224,7 @@ def _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
     return arrival < _time_over(way, fleet.speed[i], turning, 1.2) + 1.5
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _time_over(way, speed, top, acceleration):
     """Compute the time in seconds for a distance in metres, accelerating up to a top speed."""
     if way <= 0.0:
@@ -234,7 +235,7 @@ def _time_over(way, speed, top, acceleration):
     return max(top - speed, 0.0) / acceleration + (way - rise) / max(top, 0.1)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _interaction(v, approach, gap, standstill, headway, acceleration, braking):
     """Compute the IDM's braking term for an obstacle."""
     wanted = standstill + max(v * headway + v * approach / (2.0 * math.sqrt(acceleration * braking)), 0.0)

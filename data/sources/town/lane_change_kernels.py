@@ -10,6 +10,7 @@ import numba
 
 from swerve.data.sources.town.driving_kernels import FAR, at, distance_to_box, idm
 from swerve.data.sources.town.traffic_state import SPACING
+from swerve.scenes.kernel_options import INTERNAL
 
 # Gain needed, m/s2; braking accepted behind the new leader, m/s2; slowest speed at which lanes are changed, m/s.
 _THRESHOLD, _OWN_BRAKING, _SLOWEST = 0.2, 2.0, 2.5
@@ -31,7 +32,7 @@ def change_lanes(paths, bodies, stops, changes, fleet, i, dt):
             return
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _is_wanted(paths, bodies, changes, fleet, i, o):
     """Return whether MOBIL's criteria hold for a lane change of vehicle i."""
     lead, follower, gap, behind = -1, -1, FAR, FAR
@@ -67,7 +68,7 @@ def _beside(paths, bodies, changes, fleet, i, o, j):
     return first, last
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _pays(paths, bodies, changes, fleet, i, o, lead, gap, follower, behind):
     """Return whether a lane change between two gaps is safe and gains enough."""
     v = fleet.speed[i]
@@ -78,7 +79,7 @@ def _pays(paths, bodies, changes, fleet, i, o, lead, gap, follower, behind):
     return new > -_OWN_BRAKING and new - old + changes.bias[o] > _THRESHOLD
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _acceleration(paths, bodies, fleet, j, gap, lead_speed):
     """The IDM's acceleration of vehicle j behind a leader."""
     v = fleet.speed[j]

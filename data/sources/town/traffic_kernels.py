@@ -15,6 +15,7 @@ from swerve.data.sources.town.driving_kernels import (
 from swerve.data.sources.town.lane_change_kernels import change_lanes
 from swerve.data.sources.town.traffic_state import SPACING, WALK_SPACING
 from swerve.data.sources.town.walking_kernels import walk
+from swerve.scenes.kernel_options import INTERNAL
 
 
 @numba.njit(cache=True)
@@ -45,7 +46,7 @@ def simulate(paths, bodies, changes, stops, zebras, rules, walks, fleet, crowd, 
             walk(bodies, stops, zebras, walks, fleet, crowd, w, step, dt)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _place(paths, bodies, fleet):
     """Compute the centres of the boxes from the reference points along the body."""
     for i in range(len(fleet.along)):
@@ -56,7 +57,7 @@ def _place(paths, bodies, fleet):
         fleet.y[i] = at(paths.y, paths.start, row, along, SPACING) + shift * fleet.sine[i]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _place_walkers(walks, crowd):
     for w in range(len(crowd.along)):
         crowd.x[w] = at(walks.x, walks.start, w, crowd.along[w], WALK_SPACING)
@@ -64,7 +65,7 @@ def _place_walkers(walks, crowd):
         crowd.heading[w] = at(walks.heading, walks.start, w, crowd.along[w], WALK_SPACING)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _record(bodies, fleet, crowd, vehicles, walkers):
     for i in range(len(fleet.along)):
         vehicles[i, 0], vehicles[i, 1], vehicles[i, 2] = fleet.x[i], fleet.y[i], fleet.heading[i]

@@ -6,6 +6,7 @@ import numba
 
 from swerve.data.sources.town.driving_kernels import distance_to_box, next_stop
 from swerve.data.sources.town.traffic_state import WALK_SPACING
+from swerve.scenes.kernel_options import INTERNAL
 
 
 @numba.njit(cache=True)
@@ -30,7 +31,7 @@ def walk(bodies, stops, zebras, walks, fleet, crowd, w, step, dt):
     crowd.along[w] = min(crowd.along[w] + way, length)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _obstructed(bodies, fleet, crowd, w):
     """Test whether a vehicle, or a walker with the same direction, is right in front of walker w."""
     c, s = math.cos(crowd.heading[w]), math.sin(crowd.heading[w])
@@ -51,7 +52,7 @@ def _obstructed(bodies, fleet, crowd, w):
     return False
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INTERNAL)
 def _may_cross(bodies, stops, zebras, walks, fleet, crossing, step):
     """Test whether the signal lets walkers start, and no vehicle is on the crossing or too near to stop."""
     if not walks.allowed[crossing, step]:

@@ -3,6 +3,8 @@
 import numba
 import numpy as np
 
+from swerve.scenes.kernel_options import INTERNAL
+
 # (0.01 L)^2 and (0.03 L)^2 for colours of 0 to L = 1.
 C1, C2 = 1e-4, 9e-4
 
@@ -39,7 +41,7 @@ def likeness_and_slopes(a, b, window, channels, out, slopes):
                 slopes[y + k, i] += weight * slope
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", **INTERNAL)
 def _down(a, b, window, y, sums):
     """Sum over the columns of the windows that begin in row y."""
     sums[:] = 0
@@ -54,7 +56,7 @@ def _down(a, b, window, y, sums):
             sums[4, i] += weight * p * q
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", **INTERNAL)
 def _along(sums, window, channels, means):
     """Sum over the rows of windows."""
     means[:] = 0
@@ -65,7 +67,7 @@ def _along(sums, window, channels, means):
                 means[m, i] += weight * sums[m, i + k * channels]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", **INTERNAL)
 def _compare(means, out):
     """Write the SSIM; rows 0 to 2 of `means` become its derivatives by mean, square (doubled) and product."""
     for i in range(means.shape[1]):
@@ -84,7 +86,7 @@ def _compare(means, out):
         means[2, i] = by_covariance
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", **INTERNAL)
 def _back_along(means, window, channels, spread):
     """Apply the transpose of `_along` to the first three rows."""
     spread[:] = 0

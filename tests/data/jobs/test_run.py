@@ -35,6 +35,17 @@ def test_every_part_is_made(tmp_path, workers):
     assert outcome.timing["squares_per_second"] == pytest.approx(outcome.item_count / outcome.seconds)
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_the_work_prints_is_shown_above_the_bar(tmp_path, capfd, terminal):
+    """On the console of the progress, in whole lines, and not on stdout."""
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    outcome = run(tmp_path, {("a", 0): "prints", ("c", 1): "prints"}, console=console)
+    assert not outcome.failures
+    shown = [line.split("\x1b[2K")[-1].strip() for line in console.file.getvalue().splitlines()]
+    assert shown.count("a planner says") == shown.count("hello") == 2
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_is_finished_is_not_made_again(tmp_path):
     run(tmp_path)
     for name in ("a-00001", "c-00000"):

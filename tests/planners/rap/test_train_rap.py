@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
+from swerve.data.dataset import AugmentOptions, augment
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
@@ -16,8 +17,10 @@ from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.train_rap import CHECKPOINT, Process, RunOptions, train_rap
 from swerve.planners.rap.training_log import METRICS, VALIDATION
 from swerve.scenes import SwerveError, Vehicle
+from swerve.train_rap_command import default_parts
 from tests.support.command import invoke
 from tests.support.rap_child import CONFIG, stream_of
+from tests.support.simple_source import SimpleSource
 
 ALONE = Process(0, 1, torch.device("cpu"))
 
@@ -57,6 +60,35 @@ def test_a_set_makes_a_planner(dataset, tmp_path):
         "scorer_seconds",
     ):
         assert (rows[:, names.index(column)] > 0).all(), column
+
+
+def test_a_finished_run_is_lengthened(dataset, tmp_path):
+    run(dataset, tmp_path, steps=2)
+    path = run(dataset, tmp_path, steps=3)
+    assert load_planner(str(path)).planner.record == {"steps": 3, "seed": 0}
+    steps = [line.split(",")[0] for line in (tmp_path / METRICS).read_text().splitlines()[1:]]
+    assert steps == ["1", "2", "3"]
+    with pytest.raises(SwerveError, match="started with steps 3, not 2"):
+        run(dataset, tmp_path, steps=2)
+
+
+def test_an_unfinished_run_keeps_its_length(dataset, tmp_path):
+    def stop(noted):
+        if noted["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(dataset, tmp_path, steps=4, told=stop)
+    with pytest.raises(SwerveError, match="can be lengthened when it is finished, and is at step 2"):
+        run(dataset, tmp_path, steps=6)
+
+
+def test_parts_follow_from_the_set(dataset, tmp_path):
+    names = [str(part) for part in default_parts(dataset / "set")]
+    assert names == ["paired:0.5:both", "recovery:0.25", "cross_agent:0.25"]
+    options = AugmentOptions(viewpoints=("logged", "recovery"), scene_interval=4.0)
+    augment([SimpleSource(("train-2",))], tmp_path / "set", options, workers=1)
+    assert [str(part) for part in default_parts(tmp_path / "set")] == ["raster_only:0.5", "recovery:0.25"]
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_planner(dataset, tmp_path):
@@ -138,6 +170,7 @@ def test_the_command_trains(dataset, tmp_path):
     judged = ("--validate", dataset / "benchmark", "--validate-views", "raster", "--validate-every", 1)
     unscored = command(dataset, tmp_path / "blind", *given[:2], "--parts", "paired:1:photo", *judged)
     assert unscored.exit_code == 0, unscored.output
+    assert unscored.output.count("validation: score 0") + unscored.output.count("validation: score 1") == 2
     steps = [line.split(",")[0] for line in (tmp_path / "blind" / VALIDATION).read_text().splitlines()]
     assert steps == ["step", "1", "2"]
     said = re.findall(r"step (\d): validation score ([\d.]+) \(stage one", unscored.output)

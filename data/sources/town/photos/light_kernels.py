@@ -8,6 +8,7 @@ import numpy as np
 from swerve.data.sources.town.photos.material_kernels import COATED, LAMP, LAST_OF_GROUND, LEAVES, albedo
 from swerve.data.sources.town.photos.noise_kernels import COMPILED, step
 from swerve.data.sources.town.photos.sky_kernels import look_up
+from swerve.scenes.kernel_options import INTERNAL
 
 # Samples per pixel: two rows of two.
 _POINTS = 4
@@ -53,7 +54,7 @@ def light_image(seen, rays_x, rays_y, pose, spread, surfaces, world, light, out)
             out[row, column, 2] = np.float32(0.25 * b)
 
 
-@numba.njit(**COMPILED, forceinline=True)
+@numba.njit(**COMPILED, forceinline=True, **INTERNAL)
 def _light_along(x, y, triangle, pose, spread, surfaces, world, light):
     """Compute the radiance along a ray from a triangle, or from the sky."""
     if not (x == x and y == y):
@@ -83,7 +84,7 @@ def _light_along(x, y, triangle, pose, spread, surfaces, world, light):
     )
 
 
-@numba.njit(**COMPILED, forceinline=True)
+@numba.njit(**COMPILED, forceinline=True, **INTERNAL)
 def _reflected(p, way, footprint, triangle, surfaces, world, light):
     """Compute a surface's reflection: diffuse light of sun, sky and ground, mirrored sky, and emission."""
     material = surfaces.materials[triangle]
@@ -109,7 +110,7 @@ def _reflected(p, way, footprint, triangle, surfaces, world, light):
     return red, green, blue
 
 
-@numba.njit(**COMPILED, forceinline=True)
+@numba.njit(**COMPILED, forceinline=True, **INTERNAL)
 def _normal_at(surfaces, triangle, p):
     """Return the normal, interpolated between the vertex normals on curved surfaces."""
     if not surfaces.curved[triangle]:
@@ -129,7 +130,7 @@ def _normal_at(surfaces, triangle, p):
     return nx / length, ny / length, nz / length
 
 
-@numba.njit(**COMPILED, forceinline=True)
+@numba.njit(**COMPILED, forceinline=True, **INTERNAL)
 def _received(material, normal, p, world, light):
     """Compute the shares of the sun's and of the sky's light that reach a point."""
     toward = normal[0] * light.toward[0] + normal[1] * light.toward[1] + normal[2] * light.toward[2]
@@ -170,7 +171,7 @@ def _unshaded(depths, pixel_from_world, p):
     return (1.0 - a) * low + a * high
 
 
-@numba.njit(**COMPILED, forceinline=True)
+@numba.njit(**COMPILED, forceinline=True, **INTERNAL)
 def _blurred(image, place, x, y):
     """Interpolate a map bilinearly, with its first node at place[:2] and nodes place[2] apart; 0 outside."""
     u, v = (x - place[0]) / place[2], (y - place[1]) / place[2]
@@ -183,7 +184,7 @@ def _blurred(image, place, x, y):
     return low + a * (high - low)
 
 
-@numba.njit(**COMPILED, forceinline=True)
+@numba.njit(**COMPILED, forceinline=True, **INTERNAL)
 def _mirrored(normal, way, gloss, open_sky, world, light):
     """Compute the mirrored sky (Schlick 1994), replaced by a dark street near the horizon."""
     along = normal[0] * way[0] + normal[1] * way[1] + normal[2] * way[2]

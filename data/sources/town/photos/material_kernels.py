@@ -8,6 +8,7 @@ import math
 import numba
 
 from swerve.data.sources.town.photos.noise_kernels import COMPILED, band, cell, noise, step, stripes
+from swerve.scenes.kernel_options import INTERNAL
 
 ASPHALT, PAVEMENT, ZEBRA, PAINT, KERB, GRASS, FACADE, TILES, ROUGH, LEAVES, COATED, MATT, LAMP, STRIPES = range(14)
 # Materials up to this one lie on the ground.
@@ -56,7 +57,7 @@ def albedo(material, tint, frame, p, across, footprint, table, season):
     return _grown(material, (r, g, b), frame, p, (u, v), footprint, table)
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _grown(material, tint, frame, p, uv, footprint, table):
     """Compute leaves, tiles, and generic rough surfaces."""
     r, g, b = tint
@@ -102,7 +103,7 @@ def _ground(material, tint, frame, p, footprint, table, season):
     return r, g, b, gloss, 0.0
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _cover(material, frame, x, y, footprint, table):
     """Compute the coverage of a marking: worn spots; zebras are stripes, kerbs stones with joints."""
     if material == KERB:
@@ -115,7 +116,7 @@ def _cover(material, frame, x, y, footprint, table):
     return worn
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _asphalt(tint, x, y, large, footprint, table):
     """Compute asphalt: grain, patches, cracks, oil, and occasional manholes."""
     shade = 1.0 + 0.35 * large
@@ -140,7 +141,7 @@ def _asphalt(tint, x, y, large, footprint, table):
     return tint[0] * shade, tint[1] * shade, tint[2] * shade
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _slabs(tint, frame, x, y, large, footprint, table):
     """Compute square slabs with joints and varying shades."""
     size = 0.6 if frame[7] < 0.5 else 0.9
@@ -152,7 +153,7 @@ def _slabs(tint, frame, x, y, large, footprint, table):
     return tint[0] * shade, tint[1] * shade, tint[2] * shade
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _grass(tint, x, y, large, footprint, table, season):
     """Compute grass: blades, tufts and dry patches."""
     shade = 1.0 + 0.8 * band(table, x, y, 0.05, footprint) + 0.6 * band(table, y, x, 0.21, footprint)
@@ -164,7 +165,7 @@ def _grass(tint, x, y, large, footprint, table, season):
     return r * shade, g * shade, b * shade, 0.0, 0.0
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _facade(tint, frame, u, v, footprint, table, season):
     """Compute a wall with rows of windows, and shops or doors at ground level; the random code sets the proportions."""
     floor_height, bay, code = frame[5], frame[6], frame[7]
@@ -195,7 +196,7 @@ def _facade(tint, frame, u, v, footprint, table, season):
     return r, g, b, 0.09 * inner * (1.0 - lit), glow
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _wall(tint, u, v, code, footprint, table):
     """Compute plaster, concrete or bricks, with stains under sills and dirt near the ground."""
     streak = band(table, 3.0 * u, 0.35 * v, 1.1, 3.0 * footprint)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numba
 
+from swerve.scenes.kernel_options import INTERNAL
+
 # Compilation options. The kernels own no memory, so reference counting is disabled (`_nrt`, as in numba's own string
 # functions): with it, an image takes six times as long.
 COMPILED: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
@@ -43,7 +45,7 @@ def cell(table, i, j):
     return table[a & (NODES - 1), b & (NODES - 1)]
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _painted(x, period, begin, end):
     """Return the length within [begin, end) of each period on the line from 0 to x."""
     whole = math.floor(x / period)

@@ -5,6 +5,7 @@ import math
 import numba
 
 from swerve.data.sources.town.photos.noise_kernels import COMPILED, noise, step
+from swerve.scenes.kernel_options import INTERNAL
 
 # Extent of the map in units of the horizon's radius: 13 degrees below the horizon.
 REACH = 1.26
@@ -35,7 +36,7 @@ def paint(table, sun, tones, clouds, out):
             _tone(table, x * (1.0 + z), y * (1.0 + z), z, sun, tones, clouds, out[row, column])
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _tone(table, x, y, z, sun, tones, clouds, out):
     """Compute the colour in one direction."""
     up = max(z, 0.0)
@@ -55,7 +56,7 @@ def _tone(table, x, y, z, sun, tones, clouds, out):
         out[k] = tone + land * (tones[5, k] - tone)
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _cloud(table, x, y, up, clouds):
     """Compute the density of clouds, 0 to 1: noise on a plane overhead."""
     u, v = x / (up + 0.12), y / (up + 0.12)
@@ -68,7 +69,7 @@ def _cloud(table, x, y, up, clouds):
     return step(threshold, threshold + clouds[1], value)
 
 
-@numba.njit(**COMPILED)
+@numba.njit(**COMPILED, **INTERNAL)
 def _hills(table, x, y, height):
     """Compute the height of the distant skyline in a direction: woods and roofs."""
     u, v = 6.0 * x + 80.0, 6.0 * y + 80.0
