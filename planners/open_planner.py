@@ -41,7 +41,9 @@ def open_planner(spec: str, limits: PlannerLimits) -> OpenedPlanner:
     planner = ProcessPlanner(load_with_identity, spec, limits)
     texts = planner.facts.texts
     unknown = hashlib.sha256(f"{spec} {planner.facts.failure}".encode()).hexdigest()
-    return OpenedPlanner(texts.get("label", _label(spec)), spec, texts.get("identity", unknown), planner)
+    # A planner that failed for a limit is run again under another one.
+    identity = f"{texts.get('identity', unknown)} within {limits.plan_timeout:g} s, {limits.planner_memory:g} GB"
+    return OpenedPlanner(texts.get("label", _label(spec)), spec, identity, planner)
 
 
 class PlannerLoader:

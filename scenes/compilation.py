@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -119,7 +119,7 @@ def _share_compilation(listener: _Listener) -> None:
         path = f"{self._cache_path}/{self._impl.filename_base}.lock"
         if path not in locks and (lock := _opened(Path(path))):
             with listener.waiting():
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _wait_for(lock)
             locks[path] = lock
             if (found := load(self, sig, target_context)) is not None:
                 locks.pop(path).close()
@@ -131,6 +131,12 @@ def _share_compilation(listener: _Listener) -> None:
             lock.close()
 
     cache.load_overload, cache.save_overload = load_overload, save_overload
+
+
+def _wait_for(lock: BinaryIO) -> None:
+    """Wait for a file's lock; on file systems without locks each process compiles for itself."""
+    with suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _opened(path: Path) -> BinaryIO | None:

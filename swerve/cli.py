@@ -72,6 +72,8 @@ def main() -> None:
         code = _tell(str(error), 1 if isinstance(error, WriteError) else 2)
     except KeyboardInterrupt:
         code = _stopped("", 130)
+    except _Terminated:
+        code = _stopped(" by SIGTERM", 143)
     except BrokenPipeError:  # of `swerve ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -82,8 +84,12 @@ def main() -> None:
     sys.exit(code)
 
 
+class _Terminated(BaseException):
+    """SIGTERM came. Not a SystemExit, which would be taken for a planner's own."""
+
+
 def _terminate(*_: object) -> NoReturn:
-    raise SystemExit(_stopped(" by SIGTERM", 143))
+    raise _Terminated
 
 
 def _stopped(how: str, code: int) -> int:

@@ -53,10 +53,10 @@ def write_output(path: Path, write: Callable[[Path], None]) -> None:
     """
     try:
         write(path)
-    except (OSError, WriteError) as error:
+    except (OSError, SwerveError) as error:
         rescued = Path(tempfile.mkdtemp(prefix="swerve-")) / path.name
         try:
             write(rescued)
-        except (OSError, WriteError):
+        except (OSError, SwerveError):
             raise WriteError(f"{path} cannot be written ({error})") from error
         raise WriteError(f"{path} cannot be written ({error}). The result is in {rescued}") from error

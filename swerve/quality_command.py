@@ -1,5 +1,6 @@
 """Run `swerve quality`."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -122,7 +123,7 @@ def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, no
     rows = measured.rows
     numbers: dict[str, Any] = {
         "log": name,
-        "gate": vars(gate),
+        "gate": {name: value if math.isfinite(value) else None for name, value in vars(gate).items()},
         "lpips": note,
         "offsets": mean_by_offset(rows),
         "separation": separation(rows),

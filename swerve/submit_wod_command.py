@@ -34,6 +34,8 @@ def run(asked: SubmitWod) -> int:
     source = open_wod_e2e(asked.source)
     frames = read_frames_to_submit(_frames_file(source, asked.frames))
     entries = _entries(source, frames, asked.incomplete, console)
+    if asked.shards > len(entries):
+        raise SwerveError(f"shards: {asked.shards} are more than the {len(entries)} frames to submit")
     planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner
     if getattr(planner, "privileged", False):
         raise SwerveError(f"planner {asked.planner}: needs the future, which nobody has in the test split")

@@ -14,6 +14,7 @@ from swerve.data.storage.checked_json import (
     one_of,
     optional,
     plain_name,
+    row_of,
     text,
 )
 from swerve.scenes import LensModel
@@ -34,6 +35,8 @@ _CAMERA: Final = fields(
         "time_us": integer(),
         "now_from_capture": array(4, 4),
         "photo": flag,
+        "photo_window": row_of(*[number(-1e3, 1e3)] * 4),
+        "synthetic": flag,
     }
 )
 # What decides whether the rest is understood, and whether a sample is wanted at all.

@@ -83,6 +83,16 @@ class Channel:
         with self._lock:
             self._connection.send(message)
 
+    def try_send(self, message: Message) -> bool:
+        """Send a message, unless another one is being sent; return whether it was sent."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._connection.send(message)
+        finally:
+            self._lock.release()
+        return True
+
     def receive(self) -> Task | None:
         """Receive the next task; None at the end."""
         try:
@@ -96,7 +106,10 @@ class PrintedText(io.TextIOBase):
     """Text stream that sends what is written to the parent, line by line: it would tear the parent's progress bar."""
 
     def __init__(self, channel: Channel) -> None:
-        self._channel, self._rest, self._lock = channel, "", threading.Lock()
+        # Text may be printed while a message is sent, in the same thread, by what the collector of garbage calls: it is
+        # kept for the next message.
+        self._channel, self._rest, self._lock = channel, "", threading.RLock()
+        self._lines = list[str]()
 
     def writable(self) -> bool:
         """Return that text can be written."""
@@ -106,8 +119,9 @@ class PrintedText(io.TextIOBase):
         """Send the lines that are complete."""
         with self._lock:
             *lines, self._rest = f"{self._rest}{text}".split("\n")
-        if lines:
-            self._channel.send(Printed("\n".join(lines)))
+            self._lines += lines
+            if self._lines and self._channel.try_send(Printed("\n".join(self._lines))):
+                self._lines.clear()
         return len(text)
 
 

@@ -5,7 +5,7 @@ and, last of all, `fit.json`; during a fit also `state.safetensors`, from which 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,8 @@ from swerve.data.splats.splat_files import write_splats
 from swerve.data.storage.checked_json import anything, list_of, mapping_of, read_json
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
 from swerve.rasterizer.splats.splat_scene import SplatScene
-from swerve.scenes import Log, SwerveError
+from swerve.scenes import Camera, Log, SwerveError
+from swerve.scenes.camera_roles import cameras_named
 
 PACKAGES = ("numba", "numpy", "torch")
 _LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
@@ -140,7 +141,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             "nodes": len(scene.nodes),
             "seconds": watch.seconds,
             "cpu_seconds": watch.cpu_seconds,
-            **_held_out(scene, images, exposures, options),
+            **_held_out(scene, images, exposures, options, cameras_named(log.cameras, options.test_cameras)),
         }
     with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
@@ -151,12 +152,17 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
 
 
 def _held_out(
-    scene: SplatScene, images: LogImages, exposures: Float[np.ndarray, "n 3 4"], options: SceneOptions
+    scene: SplatScene,
+    images: LogImages,
+    exposures: Float[np.ndarray, "n 3 4"],
+    options: SceneOptions,
+    test_cameras: Mapping[str, Camera],
 ) -> dict[str, Any]:
     """Return the quality of held-out photos, as rendered and with interpolated exposures, and of each test camera."""
     quality = partial(evaluate_quality, scene, threads=options.fit.threads)
     of_cameras = {
-        name: [image for image in images.test_cameras if image.camera.name == name] for name in options.test_cameras
+        name: [image for image in images.test_cameras if image.camera.name == camera.name]
+        for name, camera in test_cameras.items()
     }
     return {
         "held_out": _as_json(quality(images.held_out, None)),

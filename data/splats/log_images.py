@@ -105,6 +105,8 @@ def _shots(log: Log, options: SceneOptions) -> _Shots:
     """Return the photos of a log by purpose, in the order of cameras, then of time."""
     names = [camera.name for camera in select_cameras(log, log.cameras, options.cameras)]
     unseen = [camera.name for camera in select_cameras(log, log.cameras, options.test_cameras) if options.test_cameras]
+    if both := [name for name in names if options.cameras and name in unseen]:
+        raise SwerveError(f"cameras: {both[0]} of log {log.name} must not be in both cameras and test_cameras")
     taken = {name: tuple(_shots_of(log, name, options)) for name in (*names, *unseen)}
     fitted, held_out = list[_Shot](), list[_Shot]()
     for name in (name for name in names if name not in unseen):

@@ -27,6 +27,7 @@ from swerve.eval.benchmark.build_options import VIEW_KINDS
 from swerve.eval.benchmark.frame_steps import BEFORE, ENDPOINT, FIRST, HISTORY, LAST
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import Log
+from swerve.scenes.resize import Fit
 
 SCENES_SCHEMA = pa.schema(
     {
@@ -64,6 +65,7 @@ _OPTIONS: Final = fields(
         "views": list_of(one_of(VIEW_KINDS), most=len(VIEW_KINDS)),
         "style": one_of(get_args(StyleName)),
         "size": optional(row_of(_SIDE, _SIDE)),
+        "fit": one_of(get_args(Fit)),
         "seed": integer(0),
     }
 )

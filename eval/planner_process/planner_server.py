@@ -1,19 +1,20 @@
 """Process of a planner: loads it, and answers requests until the other end closes.
 
-Run by `ProcessPlanner` as `python -m swerve.eval.planner_process.planner_server SOCKET MEMORY PARENT`, with descriptors
-of the socket and of the shared memory.
+Run by `ProcessPlanner`, with descriptors of a socket, of the shared memory, and of a pipe that closes when the process
+at the other end is gone.
 """
 
-import ctypes
 import os
 import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner, format_error
 from swerve.eval.planner_process.messages import (
+    LONGEST_ERROR,
     PlannerGone,
     SharedArrays,
     encode_json,
@@ -23,15 +24,18 @@ from swerve.eval.planner_process.messages import (
 )
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.planning import Planner
+from swerve.scenes.printable import printable
 
-_SET_PARENT_DEATH_SIGNAL = 1
+# Descriptors are below this.
+_MOST_FILES = 1 << 20
 
 
 def main(arguments: list[str]) -> None:
     """Serve requests; ends when the other process does."""
     connection = socket.socket(fileno=int(arguments[0]))
-    shared, parent = SharedArrays(int(arguments[1])), int(arguments[2])
-    _end_with(parent)
+    shared = SharedArrays(int(arguments[1]))
+    _end_at_hangup(int(arguments[2]))
+    _die_first()
     number, content = receive(connection)
     load, spec, memory, paths = shared.load(content)
     sys.path[:] = paths
@@ -62,12 +66,13 @@ def _loaded(load: Any, spec: str) -> tuple[Planner | None, dict[str, Any]]:  # n
             "privileged": bool(getattr(planner, "privileged", False)),
             "future_only": bool(getattr(planner, "future_only", False)),
             "recording": bool(getattr(planner, "recording", False)),
+            "batches": callable(getattr(planner, "plan_batch", None)),
             "checks": callable(getattr(planner, "check_sensors", None)),
         }
     except SwerveError as error:
         return None, {"refused": str(error)}
     except BaseException as error:  # What a planner's module and class raise, SystemExit and KeyboardInterrupt too.
-        return None, {"failed": f"{type(error).__name__}: {error}"}
+        return None, {"failed": printable(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
 
 
 def _answer(planner: Planner, what: str, item: Any) -> bytes:  # noqa: ANN401
@@ -100,17 +105,24 @@ def _leave_if_forked(pid: int) -> None:
         os._exit(0)
 
 
-def _end_with(parent: int) -> None:
-    """Let the kernel end this process when its parent ends, and choose it first when memory runs out."""
+def _end_at_hangup(lifeline: int) -> None:
+    """Fork a process that waits for the end of a pipe, and then ends this one with all that it started.
+
+    A thread could not do it while the planner's code holds the interpreter's lock.
+    """
+    if os.fork() == 0:
+        os.closerange(0, lifeline)
+        os.closerange(lifeline + 1, _MOST_FILES)
+        os.read(lifeline, 1)
+        os.killpg(0, signal.SIGKILL)
+    os.close(lifeline)
+
+
+def _die_first() -> None:
+    """Let the kernel choose this process first when memory runs out."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        try:
-            with open("/proc/self/oom_score_adj", "w") as file:
-                file.write("900")
-        except OSError:
-            print("swerve: /proc/self/oom_score_adj cannot be written", file=sys.stderr)
-    if os.getppid() != parent:
-        os._exit(0)
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("900")
 
 
 def _limit_memory(gigabytes: float) -> None:
@@ -118,7 +130,3 @@ def _limit_memory(gigabytes: float) -> None:
     if gigabytes:
         limit = int(gigabytes * 1e9)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

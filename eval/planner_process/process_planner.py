@@ -31,7 +31,8 @@ from swerve.scenes.planning import CameraChoice, Observation, Planner, Trajector
 
 # Loads a planner, and returns it with texts about it; called in the planner's process.
 LoadPlanner = Callable[[str], tuple[Planner, Mapping[str, str]]]
-_SERVER = "swerve.eval.planner_process.planner_server"
+# The current folder must not come first on the path: a file there could hide a module of Python's.
+_SERVER = "import sys; sys.path.pop(0); from swerve.eval.planner_process.planner_server import main; main(sys.argv[1:])"
 # What is kept of what a planner prints, for the error message when its process ends.
 _KEPT_LINES, _KEPT_CHARACTERS = 3, 300
 # Seconds that a process has to be gone after it was killed.
@@ -49,6 +50,7 @@ class PlannerFacts:
         future_only: see `Planner`.
         recording: see `Planner`.
         checks: whether it has `check_sensors`.
+        batches: whether it has `plan_batch`.
         texts: what its loader says of it.
         failure: reason why its process could not load it; empty if it could.
     """
@@ -59,6 +61,7 @@ class PlannerFacts:
     future_only: bool
     recording: bool
     checks: bool
+    batches: bool
     texts: Mapping[str, str]
     failure: str = ""
 
@@ -84,7 +87,7 @@ class ProcessPlanner:
         except _Ended as error:
             # Its scenes fail; those of other planners do not.
             self._starts, reason = limits.planner_restarts + 1, str(error)
-            self.facts = PlannerFacts(spec, (), False, False, False, False, {}, reason)
+            self.facts = PlannerFacts(spec, (), False, False, False, False, False, {}, reason)
 
     @property
     def class_name(self) -> str:
@@ -118,7 +121,8 @@ class ProcessPlanner:
             SwerveError: they have not.
         """
         if self.facts.checks:
-            self._asked("check", None)
+            with suppress(_Ended):  # then it fails in the scene
+                self._asked("check", None)
 
     def plan(self, observation: Observation) -> Trajectory:
         """Plan a trajectory.
@@ -126,28 +130,32 @@ class ProcessPlanner:
         Raises:
             SwerveError: the planner failed.
         """
-        (output,) = self.outputs([observation])
+        (output,) = self.swerve_outputs([observation])
         if output.plan is None:
             raise SwerveError(output.error)
         return output.plan
 
-    def outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
+    def swerve_outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
         """Return the planner's output for each observation, as `call_planner` does.
 
-        If the process ends, or takes longer than `plan_timeout` for each observation, the observations are planned one
-        by one, so that only those fail that break it.
+        If the process ends, or takes longer than `plan_timeout` for each observation of a batch, the observations are
+        planned one by one, so that only those fail that break it.
         """
+        if len(observations) > 1 and not self.facts.batches:
+            return [output for one in observations for output in self.swerve_outputs([one])]
         start = time.perf_counter()
         try:
             reply = self._request("plan", list(observations), self.limits.plan_timeout * len(observations))
-            return decode_outputs(reply, len(observations))
+            outputs = decode_outputs(reply, len(observations))
+            self._starts = 1  # only ends in a row count
+            return outputs
         except PlannerGone as error:
             reason = self._end(str(error) or "ended")
         except (_Ended, SwerveError) as error:
             reason = str(error)
         if len(observations) == 1:
             return [PlannerOutput(None, f"planner {self.spec}: {reason}", time.perf_counter() - start)]
-        return [output for one in observations for output in self.outputs([one])]
+        return [output for one in observations for output in self.swerve_outputs([one])]
 
     def close(self) -> None:
         """End the process and those that it started."""
@@ -156,21 +164,23 @@ class ProcessPlanner:
             self._process = None
 
     def _chosen(self, cameras: Sequence[Camera]) -> tuple[str, ...]:
-        """Return the names of the cameras that the planner chooses."""
-        return tuple(self._asked("cameras", tuple(cameras)).get("names", ()))
+        """Return the names of the cameras that the planner chooses; none if its process ends, which fails the scene."""
+        try:
+            return tuple(self._asked("cameras", tuple(cameras)).get("names", ()))
+        except _Ended:
+            return ()
 
     def _asked(self, what: str, item: object) -> dict[str, Any]:
         """Return the answer to a question.
 
         Raises:
-            SwerveError: the planner refuses, or its process ended.
+            SwerveError: the planner refuses.
+            _Ended: its process ended.
         """
         try:
             head, _ = decode_json(self._request(what, item, self.limits.startup_timeout))
         except ValueError as error:
-            raise SwerveError(f"planner {self.spec}: {self._end('sent something that is not an answer')}") from error
-        except _Ended as error:
-            raise SwerveError(f"planner {self.spec}: {error}") from error
+            raise _Ended(self._end("sent something that is not an answer")) from error
         if "refused" in head:
             raise SwerveError(str(head["refused"]))
         return head
@@ -201,7 +211,10 @@ class ProcessPlanner:
             _Ended: it ended, or the planner could not be loaded in time.
         """
         self._starts += 1
-        self._process = _Process()
+        try:
+            self._process = _Process()
+        except OSError as error:
+            raise _Ended(f"could not be started ({error})") from error
         limits = self.limits
         try:
             content = (self._load, self.spec, limits.planner_memory, sys.path)
@@ -235,10 +248,11 @@ class _Process:
     def __init__(self) -> None:
         self._shared, self._number = SharedArrays.create(), 0
         self._connection, theirs = socket.socketpair()
-        numbers = (theirs.fileno(), self._shared.file)
-        with theirs:
+        lifeline, self._lifeline = os.pipe()
+        numbers = (theirs.fileno(), self._shared.file, lifeline)
+        with theirs, open(lifeline, "rb"):
             self._child = subprocess.Popen(
-                [sys.executable, "-m", _SERVER, *map(str, numbers), str(os.getpid())],
+                [sys.executable, "-c", _SERVER, *map(str, numbers)],
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -250,8 +264,9 @@ class _Process:
         self._printed = deque[str](maxlen=_KEPT_LINES)
         self._reader = Thread(target=_keep_lines, args=(self._child.stdout, self._printed), daemon=True)
         self._reader.start()
-        # Also when this object is forgotten, and at the end of a worker.
-        self._release = Finalize(self, _release, (self._child, self._connection, self._shared), exitpriority=10)
+        # Also when this object is forgotten. If this process is killed, the lifeline closes, which ends the others.
+        owned = (self._child, self._connection, self._shared, self._lifeline)
+        self._release = Finalize(self, _release, owned, exitpriority=10)
 
     def request(self, item: object, timeout: float) -> bytes:
         """Send a request and return its reply; answers to other requests are ignored.
@@ -295,13 +310,15 @@ def _described(code: int) -> str:
         return f" by signal {-code}"
 
 
-def _release(child: "subprocess.Popen[bytes]", connection: socket.socket, shared: SharedArrays) -> None:
+def _release(child: "subprocess.Popen[bytes]", connection: socket.socket, shared: SharedArrays, lifeline: int) -> None:
     """Kill a process with its group, and close what was shared with it."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    child.wait(_GRACE)
+    with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
+        child.wait(_GRACE)
     connection.close()
     shared.close()
+    os.close(lifeline)
 
 
 def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
@@ -314,7 +331,7 @@ def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
 
 def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
     """Return what a process said of its planner."""
-    known = ("name", "cameras", "privileged", "future_only", "recording", "checks")
+    known = ("name", "cameras", "privileged", "future_only", "recording", "checks", "batches")
     cameras = head["cameras"]
     return PlannerFacts(
         str(head["name"]),
@@ -323,5 +340,6 @@ def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
         bool(head["future_only"]),
         bool(head["recording"]),
         bool(head["checks"]),
+        bool(head["batches"]),
         {str(name): str(text) for name, text in head.items() if name not in known},
     )

@@ -82,9 +82,10 @@ def required_cameras(planner: Planner, frame: E2EFrame) -> tuple[Camera, ...]:
         SwerveError: it needs map and boxes, or a camera that is not there.
     """
     if getattr(planner, "privileged", False) and not getattr(planner, "future_only", False):
+        name = getattr(planner, "class_name", type(planner).__name__)
         raise SwerveError(
-            f"planner {type(planner).__name__}: needs map and boxes, which WOD-E2E does not have. Planners that need "
-            "ego states and images alone can take part, and human"
+            f"planner {name}: needs map and boxes, which WOD-E2E does not have. Planners that need ego states and "
+            "images alone can take part, and human"
         )
     return declared_cameras(planner, frame.cameras, frame.name, "the frame has none. Plan without")
 

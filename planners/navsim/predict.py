@@ -3,9 +3,10 @@
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from swerve.data.sources.navsim.frames import NavsimScene, SensorFolders
 from swerve.data.sources.navsim.hidden_scenes import HiddenScenes
 from swerve.data.sources.navsim.scene_windows import SceneIndex
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
+from swerve.eval.benchmark.navsim_scenes import NavsimRecording
 from swerve.eval.submission.submission import SubmittedTrajectory
 from swerve.planners.navsim.agent_outputs import compute_trajectories
 from swerve.planners.navsim.agent_types import AgentTrajectory
@@ -21,12 +23,25 @@ from swerve.planners.navsim.navsim_modules import DATACLASSES, navsim_modules
 from swerve.planners.navsim.navsim_planner import NavsimPlanner, missing_modules_as_errors
 from swerve.planners.navsim.scene_inputs import agent_input_of_scene, observation_of_scene
 from swerve.scenes import SwerveError
-from swerve.scenes.planning import Planner
+from swerve.scenes.planning import Observation, Planner, Trajectory
 
 # Scenes whose images are in memory at once, and the planner's largest batch.
 _BATCH: Final = 16
 _READERS: Final = 4
 ProgressCallback = Callable[[int, int], None]
+
+
+class _Blind:
+    """Planner that declares no cameras, for observations without images."""
+
+    cameras: tuple[str, ...] = ()
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Plan nothing."""
+        raise NotImplementedError
+
+
+_BLIND: Final = _Blind()
 # The trajectory of a scene, or the reason why there is none.
 Answer = SubmittedTrajectory | str
 SceneSet = SceneIndex | HiddenScenes
@@ -100,6 +115,14 @@ def _ask_agent(planner: NavsimPlanner, scenes: Sequence[NavsimScene], sensors: S
         return [_submitted(trajectory) for trajectory in compute_trajectories(planner.agent, inputs)]
 
 
+def _observation(scene: NavsimScene, folder: Path, planner: Planner) -> Observation:
+    """Return what a planner is given: the scene as recorded, if it declares that, as NAVSIM's agents do."""
+    if not getattr(planner, "recording", False):
+        return observation_of_scene(scene, folder, planner)
+    plain = observation_of_scene(scene, folder, _BLIND)
+    return replace(plain, recording=NavsimRecording(scene, folder))
+
+
 def _submitted(trajectory: AgentTrajectory) -> SubmittedTrajectory:
     sampling = trajectory.trajectory_sampling
     return SubmittedTrajectory(
@@ -108,7 +131,7 @@ def _submitted(trajectory: AgentTrajectory) -> SubmittedTrajectory:
 
 
 def _ask_planner(planner: Planner, scenes: Sequence[NavsimScene], sensors: SensorFolders) -> list[Answer]:
-    observations = [observation_of_scene(scene, sensors.of(scene), planner) for scene in scenes]
+    observations = [_observation(scene, sensors.of(scene), planner) for scene in scenes]
     answers = list[Answer]()
     for output in call_planner(planner, observations):
         plan = output.plan

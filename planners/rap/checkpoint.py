@@ -17,7 +17,11 @@ from swerve.scenes.printable import printable
 VERSION: Final = 2
 _FORMAT: Final = "swerve-rap-checkpoint"
 _SHAPE: Final = fields(
-    {"step": integer(0), **dict.fromkeys(("stream", "config", "options"), mapping_of(anything))},
+    {
+        "step": integer(0),
+        "options": fields({"steps": integer(1)}),
+        **dict.fromkeys(("stream", "config"), mapping_of(anything)),
+    },
 )
 
 

@@ -3,7 +3,9 @@
 import os
 import re
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,12 +118,70 @@ def test_restarts_are_counted():
     assert "was started 3 times, and is not started again" in errors[3]
 
 
+def test_only_ends_in_a_row_count():
+    dying = planner("DiesInSome", PlannerLimits(planner_restarts=1))
+    even, odd = (moving(token=token) for token in ("10", "11"))
+    for _ in range(3):
+        (bad, good) = (call_planner(dying, [one])[0] for one in (odd, even))
+        assert "exit status 3" in bad.error
+        assert good.plan is not None
+
+
+def test_a_planner_without_batches_has_its_time_for_each_plan():
+    slow = planner("Slow", PlannerLimits(plan_timeout=0.5))
+    assert all("took longer than 0.5 s" in output.error for output in call_planner(slow, [moving()] * 3))
+
+
+def test_a_planner_that_is_not_started_again_fails_in_its_scenes():
+    dying = planner("DiesAndChooses", PlannerLimits(planner_restarts=0))
+    assert "exit status" in call_planner(dying, [moving()])[0].error
+    assert dying.cameras(()) == ()
+    dying.check_sensors()
+    assert "is not started again" in call_planner(dying, [moving()])[0].error
+
+
+@pytest.mark.parametrize("limits", [{"plan_timeout": 0.0}, {"startup_timeout": np.inf}, {"planner_memory": np.nan}])
+def test_limits_are_checked(limits):
+    with pytest.raises(SwerveError, match=next(iter(limits))):
+        PlannerLimits(**limits)
+
+
 def test_processes_end_with_the_planner():
     leaving = planner("LeavesChild")
     call_planner(leaving, [moving()])
     group = os.getpgid(leaving._process._child.pid)
-    assert members(group) == 2
+    # The planner's, the one that waits for the end, and the one left.
+    assert members(group) == 3
     leaving.close()
+    wait_for_end(group)
+
+
+def test_processes_end_when_the_evaluating_process_is_killed(tmp_path):
+    code = f"""if True:
+        import os, time
+        from tests.eval.test_planner_process import planner
+        from swerve.eval.benchmark.evaluate.call_planner import call_planner
+        from tests.support.observations import moving
+        leaving = planner("LeavesChild")
+        call_planner(leaving, [moving()])
+        open({str(tmp_path / "group")!r}, "w").write(str(os.getpgid(leaving._process._child.pid)))
+        time.sleep(600)
+    """
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    end = time.monotonic() + 60
+    while not (tmp_path / "group").exists() or not (tmp_path / "group").read_text():
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.05)
+    group = int((tmp_path / "group").read_text())
+    assert members(group) == 3
+    process.kill()
+    process.wait()
+    wait_for_end(group)
+
+
+def wait_for_end(group):
     end = time.monotonic() + 10
     while members(group):
         assert time.monotonic() < end, "a process was left behind"

@@ -169,3 +169,18 @@ class Changes(Honest):
                 array[:] = np.nan
             except ValueError:
                 continue
+
+
+class Slow(Honest):
+    def misbehave(self, observation):
+        time.sleep(1.0)
+
+
+class DiesAndChooses(Dies):
+    """Chooses its cameras, and checks what it is given."""
+
+    def cameras(self, rig):
+        return [camera.name for camera in rig]
+
+    def check_sensors(self):
+        """Accept everything."""

@@ -40,7 +40,7 @@ class _BatchPlanner(Protocol):
 class _OutputPlanner(Protocol):
     """A planner that calls another one elsewhere, and returns its outputs as `call_planner` does."""
 
-    def outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
+    def swerve_outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
         """Return the output for each observation."""
 
 
@@ -51,7 +51,7 @@ def call_planner(planner: Planner, observations: Sequence[Observation]) -> list[
     Cameras and privileged inputs are copied for every call, so that a planner that modifies them affects no other.
     """
     if isinstance(planner, _OutputPlanner):
-        return planner.outputs(observations)
+        return planner.swerve_outputs(observations)
     if isinstance(planner, _BatchPlanner):
         return _call_batch(planner, observations)
     return [_call_single(planner, observation) for observation in observations]
