@@ -87,9 +87,8 @@ def _advance(bar: Progress, line: TaskID, done: int, total: int) -> None:
 
 def _tell_failures(failures: list[PredictionFailure], console: Console) -> None:
     for failure in failures[:_SHOWN_FAILURES]:
-        console.print(
-            printable(f"failed in {failure.token}: {failure.reason}"), style="red", markup=False, soft_wrap=True
-        )
+        reason = failure.reason.splitlines()[-1]
+        console.print(printable(f"failed in {failure.token}: {reason}"), style="red", markup=False, soft_wrap=True)
     if failures:
         console.print(f"the planner failed in {len(failures)} scenes", style="red")
 

@@ -103,9 +103,9 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def record_path(folder: Path, log: str, chunk: int, ending: str) -> Path:
+def record_path(folder: str | Path, log: str, chunk: int, ending: str) -> Path:
     """Return the path of a part's record; `ending` is that of the file name, such as ".json"."""
-    return folder / RECORDS / f"{part_stem(log, chunk)}{ending}"
+    return Path(folder) / RECORDS / f"{part_stem(log, chunk)}{ending}"
 
 
 def part_stem(log: str, chunk: int) -> str:

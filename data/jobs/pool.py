@@ -199,9 +199,12 @@ def _start(work: JobSpec, folder: Path) -> _Worker:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Start processes within the block that ignore Ctrl-C from their first instruction on, while they import, too."""
+    """Start processes within the block that ignore Ctrl-C from their first instruction on, while they import, too.
+
+    SIGTERM waits for the end of the block: a process that has received half of what it needs would print a traceback.
+    """
     resource_tracker.ensure_running()  # it would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

@@ -128,6 +128,7 @@ class PrintedText(io.TextIOBase):
 def worker_main(work: JobSpec, folder: Path, connection: Connection) -> None:
     """Process tasks from the connection until None arrives or the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked while this process was started
     threading.Thread(target=_die_with_parent, daemon=True).start()
     watch, held, opened, channel = Stopwatch(), "", None, Channel(connection)
     tell_compilation(lambda group: channel.send(Compiling(group)))

@@ -31,6 +31,8 @@ def read_trajectories(path: Path, planner: str | None = None) -> dict[str, Float
             trajectory (of that name).
     """
     content = read_json(path, mapping_of(_poses), _HINT)
+    if not content:
+        raise SwerveError(f"{path}: holds no trajectory. {_HINT}")
     return {token: _chosen(path, token, entry, planner) for token, entry in content.items()}
 
 

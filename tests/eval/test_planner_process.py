@@ -241,7 +241,7 @@ def test_honest_scores_are_those_of_a_run_without_hostile_planners(tmp_path):
     names = ["Hangs", "HangsAtStart", "ExitsAtStart", "Dies", "DiesInSome", "Killed", "Segfaults", "Interrupts"]
     names += ["GiantError", "BadCameras"]
     hostile = [f"{HOSTILE}:{name},label={name}" for name in names]
-    limits = PlannerLimits(plan_timeout=1.0, startup_timeout=15.0, planner_restarts=2)
+    limits = PlannerLimits(plan_timeout=1.0, startup_timeout=10.0, planner_restarts=1)
     alone = evaluate_planners(tmp_path / "bench", honest, tmp_path / "alone", EvaluateOptions(report=False), 1)
     among = [hostile[0], honest[0], *hostile[1:5], honest[1], *hostile[5:]]
     whole = evaluate_planners(

@@ -110,7 +110,7 @@ def test_it_tells_counts_reasons_and_failures(told, tmp_path):
         (["--views", "splat"], "no renderer for splat views. Give --splats FOLDER"),
         (["--follow-up.heading-offsets"], "heading_offsets (below 90 degrees) and speed_offsets need a value each"),
         (["--follow-up.lateral-step", "0"], "steps, max_acceleration and history must be above 0"),
-        (["--min-follow-ups", "30"], "min_follow_ups: 30 must lie between 1 and max_follow_ups, 20"),
+        (["--min-follow-ups", "30"], "--min-follow-ups: 30 must lie between 1 and max_follow_ups, 20"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, complaint, tmp_path):
@@ -130,4 +130,4 @@ def test_what_cannot_be_is_refused(wrong, complaint, tmp_path):
 def test_what_is_no_value_is_refused(wrong, complaint, tmp_path):
     result = run("town:1", str(tmp_path), *wrong)
     assert result.exit_code == 2
-    assert complaint in result.output
+    assert complaint in str(result.exception)

@@ -58,7 +58,7 @@ def test_a_set_that_stores_primitives_is_rendered(tmp_path):
     options = AugmentOptions(viewpoints=("logged",), scene_interval=3.0, rasters="primitives")
     augment([SimpleSource(("val-0",))], tmp_path / "set", options, workers=1)
     text, captions = page_of(tmp_path / "set", tmp_path / "out")
-    assert "rasters drawn" in text
+    assert "rasters primitives" in text
     assert captions[-2:] == ["front", "back"]
 
 

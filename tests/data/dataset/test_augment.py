@@ -291,10 +291,10 @@ def test_the_command_fails_when_a_log_fails(monkeypatch, tmp_path):
 def test_a_format_that_is_not_known_is_refused(monkeypatch, tmp_path):
     result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--image-format", "gif")
     assert result.exit_code == 2
-    assert "gif" in result.output
+    assert "gif" in str(result.exception)
 
 
 def test_a_wrong_size_is_named(monkeypatch, tmp_path):
     result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--size", "large")
     assert result.exit_code == 2
-    assert "WIDTHxHEIGHT" in result.output
+    assert "WIDTHxHEIGHT" in str(result.exception)

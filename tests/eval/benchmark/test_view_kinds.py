@@ -201,18 +201,18 @@ def test_damage_is_one_clear_error(built, tmp_path):
     info = json.loads((folder / "benchmark.json").read_bytes())
     del info["scene_groups"]
     (folder / "benchmark.json").write_text(json.dumps(info))
-    with pytest.raises(SwerveError, match=r"benchmark.json: damaged \('scene_groups' is missing\)"):
+    with pytest.raises(SwerveError, match=r"benchmark\.json: scene_groups: is missing. Build the benchmark again"):
         open_benchmark(folder)
     for content in ("{", "{}", "[]", '{"log": "train-0"}'):
         (folder / "records" / "train-0-00000.json").write_text(content)
-        with pytest.raises(SwerveError, match=r"train-0-00000.json: damaged \(.*Remove it and run the same command"):
+        with pytest.raises(SwerveError, match=r"train-0-00000.json: \w+: .*Remove it and run the same command"):
             build([SimpleSource(LOGS)], folder, OPTIONS, 1, renderers=RENDERERS)
     out = tmp_path / "out"
     blind = PlannerSpec("blind", "constant-velocity", "1")
     evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
     record = next((out / "job" / "records").glob("*.parquet"))
     record.write_bytes(b"PAR1 and nothing else")
-    with pytest.raises(SwerveError, match=rf"{record.name}: damaged \(.*Remove it and run the same command"):
+    with pytest.raises(SwerveError, match=rf"{record.name}: .*Remove it and run the same command"):
         evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
     record.unlink()
     evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)

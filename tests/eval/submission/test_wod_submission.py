@@ -282,7 +282,7 @@ def test_kind_of_file_decides_what_check_needs(tmp_path):
         ((archive, "--split", "navtest"), "not --split"),
         ((pickle,), "--split navtest"),
         ((pickle, "--frames", archive), "not --frames"),
-        ((tmp_path / "missing.pkl",), "cannot be read"),
+        ((tmp_path / "missing.pkl",), "no such file"),
     ):
         done = invoke("submit", "check", *arguments)
         assert isinstance(done.exception, SwerveError)

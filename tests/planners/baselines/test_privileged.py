@@ -141,7 +141,7 @@ def test_the_human_drives_what_was_logged(simple):
 def test_without_a_human_or_privilege_the_scene_is_named(simple):
     inputs = replace(simple[0].privileged, human=None)
     with pytest.raises(SwerveError, match="scene nobody: the human's trajectory is unknown"):
-        LoggedHuman().plan(moving(token="nobody", inputs=inputs))
+        LoggedHuman().plan(moving(token="nobody", privileged_input=inputs))
     for planner in (LoggedHuman(), Idm(), PdmClosed()):
         with pytest.raises(SwerveError, match=r"scene blind: .*privileged"):
             planner.plan(moving(token="blind"))

@@ -248,7 +248,7 @@ def test_a_scene_that_no_one_ranks_is_drawn_too(planner):
 
 def test_the_command_writes_the_page(planner, tmp_path, monkeypatch):
     save_rap(planner.model, planner.record, tmp_path / "eyes.safetensors")
-    monkeypatch.setattr("swerve.proposals_command.open_benchmark", lambda folder: OneGroup())
+    monkeypatch.setattr("swerve.proposals_command.open_benchmark", lambda *_, **__: OneGroup())
     arguments = ["proposals", tmp_path / "eyes.safetensors", tmp_path / "bench", tmp_path / "new" / "page.html"]
     result = invoke(*arguments, "--shown", 1)
     assert result.exit_code == 0, result.output

@@ -170,7 +170,6 @@ def test_the_command_trains(dataset, tmp_path):
     judged = ("--validate", dataset / "benchmark", "--validate-views", "raster", "--validate-every", 1)
     unscored = command(dataset, tmp_path / "blind", *given[:2], "--parts", "paired:1:photo", *judged)
     assert unscored.exit_code == 0, unscored.output
-    assert unscored.output.count("validation: score 0") + unscored.output.count("validation: score 1") == 2
     steps = [line.split(",")[0] for line in (tmp_path / "blind" / VALIDATION).read_text().splitlines()]
     assert steps == ["step", "1", "2"]
     said = re.findall(r"step (\d): validation score ([\d.]+) \(stage one", unscored.output)
