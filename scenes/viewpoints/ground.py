@@ -11,8 +11,9 @@ from swerve.scenes.vehicle import Vehicle
 def poses_from_normals(
     positions: Float[np.ndarray, "*b 3"], headings: Float[np.ndarray, "*b"], up: Float[np.ndarray, "*b 3"]
 ) -> Float[np.ndarray, "*b 4 4"]:
-    """Return poses with the given positions, headings seen from above, and z axes along `up` (of any length, not
-    horizontal): normals interpolated between two points are shorter than one.
+    """Return poses with the given positions, headings seen from above, and z axes along `up` (not horizontal).
+
+    `up` has any length: normals interpolated between two points are shorter than one.
     """
     up = up / np.linalg.norm(up, axis=-1, keepdims=True)
     cos, sin = np.cos(headings), np.sin(headings)
