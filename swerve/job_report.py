@@ -71,7 +71,7 @@ def timing_line(timing: dict[str, Any], noun: str, failures: int = 0) -> str:
     """Return a line with the rate and the shares of the stages in the workers' time.
 
     Args:
-        timing: of `swerve.data.jobs.Outcome`.
+        timing: of `swerve.data.jobs.RunResult`.
         noun: of the same.
         failures: number of items that could not be made.
     """

@@ -1,6 +1,5 @@
 """Contact sheet of a training set."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from swerve.data.dataset.calibration import camera_of
 from swerve.data.dataset.image_encoding import decode_depth, decode_image, decode_instance
+from swerve.data.dataset.read_manifest import read_manifest
+from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.decoded_sample import DecodedSample, decode_sample
 from swerve.data.stream.image_fit import ImageFit
@@ -31,6 +31,7 @@ _KINDS: Final = {
     "recovery": ("The vehicle beside its path. Orange: the target, a trajectory back to it.", RECOVERY),
     "cross_agent": ("Another vehicle of the scene. Green: what it did next.", CROSS_AGENT),
 }
+_AGAIN = "Run the job that made the set again"
 _COLUMNS = ("key", "shard", "split", "source", "log", "kind", "command")
 # Samples shown of each kind, logs whose cameras are read, rejections listed, and the width of images.
 _SHOWN, _LOGS, _REASONS, _WIDTH = 8, 50, 12, 480
@@ -48,9 +49,9 @@ class SetSheet:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._reader, self._drawer = folder, ShardReader(folder), RasterRenderer(folder)
-        self._summary, self._options = _json(folder / "summary.json"), _json(folder / "job.json")["options"]
-        table = pq.read_table(folder / "manifest.parquet", columns=list(_COLUMNS))
-        self._rows = table.to_pylist()
+        self._summary = read_json(folder / "summary.json", mapping_of(anything), _AGAIN)
+        self._options = read_json(folder / "job.json", fields({"options": mapping_of(anything)}), _AGAIN)["options"]
+        self._rows = read_manifest(folder, _COLUMNS).to_pylist()
         if not self._rows:
             raise SwerveError(f"{folder}: has no samples")
         splits = [split for split in _SPLITS if any(row["split"] == split for row in self._rows)]
@@ -171,14 +172,6 @@ class SetSheet:
         entry = sample.entries[camera]
         width = min(_WIDTH, entry["width"])
         return replace(sample, fit=ImageFit((width, max(round(width * entry["height"] / entry["width"]), 1))))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SwerveError(f"{path}: cannot be read ({error}). Run the job that made the set again") from error
-    return found
 
 
 def _count(number: int, noun: str) -> str:

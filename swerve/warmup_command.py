@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from swerve.data.jobs import Failure, read_failures, usable_cores
+from swerve.data.jobs.signals import signals_blocked
 from swerve.data.jobs.stopwatch import COMPILING
 from swerve.job_report import progress_console
 from swerve.options.warmup import Warmup, WarmupPart
@@ -35,12 +36,14 @@ def run(args: Warmup) -> int:
                 bar.update(line, description=f"compiling: {', '.join(part for part, _ in running.values())}")
                 for ended in wait(list(running)):
                     connection = cast("Connection", ended)  # it returns what it is given
-                    part, _ = running.pop(connection)
+                    part, process = running.pop(connection)
                     _tell(part, connection, console)
+                    process.join()
                     bar.advance(line)
         finally:
             for _, process in running.values():
                 process.kill()
+                process.join()
     return 0
 
 
@@ -55,7 +58,8 @@ def _start(part: str) -> tuple[Connection, SpawnProcess]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(part, theirs))
-    process.start()
+    with signals_blocked(signal.SIGINT):
+        process.start()
     theirs.close()
     return ours, process
 

@@ -9,7 +9,7 @@ and it determines from its own records which parts are finished:
         write_failures(folder, [*failures_in_the_records, *outcome.failures])
         ...                                                  # the file that says that everything is there, last
 
-Files are written atomically, with `swerve.data.storage.files.write_atomically`, or as `part_of(path)` and then
+Files are written atomically, with `swerve.data.storage.files.write_atomically`, or as `temporary_path(path)` and then
 `commit(path)`. A part is finished once its record exists, so the record is written last. If a worker dies, only its
 part fails; workers end with their parent process. After Ctrl-C or `kill -9`, the same call resumes the job.
 """

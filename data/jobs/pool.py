@@ -6,7 +6,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Schedule, Task
+from swerve.data.jobs.signals import signals_blocked
 from swerve.data.jobs.work import JobSpec
 from swerve.data.jobs.worker import (
     Compiling,
@@ -191,24 +191,11 @@ def _start(work: JobSpec, folder: Path) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=worker_main, args=(work, folder, theirs), daemon=True)
-    with _single_threaded(), _interrupts_ignored():
+    # SIGTERM waits: a process that has received half of what it needs would print a traceback.
+    with _single_threaded(), signals_blocked(signal.SIGINT, signal.SIGTERM):
         process.start()
     theirs.close()
     return _Worker(process, ours)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Start processes within the block that ignore Ctrl-C from their first instruction on, while they import, too.
-
-    SIGTERM waits for the end of the block: a process that has received half of what it needs would print a traceback.
-    """
-    resource_tracker.ensure_running()  # it would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from typing import Any
 from weakref import WeakSet
 
+from swerve.data.jobs.signals import signals_blocked
 from swerve.data.stream.batch import INSTALL_TORCH, Batch
 from swerve.data.stream.stream import SampleStream
 from swerve.scenes import MissingExtraError, SwerveError
@@ -87,16 +87,16 @@ class StreamLoader:
 @contextmanager
 def _iterated(loader: Any) -> Iterator[Any]:  # noqa: ANN401 a DataLoader
     """Start the worker processes of a loader, and end them."""
-    with _interrupts_blocked():
-        batches = iter(loader)
-    if not hasattr(batches, "_shutdown_workers"):
-        yield batches  # there are no workers
-        return
-    _OPEN.add(batches)
+    batches: Any = None
     try:
+        with signals_blocked(signal.SIGINT):  # Ctrl-C is this process's, which ends the workers
+            batches = iter(loader)
+            if hasattr(batches, "_shutdown_workers"):  # there are workers
+                _OPEN.add(batches)
         yield batches
     finally:
-        batches._shutdown_workers()
+        if hasattr(batches, "_shutdown_workers"):
+            batches._shutdown_workers()
 
 
 @atexit.register
@@ -104,17 +104,6 @@ def _end_workers() -> None:
     """End the workers of iterators that still exist, while the interpreter can: torch leaves them to be killed."""
     for batches in list(_OPEN):
         batches._shutdown_workers()
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT, which processes started meanwhile inherit: Ctrl-C is this process's, which ends them."""
-    resource_tracker.ensure_running()  # its start would lift the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _exit_without_finalization(_: int) -> None:

@@ -15,7 +15,7 @@ Do = Callable[[int, SceneGroup, ProgressCallback], PartResult]
 
 @dataclass(frozen=True)
 class OpenedGroups:
-    """The scene groups of a log, see `swerve.data.jobs.OpenLog`.
+    """The scene groups of a log, see `swerve.data.jobs.LogHandle`.
 
     Attributes:
         benchmark: the benchmark.
