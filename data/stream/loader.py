@@ -88,6 +88,9 @@ class StreamLoader:
 def _iterated(loader: Any) -> Iterator[Any]:  # noqa: ANN401 a DataLoader
     """Start the worker processes of a loader, and end them."""
     batches: Any = None
+    # Registered last, it runs before torch's own, after which torch ends no workers.
+    atexit.unregister(_end_workers)
+    atexit.register(_end_workers)
     try:
         with signals_blocked(signal.SIGINT):  # Ctrl-C is this process's, which ends the workers
             batches = iter(loader)
@@ -99,7 +102,6 @@ def _iterated(loader: Any) -> Iterator[Any]:  # noqa: ANN401 a DataLoader
             batches._shutdown_workers()
 
 
-@atexit.register
 def _end_workers() -> None:
     """End the workers of iterators that still exist, while the interpreter can: torch leaves them to be killed."""
     for batches in list(_OPEN):
