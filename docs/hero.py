@@ -25,7 +25,7 @@ WIDTH, HEIGHT, GAP = 560, 320, 6
 
 
 def front(viewpoint: Viewpoint, style: Style) -> np.ndarray:
-    """What the front camera sees from a viewpoint."""
+    """Render the view of the front camera from a viewpoint."""
     scene = viewpoint.scene
     primitives = build_static(scene.log.road_map).concatenate(
         build_dynamic(viewpoint.tracks, scene.lights, scene.history)

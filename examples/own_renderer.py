@@ -23,7 +23,7 @@ class DepthRenderer:
         """Raise a SwerveError if a log cannot be rendered; this renderer accepts all."""
 
     def prepare(self, log: swerve.Log) -> "LogDepth":
-        """What does not move is made once per log."""
+        """Prepare what does not move, once per log."""
         return LogDepth(build_static(log.road_map))
 
 

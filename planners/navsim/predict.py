@@ -23,25 +23,13 @@ from swerve.planners.navsim.navsim_modules import DATACLASSES, navsim_modules
 from swerve.planners.navsim.navsim_planner import NavsimPlanner, missing_modules_as_errors
 from swerve.planners.navsim.scene_inputs import agent_input_of_scene, observation_of_scene
 from swerve.scenes import SwerveError
-from swerve.scenes.planning import Observation, Planner, Trajectory
+from swerve.scenes.planning import Observation, Planner
 
 # Scenes whose images are in memory at once, and the planner's largest batch.
 _BATCH: Final = 16
 _READERS: Final = 4
 ProgressCallback = Callable[[int, int], None]
 
-
-class _Blind:
-    """Planner that declares no cameras, for observations without images."""
-
-    cameras: tuple[str, ...] = ()
-
-    def plan(self, observation: Observation) -> Trajectory:
-        """Plan nothing."""
-        raise NotImplementedError
-
-
-_BLIND: Final = _Blind()
 # The trajectory of a scene, or the reason why there is none.
 Answer = SubmittedTrajectory | str
 SceneSet = SceneIndex | HiddenScenes
@@ -119,7 +107,7 @@ def _observation(scene: NavsimScene, folder: Path, planner: Planner) -> Observat
     """Return what a planner is given: the scene as recorded, if it declares that, as NAVSIM's agents do."""
     if not getattr(planner, "recording", False):
         return observation_of_scene(scene, folder, planner)
-    plain = observation_of_scene(scene, folder, _BLIND)
+    plain = observation_of_scene(scene, folder, planner, images=False)
     return replace(plain, recording=NavsimRecording(scene, folder))
 
 

@@ -96,7 +96,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:
         raise SwerveError(f"{path}: the image cannot be read ({error}). Are the split's sensor data there?") from error
 
 
-def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner) -> Observation:
+def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner, images: bool = True) -> Observation:
     """Return what a planner of Swerve observes in a NAVSIM scene.
 
     The history is interpolated linearly between the frames. Cameras have NAVSIM's names in lower case.
@@ -105,17 +105,18 @@ def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner) -> 
         scene: the scene.
         folder: of its sensor data.
         planner: see `Planner` for what it may declare.
+        images: whether it gets the images that it declares.
 
     Raises:
         SwerveError: the planner needs the simulator state, or an image that is not there.
     """
     if getattr(planner, "privileged", False):
         raise SwerveError("the planner needs what only the simulator knows: submissions do not allow it")
-    rig: tuple[Camera, ...] = ()
-    if uses_images(planner):
-        rig = scene_cameras(scene.current, folder, axle_height(scene.history))
-    cameras = declared_cameras(planner, rig, scene.token, "there are none in the split's sensor data. Download them")
-    images = {camera.name: read_image(image_path(scene.current, camera.name, folder)) for camera in cameras}
+    cameras: tuple[Camera, ...] = ()
+    if images:
+        rig = scene_cameras(scene.current, folder, axle_height(scene.history)) if uses_images(planner) else ()
+        lacking = "there are none in the split's sensor data. Download them"
+        cameras = declared_cameras(planner, rig, scene.token, lacking)
     return Observation(
         scene.token,
         scene.current.timestamp_us,
@@ -123,7 +124,7 @@ def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner) -> 
         _history(scene),
         command_of(scene),
         cameras,
-        images,
+        {camera.name: read_image(image_path(scene.current, camera.name, folder)) for camera in cameras},
     )
 
 
