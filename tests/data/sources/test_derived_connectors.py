@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from experiments.connector_agreement import agreement
 from swerve.data.sources.derived_connectors import connectors_of
-from swerve.scenes import Lane, LaneType
+from swerve.scenes import Lane
 from tests.support.town_logs import NUMBERS, town
 
 
@@ -33,15 +34,6 @@ def widening():
         lane("keeps", (50, 0), (90, 0), before=("one",)),
         lane("parts", (50, 0), (65, 3.5), (90, 3.5), before=("one",)),
     ]
-
-
-def agreement(road_map):
-    """Of the lanes for vehicles: found and flagged, found alone, flagged alone, neither."""
-    lanes = [one for one in road_map.lanes if one.kind is not LaneType.BICYCLE]
-    derived = connectors_of(lanes)
-    found = np.array([one.id in derived for one in lanes])
-    flagged = np.array([one.is_connector for one in lanes])
-    return np.array([(a & b).sum() for a, b in ((found, flagged), (found, ~flagged), (~found, flagged))])
 
 
 def test_lanes_that_cross_or_turn_at_a_fork_or_a_merge_are_connectors():
