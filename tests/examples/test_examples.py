@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from swerve.data import open_source
+from tests.support.splat_fits import write_fits
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NEEDS_TORCH = ("augment_and_load", "navsim_agent", "score_vocabulary", "splat_gradients")
 SCRIPTS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.py")))
 
 
-def run(name, folder):
+def run(name, folder, *before):
     if name in NEEDS_TORCH:
         pytest.importorskip("torch")
     script, environment = EXAMPLES / f"{name}.py", {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, script, folder],
+        [sys.executable, script, *before, folder],
         capture_output=True,
         text=True,
         cwd=folder.parent,
@@ -91,3 +94,12 @@ def test_splat_gradients(tmp_path):
     assert last < first / 5
     pair = np.asarray(Image.open(tmp_path / "out" / "splats.png"), float)
     assert np.abs(pair[:, :64] - pair[:, 64:]).mean() < 10
+
+
+def test_render_splats(tmp_path):
+    log = open_source("town:1").load("town-000000")
+    splats = write_fits(tmp_path / "splats", log)
+    assert "town-000000 at 10000000 us: median depth" in run("render_splats", tmp_path / "out", "town:1", splats)
+    camera = log.cameras[0]
+    with Image.open(tmp_path / "out" / "splat_views.png") as picture:
+        assert picture.size == (2 * camera.width, camera.height)
