@@ -21,6 +21,11 @@ def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 what
     Raises:
         SwerveError: the module cannot be found or imported, or has nothing callable of that name.
     """
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise SwerveError(
+            f"planner {spec}: {module!r} is not the name of a module, such as my_planner or package.my_planner. "
+            "Run the command in the folder that holds it, or put that folder on PYTHONPATH"
+        )
     add_current_folder()
     try:
         found: Any = getattr(import_module(module), name, None)
@@ -29,7 +34,8 @@ def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 what
             raise SwerveError(
                 f"planner {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
             ) from error
-        raise SwerveError(f"planner {spec}: {module} cannot be imported ({error})") from error
+        agent = f". An agent of NAVSIM is named navsim:{module}.{name}" if error.name == "navsim" else ""
+        raise SwerveError(f"planner {spec}: {module} cannot be imported ({error}){agent}") from error
     except Exception as error:
         raise SwerveError(f"planner {spec}: {module} cannot be imported ({describe(error)})") from error
     if not callable(found):

@@ -56,11 +56,16 @@ def stoppable() -> Iterator[None]:
         raise SystemExit(130) from None
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless the number is 1."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def show_failures(console: Console, failures: Sequence[Failure]) -> None:
     """Print the first failures, one line each; nothing if there are none."""
     if not failures:
         return
-    console.print(f"{len(failures)} failures:", style="red", highlight=False)
+    console.print(f"{counted(len(failures), 'failure')}:", style="red", highlight=False)
     for failure in failures[:_FAILURES_SHOWN]:
         console.print(printable(f"  {failure.where}: {failure.reason}"), markup=False, highlight=False, soft_wrap=True)
     if len(failures) > _FAILURES_SHOWN:

@@ -63,6 +63,11 @@ def sheet_of(args: Show) -> Sheet:
         from swerve.set_sheet import SetSheet
 
         return _without_scene(args, SetSheet(folder))
+    if next(folder.glob("*/graph.json"), None):
+        raise SwerveError(
+            f"{folder}: fitted splat scenes, of which swerve fit wrote LOG/preview.jpg; swerve quality SOURCE {folder} "
+            "OUT compares them with photos and rasters"
+        )
     if (folder / "job.json").is_file():
         raise SwerveError(f"{folder}: this job is not finished, or its output cannot be shown. Run it to its end")
     log = _loaded(args.source, args.log)

@@ -97,7 +97,8 @@ def _unknown(name: str, kind: type) -> str:
         return f"{name!r} is one argument too many"
     typed, known = name.partition("=")[0], [_flag(one) for one in option_names(kind)]
     own = typed.lstrip("-")
-    near = [one for one in known if one.endswith(f".{own}")] or difflib.get_close_matches(typed, known, 3, 0.7)
+    parts = [one for one in known if one.endswith(f".{own}")] or [one for one in known if one.startswith(f"{typed}-")]
+    near = parts[:3] or difflib.get_close_matches(typed, known, 3, 0.7)
     return f"no option {typed}" + (f"; perhaps {' or '.join(near)}" if near else "")
 
 

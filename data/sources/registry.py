@@ -24,6 +24,10 @@ def open_source(text: str | Path) -> Source:
     for name, recognised in _RECOGNISERS.items():
         if recognised(path):
             return _OPENERS[name](str(path))
+    if (path / "benchmark.json").is_file():
+        raise SwerveError(f"{text}: a benchmark, not a source of logs: swerve evaluate and swerve show take it")
+    if (path / "manifest.parquet").is_file() or (path.parent / "manifest.parquet").is_file():
+        raise SwerveError(f"{text}: a training set, not a source of logs: swerve train and swerve show take its folder")
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "

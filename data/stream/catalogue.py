@@ -55,7 +55,8 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     splits = pc.unique(table["split"]).to_pylist()
     table = table.filter(pc.equal(table["split"], split)).combine_chunks()
     if not len(table):
-        raise SwerveError(f"{folder}: no samples of split {split!r}; there are of {', '.join(splits) or 'none'}")
+        there = ", ".join(splits) or "none"
+        raise SwerveError(f"{folder}: no samples of split {split!r}; there are of {there}. Choose one with --split")
     keys, shards = table["key"].combine_chunks(), table["shard"].combine_chunks().dictionary_encode()
     codes = shards.indices.to_numpy()
     # Rows of a shard are contiguous, in the order of its samples.

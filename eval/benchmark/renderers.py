@@ -16,9 +16,16 @@ def default_renderers(style: StyleName, seed: int, splats: str | Path | None = N
         style: of rasters.
         seed: of synthetic photos.
         splats: a folder made by `swerve fit`; without it there are no splat views.
+
+    Raises:
+        SwerveError: there is no such folder.
     """
     found: dict[ViewKind, ViewRenderer] = {"raster": RasterRenderer(style), "photo": PhotoRenderer(seed)}
-    return found if splats is None else {**found, "splat": SplatRenderer(Path(splats))}
+    if splats is None:
+        return found
+    if not Path(splats).is_dir():
+        raise SwerveError(f"{splats}: no such folder of splat scenes. swerve fit makes one")
+    return {**found, "splat": SplatRenderer(Path(splats))}
 
 
 def renderer_of(kind: ViewKind, renderers: Renderers) -> ViewRenderer:

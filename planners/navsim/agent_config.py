@@ -97,8 +97,9 @@ def import_target(spec: str, target: str) -> Any:  # noqa: ANN401 a class or fun
         SwerveError: see `import_class`; or the name has no dot.
     """
     module, _, name = target.rpartition(".")
-    if not module or not name:
-        raise SwerveError(f"planner {spec}: {target!r} is not of the form module.Class")
+    if not module or not name or ":" in target:
+        form = f"; perhaps {target.replace(':', '.')}" if ":" in target else ""
+        raise SwerveError(f"planner {spec}: {target!r} is not of the form module.Class{form}")
     return import_class(spec, module, name)
 
 

@@ -105,9 +105,14 @@ def pairs_of_logs(
     made = [one for log in logs for one in _drawn(log, _spread(log, most, cameras), fit_of(config), style)]
     if not made:
         known = sorted({photo.camera for log in logs for photo in log.photos})
+        if not known:
+            raise SwerveError(
+                f"probe: no photos in {', '.join(log.name for log in logs)}. Towns get synthetic ones with swerve "
+                "augment --photos; give the set that it makes"
+            )
         raise SwerveError(
             f"probe: no photo of {', '.join(cameras) if cameras else 'any camera'} in "
-            f"{', '.join(log.name for log in logs)}; there are photos of {', '.join(known) or 'none'}"
+            f"{', '.join(log.name for log in logs)}; there are photos of {', '.join(known)}"
         )
     photographs, rasters, names, seen = zip(*made, strict=True)
     return ImagePairs(np.stack(photographs), np.stack(rasters), names, seen)

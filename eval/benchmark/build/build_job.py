@@ -115,7 +115,8 @@ def build(
         usable = tuple(name for name in owners if bank_path(folder, safe_name(name)).is_file())
         if not usable:
             write_failures(folder, copied.failures)
-            raise SwerveError(f"no log can be used; the first: {copied.failures[0].where}: {copied.failures[0].reason}")
+            where, reason = copied.failures[0].where, copied.failures[0].reason
+            raise SwerveError(f"no log can be used; the first: {where}: {reason.removeprefix(f'log {where}: ')}")
         with os_errors_as_swerve_errors(folder):
             digest = bank_digest(folder, usable)
             finished = finished_parts(folder, digest)

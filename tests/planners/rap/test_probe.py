@@ -166,7 +166,7 @@ def test_pairs_of_a_log_show_the_same_window(test_data):
     assert 0.5 < measure(model, pairs).patch_accuracy.mean <= 1.0
     with pytest.raises(SwerveError, match="no photo of nose in scene-0061; there are photos of CAM_BACK, "):
         pairs_of_logs([log], CONFIG, 5, ("nose",))
-    with pytest.raises(SwerveError, match="no photo of any camera in scene-0061; there are photos of none"):
+    with pytest.raises(SwerveError, match="probe: no photos in scene-0061"):
         pairs_of_logs([replace(log, photos=())], CONFIG, 5)
 
 

@@ -1,0 +1,57 @@
+"""What the command line says where a newcomer named the wrong thing."""
+
+import pytest
+
+from swerve.data import open_source
+from swerve.eval.benchmark.renderers import default_renderers
+from swerve.planners import load_planner
+from swerve.scenes import SwerveError
+from tests.support.command import invoke
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("../elsewhere/my_planner:Mine", "is not the name of a module"),
+        ("users_agent:Braking", "An agent of NAVSIM is named navsim:users_agent.Braking"),
+        ("navsim:users_agent:Braking", "perhaps users_agent.Braking"),
+    ],
+)
+def test_planners_named_wrongly(spec, said, tmp_path, monkeypatch):
+    (tmp_path / "users_agent.py").write_text("from navsim.agents import abstract_agent\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SwerveError, match=said):
+        load_planner(spec)
+
+
+@pytest.mark.parametrize(
+    ("inside", "name", "said"),
+    [
+        ("benchmark.json", "", "a benchmark, not a source of logs"),
+        ("manifest.parquet", "", "a training set, not a source of logs"),
+        ("manifest.parquet", "train", "a training set, not a source of logs"),
+    ],
+)
+def test_folders_that_are_not_sources(inside, name, said, tmp_path):
+    (tmp_path / inside).write_text("{}")
+    (tmp_path / "train").mkdir()
+    with pytest.raises(SwerveError, match=said):
+        open_source(tmp_path / name)
+
+
+def test_fitted_scenes_are_shown_by_other_commands(tmp_path):
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "graph.json").write_text("{}")
+    result = invoke("show", tmp_path, tmp_path / "out")
+    assert result.exit_code == 2
+    assert "swerve quality SOURCE" in str(result.exception)
+
+
+def test_an_option_cut_short_is_completed():
+    result = invoke("drive", "town:1", "out", "--planners", "idm", "--scene", "3")
+    assert "no option --scene; perhaps --scene-interval" in str(result.exception)
+
+
+def test_a_folder_of_splats_that_does_not_exist(tmp_path):
+    with pytest.raises(SwerveError, match="no such folder of splat scenes"):
+        default_renderers("rap", 0, tmp_path / "absent")
