@@ -110,9 +110,9 @@ def _is_av2(path: Path) -> bool:
 
 
 def _is_kitti(path: Path) -> bool:
-    from swerve.data.sources.kitti.kitti_source import sequence_folders
+    from swerve.data.sources.kitti.kitti_source import kitti_logs
 
-    return path.is_dir() and bool(sequence_folders(path))
+    return path.is_dir() and bool(kitti_logs(path))
 
 
 def _is_nuplan(path: Path) -> bool:

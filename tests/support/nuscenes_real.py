@@ -51,9 +51,7 @@ def scene_spec(folder, scene):
     poses[start] = np.array(frame["ego2global"])
     origin = np.array(log.origin)
     for photo in log.photos:
-        poses[photo.time_us] = rigid_transform(
-            photo.world_from_ego[:3, :3], photo.world_from_ego[:3, 3] + origin
-        )
+        poses[photo.time_us] = rigid_transform(photo.world_from_ego[:3, :3], photo.world_from_ego[:3, 3] + origin)
     images = frame["images"]
     mounts = {name: rounded(image["cam2ego"]) for name, image in images.items()}
     mounts["LIDAR_TOP"] = rounded(frame["lidar_points"]["lidar2ego"])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +182,15 @@ class MapSpec:
 
     def __init__(self):
         layers = ("polygon", "line", "node", "drivable_area", "road_segment", "road_block", "lane", "ped_crossing")
-        more = ("walkway", "stop_line", "carpark_area", "road_divider", "lane_divider", "traffic_light", "lane_connector")
+        more = (
+            "walkway",
+            "stop_line",
+            "carpark_area",
+            "road_divider",
+            "lane_divider",
+            "traffic_light",
+            "lane_connector",
+        )
         self.content = {"version": "1.3", "canvas_edge": [1585.6, 2025.0]}
         self.content |= {name: [] for name in (*layers, *more)}
         self.content |= {"arcline_path_3": {}, "connectivity": {}}
@@ -239,7 +248,7 @@ class MapSpec:
         links = self.content["connectivity"]
         for name in names:
             links.setdefault(name, {"incoming": [], "outgoing": []})
-        for one, other in zip(names, names[1:], strict=False):
+        for one, other in pairwise(names):
             links[one]["outgoing"].append(other)
             links[other]["incoming"].append(one)
 
