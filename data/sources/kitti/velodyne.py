@@ -57,12 +57,13 @@ def read_scan(path: Path) -> Float[np.ndarray, "n 3"]:
         LogError: the file is missing, cut off, or a point is not finite.
     """
     try:
-        values = np.frombuffer(path.read_bytes(), "<f4")
-    except (OSError, ValueError) as error:
-        raise LogError(path, "file", f"cannot be read ({error})") from error
-    if len(values) % _POINT or not np.isfinite(values).all():
-        raise LogError(path, "points", f"are not {_POINT} finite float32 numbers each: {4 * len(values)} bytes")
-    return values.reshape(-1, _POINT)[:, :3].astype(np.float64)
+        content = path.read_bytes()
+    except OSError as error:
+        raise LogError(path, "file", f"cannot be read ({error.strerror})") from error
+    values = np.frombuffer(content, "<f4", len(content) // (4 * _POINT) * _POINT).reshape(-1, _POINT)
+    if len(content) != values.nbytes or not np.isfinite(values).all():
+        raise LogError(path, "points", f"are not {_POINT} finite float32 numbers each: {len(content)} bytes")
+    return values[:, :3].astype(np.float64)
 
 
 def untwisted(

@@ -191,7 +191,9 @@ def _polygon(row: Row, nodes: Mapping[str, tuple[float, float]], path: Path) -> 
 
 
 def _path(row: Row) -> ArclinePath:
-    return ArclinePath(tuple(row["start_pose"]), row["shape"], float(row["radius"]), tuple(row["segment_length"]))
+    x, y, heading = (float(value) for value in row["start_pose"])
+    first, second, third = (float(value) for value in row["segment_length"])
+    return ArclinePath((x, y, heading), row["shape"], float(row["radius"]), (first, second, third))
 
 
 def _check_references(

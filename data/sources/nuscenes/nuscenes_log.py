@@ -140,13 +140,13 @@ def read_surroundings(path: Path, ego_from_lidar: Float[np.ndarray, "4 4"]) -> F
         LogError: the file is missing, cut off, or a point is not finite.
     """
     try:
-        values = np.frombuffer(path.read_bytes(), "<f4")
-    except (OSError, ValueError) as error:
-        raise LogError(path, "file", f"cannot be read ({error})") from error
-    if len(values) % _POINT or not np.isfinite(values.reshape(-1, _POINT)[:, :3]).all():
-        problem = f"are not {_POINT} finite float32 numbers each: {4 * len(values)} bytes"
-        raise LogError(path, "points", problem)
-    points = values.reshape(-1, _POINT)[:, :3].astype(np.float32)
+        content = path.read_bytes()
+    except OSError as error:
+        raise LogError(path, "file", f"cannot be read ({error.strerror})") from error
+    values = np.frombuffer(content, "<f4", len(content) // (4 * _POINT) * _POINT).reshape(-1, _POINT)
+    if len(content) != values.nbytes or not np.isfinite(values[:, :3]).all():
+        raise LogError(path, "points", f"are not {_POINT} finite float32 numbers each: {len(content)} bytes")
+    points = values[:, :3].astype(np.float32)
     corners = ZOE.footprint()
     seen = transform_points(ego_from_lidar, points.astype(np.float64))[:, :2]
     own = ((seen >= corners.min(axis=0) - _BODY) & (seen <= corners.max(axis=0) + _BODY)).all(axis=1)
@@ -247,7 +247,7 @@ def _cameras(rows: SceneRows, sensors: Mapping[str, Row], path: Path) -> tuple[C
             continue
         if not sensor["matrix"]:
             raise LogError(path.parent / "calibrated_sensor.json", name, "is a camera without intrinsic matrix")
-        (fx, _, cx), (_, fy, cy), _ = sensor["matrix"]
+        (fx, _, cx), (_, fy, cy), _ = np.array(sensor["matrix"], np.float64).tolist()
         try:
             cameras[name] = Camera(name, row["width"], row["height"], fx, fy, cx + 0.5, cy + 0.5, sensor["mount"])
         except ValueError as error:
