@@ -1,6 +1,6 @@
 """Scans of KITTI's laser scanner (Velodyne HDL-64E).
 
-A scan takes 0.1 s, counter-clockwise from behind; its time is that when the scanner faces ahead, which triggers the
+A scan takes 103.6 ms, counter-clockwise from behind; its time is that when the scanner faces ahead, which triggers the
 cameras. Files have the points as they were measured, while the car moved: here they are moved to where they would have
 been measured at the scan's time, with the car's velocity and rate of yaw at that time.
 """
@@ -16,7 +16,7 @@ from swerve.data.sources.kitti.car import PASSAT
 from swerve.scenes import LogError
 from swerve.scenes.transforms import transform_points
 
-_DURATION: Final = 0.1
+_DURATION: Final = 0.1036
 # float32: x, y, z, reflectance.
 _POINT: Final = 4
 # Returns this near to the car's outline, metres, are from the car itself.
@@ -71,7 +71,7 @@ def untwisted(
 ) -> Float[np.ndarray, "n 3"]:
     """Return where points would have been measured at the time when the scanner faced ahead.
 
-    A point in the direction a (counter-clockwise from ahead) was measured a / 2 pi x 0.1 s later; until then the
+    A point in the direction a (counter-clockwise from ahead) was measured a / 2 pi x 103.6 ms later; until then the
     scanner moved by its velocity, and turned.
     """
     later = np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) * _DURATION
