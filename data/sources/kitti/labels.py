@@ -80,13 +80,16 @@ def read_labels(path: Path, frames: int) -> Labels:
         kinds.append(CLASSES[kind])
     table = np.array(rows).reshape(-1, _COLUMNS - 1)
     height, width, length = table[:, 9], table[:, 10], table[:, 11]
+    whole = table[:, :4].astype(np.int64)
     return Labels(
-        *(table[:, column].astype(np.int64) for column in (0, 1)),
-        np.array(kinds, np.int64),
-        *(table[:, column].astype(np.int64) for column in (2, 3)),
-        table[:, 5:9],
-        _poses(table[:, 12:15], height, table[:, 15]),
-        np.column_stack([length, width, height]),
+        frames=whole[:, 0],
+        ids=whole[:, 1],
+        kinds=np.array(kinds, np.int64),
+        truncated=whole[:, 2],
+        occluded=whole[:, 3],
+        pixels=table[:, 5:9],
+        rect_from_box=_poses(table[:, 12:15], height, table[:, 15]),
+        sizes=np.column_stack([length, width, height]),
     )
 
 

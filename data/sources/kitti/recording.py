@@ -1,4 +1,4 @@
-"""What KITTI's tracking and raw data have in common: navigation, colour cameras, laser scans; no map, no lights."""
+"""KITTI's tracking and raw data alike: navigation, colour cameras, laser scans; no map, no lights."""
 
 import logging
 from collections.abc import Mapping

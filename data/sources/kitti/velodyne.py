@@ -63,7 +63,8 @@ def read_scan(path: Path) -> Float[np.ndarray, "n 3"]:
     values = np.frombuffer(content, "<f4", len(content) // (4 * _POINT) * _POINT).reshape(-1, _POINT)
     if len(content) != values.nbytes or not np.isfinite(values).all():
         raise LogError(path, "points", f"are not {_POINT} finite float32 numbers each: {len(content)} bytes")
-    return values[:, :3].astype(np.float64)
+    points: Float[np.ndarray, "n 3"] = values[:, :3].astype(np.float64)
+    return points
 
 
 def untwisted(

@@ -57,4 +57,5 @@ def _extended(line: Float[np.ndarray, "n 2"]) -> Line:
 def _chain(ring: Float[np.ndarray, "n 2"], first: int, last: int) -> Line:
     """Return the vertices of a ring from one to another, past its end if need be."""
     count = len(ring)
-    return ring[np.arange(first, first + (last - first) % count + 1) % count]
+    chain: Line = ring[np.arange(first, first + (last - first) % count + 1) % count]
+    return chain

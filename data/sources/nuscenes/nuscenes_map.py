@@ -149,7 +149,8 @@ def _connector_sides(
 def _outline(file: MapFile, row: Row | None, sides: tuple[Flat, Flat]) -> Flat:
     polygon = file.polygons.get(row["polygon_token"]) if row else None
     if polygon is not None:
-        return shapely.get_coordinates(polygon.exterior)[:-1]
+        ring: Flat = shapely.get_coordinates(polygon.exterior)[:-1]
+        return ring
     return np.concatenate([sides[0], sides[1][::-1]])
 
 

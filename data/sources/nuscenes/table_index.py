@@ -1,4 +1,4 @@
-"""Which rows of nuScenes' three large tables belong to a scene.
+"""Index of nuScenes' three large tables: places of the rows that belong to a scene.
 
 `sample_data.json`, `ego_pose.json` and `sample_annotation.json` have together some 2.5 GB in v1.0-trainval, in no order
 that could be relied upon. They are looked through once, and the places of their rows are kept, sorted by scene, in the
