@@ -79,4 +79,5 @@ def untwisted(
     turn = yaw_rate * later
     x = np.cos(turn) * points[:, 0] - np.sin(turn) * points[:, 1]
     y = np.sin(turn) * points[:, 0] + np.cos(turn) * points[:, 1]
-    return np.column_stack([x, y, points[:, 2]]) + later[:, None] * velocity
+    moved: Float[np.ndarray, "n 3"] = np.column_stack([x, y, points[:, 2]]) + later[:, None] * velocity
+    return moved
