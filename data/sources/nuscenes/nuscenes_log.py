@@ -58,6 +58,9 @@ LOGGER = logging.getLogger("swerve")
 ZOE: Final = Vehicle("renault_zoe", length=4.084, width=1.73, height=1.562, wheelbase=2.588, rear_overhang=0.657)
 _STEP_US: Final = 100_000
 _GAP_US: Final = 750_000
+_LONGEST_US: Final = 3_600_000_000
+# Steps at the ends of a scene that may be without poses, and are left out.
+_BARE: Final = 2
 # Metres of map beyond the driven path.
 _MARGIN: Final = 200.0
 # float32: x, y, z, intensity, ring.
@@ -188,14 +191,17 @@ def _pose(row: Row, path: Path) -> Float[np.ndarray, "4 4"]:
 
 
 def _steps(key_frames: Int[np.ndarray, "k"], pose_times: Int[np.ndarray, "p"], path: Path) -> Int[np.ndarray, "t"]:
-    """Return the steps between the first and the last key frame, which must lie between poses."""
+    """Return the steps between the first and the last key frame, as far as there are poses."""
     if (np.diff(key_frames) <= 0).any():
         raise LogError(path.parent / "sample.json", "timestamp", f"two samples at {key_frames[0]} us or later coincide")
+    if key_frames[-1] - key_frames[0] > _LONGEST_US:
+        raise LogError(path.parent / "sample.json", "timestamp", "samples of a scene are more than an hour apart")
     steps = np.arange(key_frames[0], key_frames[-1] + 1, _STEP_US)
-    outside = steps[(steps < pose_times[0]) | (steps > pose_times[-1])]
-    if len(outside):
-        raise LogError(path, "timestamp", f"the poses do not reach to a key frame: none at {outside[0]} us", HINT)
-    return steps
+    inside = (steps >= pose_times[0]) & (steps <= pose_times[-1])
+    if len(steps) - inside.sum() > _BARE or not inside.any():
+        problem = f"the poses are from {pose_times[0]} us to {pose_times[-1]} us, the key frames to {key_frames[-1]} us"
+        raise LogError(path, "timestamp", problem, HINT)
+    return steps[inside]
 
 
 def _road_map(

@@ -78,10 +78,13 @@ def build_indices(folder: Path, scene_of_sample: Mapping[str, int]) -> dict[str,
     for path in paths.values():
         if not path.is_file():
             raise LogError(path, "file", "no such file", HINT)
-    small = sum(path.stat().st_size for path in paths.values()) < _SMALL
+    size = sum(path.stat().st_size for path in paths.values())
+    small = size < _SMALL
     key = _key(folder, paths)
     kept = None if small else _read_kept(folder, key)
     if kept is None:
+        if not small:
+            LOGGER.warning("%s: indexing %.1f GB of tables, once", folder, size / 1e9)
         kept = _scanned(paths, scene_of_sample)
         if not small:
             _keep(folder, key, kept)

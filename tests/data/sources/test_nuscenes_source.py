@@ -240,6 +240,11 @@ def put(field, value):
     [
         (changed("sample", put("scene_token", "x")), "refers to a scene that is not there"),
         (changed("sample", put("timestamp", KEY_FRAMES[1])), "samples at"),
+        (changed("sample", put("timestamp", 1)), "samples of a scene are more than an hour apart"),
+        (
+            changed("ego_pose", lambda rows: [{**row, "timestamp": index + 1} for index, row in enumerate(rows)]),
+            "the poses are from 1 us to",
+        ),
         (changed("scene", put("log_token", "x")), "log.json: scene scene-0061: refers to x, which is not in log"),
         (changed("scene", lambda rows: rows * 2), "scene.json: token: 2 rows have 1 different tokens"),
         (changed("sample_data", put("sample_token", "x")), "row 0: sample_token: no sample 'x'"),
