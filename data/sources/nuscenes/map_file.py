@@ -24,6 +24,7 @@ from swerve.data.storage.checked_json import (
     mapping_of,
     number,
     one_of,
+    optional,
     plain_name,
     read_json,
     row_of,
@@ -38,15 +39,16 @@ Row = dict[str, Any]
 _HINT: Final = "Unpack the map expansion (v1.3) again"
 _FARTHEST: Final = number(-1e5, 1e5)
 _NAMES: Final = list_of(plain_name)
+_LINKS: Final = list_of(optional(plain_name))
 _POLYGON: Final = {"token": plain_name, "polygon_token": plain_name}
 _LINE: Final = {"token": plain_name, "line_token": plain_name}
-_SEGMENTS: Final = list_of(fields({"node_token": plain_name, "segment_type": plain_name}))
+_SEGMENTS: Final = list_of(fields({"node_token": text, "segment_type": text}))
 _PATH: Final = fields(
     {
         "start_pose": row_of(_FARTHEST, _FARTHEST, number(-1e3, 1e3)),
         "shape": one_of(SHAPES),
         "radius": number(1e-3, 1e6),
-        "segment_length": row_of(*[number(0.0, 1e4)] * 3),
+        "segment_length": row_of(*[number(-1e-3, 1e4)] * 3),
     }
 )
 _LAYERS: Final[dict[str, Shape]] = {
@@ -79,7 +81,7 @@ _WHOLE: Final = fields(
     {
         **_LAYERS,
         "arcline_path_3": mapping_of(list_of(_PATH)),
-        "connectivity": mapping_of(fields({"incoming": _NAMES, "outgoing": _NAMES})),
+        "connectivity": mapping_of(fields({"incoming": _LINKS, "outgoing": _LINKS})),
     }
 )
 _SPACING: Final = 1.0
@@ -170,8 +172,8 @@ def _read(path: Path, _version: tuple[int, ...]) -> MapFile:
         {token: polygon for token, polygon in polygons.items() if polygon is not None},
         layers,
         {token: tuple(_path(row) for row in rows) for token, rows in content["arcline_path_3"].items()},
-        {token: tuple(link["incoming"]) for token, link in links.items()},
-        {token: tuple(link["outgoing"]) for token, link in links.items()},
+        {token: tuple(filter(None, link["incoming"])) for token, link in links.items()},
+        {token: tuple(filter(None, link["outgoing"])) for token, link in links.items()},
     )
 
 
@@ -192,7 +194,7 @@ def _polygon(row: Row, nodes: Mapping[str, tuple[float, float]], path: Path) -> 
 
 def _path(row: Row) -> ArclinePath:
     x, y, heading = (float(value) for value in row["start_pose"])
-    first, second, third = (float(value) for value in row["segment_length"])
+    first, second, third = (max(float(value), 0.0) for value in row["segment_length"])
     return ArclinePath((x, y, heading), row["shape"], float(row["radius"]), (first, second, third))
 
 

@@ -84,13 +84,7 @@ _CLASSES: Final = {
 def read_log(root: Path, tables: NuscenesTables, name: str) -> Log:
     """Read one scene.
 
-    What is missing on disk (map expansion, images, LiDAR sweeps) is told in a line of the logger "swerve", and left
-    empty.
-
-    Args:
-        root: folder with `samples`, `sweeps` and `maps`.
-        tables: of the version.
-        name: of the scene.
+    What is missing in `root` (map expansion, images, LiDAR sweeps) is told in a line of the logger "swerve".
 
     Raises:
         LogError: there is no such scene, or a table, the map or a value is damaged.
@@ -98,26 +92,25 @@ def read_log(root: Path, tables: NuscenesTables, name: str) -> Log:
     rows = tables.rows_of(name)
     where = tables.folder / "ego_pose.json"
     poses = _poses(rows, where)
-    origin = poses.origin
     key_frames = np.array([row["timestamp"] for row in rows.samples], np.int64)
     times_us = _steps(key_frames, poses.times_us, where)
     at_steps = interpolate_poses(poses.times_us, poses.world_from_ego, times_us)
     check_motion(times_us, at_steps, where)
-    ego = Ego.from_poses(at_steps, times_us)
-    road_map = _road_map(root, rows, at_steps[:, :2, 3], origin)
-    sensors = _sensors(rows.data, tables)
+    ego, sensors = Ego.from_poses(at_steps, times_us), _sensors(rows.data, tables)
+    road_map = _road_map(root, rows, at_steps[:, :2, 3], poses.origin)
+    x, y, z = poses.origin.tolist()
     log = Log(
         name=name,
         source="nuscenes",
         times_us=times_us,
         ego=ego,
         vehicle=ZOE,
-        tracks=_tracks(rows, tables, key_frames, times_us, origin),
+        tracks=_tracks(rows, tables, key_frames, times_us, poses.origin),
         lights=TrafficLights.empty(len(times_us)),
         road_map=road_map,
         cameras=_cameras(rows, sensors, tables.folder / "sample_data.json"),
         route=match_route(road_map, ego) if road_map and road_map.lanes else (),
-        origin=(float(origin[0]), float(origin[1]), float(origin[2])),
+        origin=(x, y, z),
         split=official_split(name, tables.folder.name),
         photos=_photos(root, rows, sensors, poses),
         sweeps=_sweeps(root, rows, sensors, poses),
@@ -201,7 +194,8 @@ def _steps(key_frames: Int[np.ndarray, "k"], pose_times: Int[np.ndarray, "p"], p
     if len(steps) - inside.sum() > _BARE or not inside.any():
         problem = f"the poses are from {pose_times[0]} us to {pose_times[-1]} us, the key frames to {key_frames[-1]} us"
         raise LogError(path, "timestamp", problem, HINT)
-    return steps[inside]
+    known: Int[np.ndarray, "t"] = steps[inside]
+    return known
 
 
 def _road_map(
