@@ -50,7 +50,11 @@ def kitti_source(path: str | Path) -> FolderSource:
 
 
 def kitti_logs(path: Path) -> list[Path]:
-    """List the sequences and drives at or below a path, in order; empty if there are none."""
+    """List the sequences and drives at or below a path, in order; empty if there are none.
+
+    Raises:
+        LogError: sequences of training and testing have the same names.
+    """
     return sequence_folders(path) or tracking_sequences(path) or raw_drives(path)
 
 

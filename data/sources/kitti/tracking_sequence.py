@@ -23,14 +23,19 @@ _FOLDER: Final = "oxts"
 
 
 def tracking_sequences(path: Path) -> list[Path]:
-    """Return `oxts/NAME` of each sequence in a folder, or in `training` and `testing` in it, in order."""
+    """Return `oxts/NAME` of each sequence in a folder, or in `training` or `testing` in it, in order.
+
+    Raises:
+        LogError: both are there, whose sequences have the same names.
+    """
     roots = [path, path / "training", path / "testing"]
-    return [
-        file.with_suffix("").absolute()
-        for root in roots
-        if (root / "calib").is_dir() and (root / _FOLDER).is_dir()
-        for file in sorted((root / _FOLDER).glob("*.txt"))
-    ]
+    there = [root for root in roots if (root / "calib").is_dir() and (root / _FOLDER).is_dir()]
+    if len(there) > 1:
+        hint = f"Give one of them: {' or '.join(str(root) for root in there)}"
+        raise LogError(
+            path, "folder", "has the sequences of both training and testing, which have the same names", hint
+        )
+    return [file.with_suffix("").absolute() for root in there for file in sorted((root / _FOLDER).glob("*.txt"))]
 
 
 def is_tracking(sequence: Path) -> bool:

@@ -180,6 +180,15 @@ def test_it_is_found_and_can_be_pickled(root):
     np.testing.assert_array_equal(rig[1].ego_from_camera, log.cameras[1].ego_from_camera)
 
 
+def test_training_and_testing_need_a_choice(tmp_path):
+    """Both have a sequence 0001."""
+    write_tracking(tmp_path / "training")
+    write_tracking(tmp_path / "testing")
+    with pytest.raises(LogError, match=r"both training and testing, .* Give one of them: .*training or .*testing"):
+        open_source(f"kitti:{tmp_path}").names()
+    assert open_source(f"kitti:{tmp_path / 'testing'}").load("0001").split == "test"
+
+
 def line(path, row, change):
     """Return a function that changes the words of a line."""
 
