@@ -1,8 +1,8 @@
 """Alignment on real photos: `python -m experiments.probe_real PLANNER... [--out FILE.json]`.
 
 Uses the six photos of nuScenes' key frame and the five of Waymo's perception frame, each camera held out in turn. It is
-`swerve probe` on two logs; nuScenes' comes from the tests' own reader, since Swerve has none. Run by hand, with trained
-planners: not part of `make bench`.
+`swerve probe` on two logs; nuScenes' comes from the tests' own reader, since the test data has no tables of it. Run by
+hand, with trained planners: not part of `make bench`.
 """
 
 import json

@@ -107,6 +107,8 @@ class Log:
         sweeps: LiDAR sweeps, if any, in order of time.
         track_order: names of tracks in the order in which NAVSIM's reactive traffic moves them; tracks not named come
             after, sorted by name. Rows of `tracks` may have any order.
+        annotated_us: times at which boxes were annotated, where they are interpolated in between; None where each step
+            has annotated ones.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Log:
     photos: tuple[Photo, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     track_order: tuple[str, ...] = ()
+    annotated_us: Int[np.ndarray, "_"] | None = None
 
     @property
     def step(self) -> float:

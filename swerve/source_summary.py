@@ -43,4 +43,5 @@ def _line(log: Log) -> str:
     }
     counts = ", ".join(f"{len(own)} {what}" for what, own in parts.items())
     split = f" ({log.split})" if log.split else ""
-    return f"{log.name}{split}: {seconds:.1f} s, {len(log.times_us)} steps, {lanes}, {counts}"
+    boxes = "" if log.annotated_us is None else f", boxes interpolated between {len(log.annotated_us)} annotated times"
+    return f"{log.name}{split}: {seconds:.1f} s, {len(log.times_us)} steps, {lanes}, {counts}{boxes}"

@@ -125,6 +125,8 @@ def _tracks(log: Log) -> Problems:
             yield f"tracks.{name}", f"is for {values.shape[:2]} tracks and steps, not {shape}"
         finite = np.isfinite(values).all(axis=tuple(range(2, values.ndim)))
         yield from _somewhere(tracks, f"tracks.{name}", ~finite & tracks.valid, "is not finite")
+    if log.annotated_us is not None and (np.diff(log.annotated_us) <= 0).any():
+        yield "annotated_us", "times of annotations do not increase"
     if len(tracks.classes) != len(tracks.ids):
         yield "tracks.classes", f"is for {len(tracks.classes)} tracks, not {len(tracks.ids)}"
     if len(tracks.classes) and tracks.classes.max() > max(ObjectClass):

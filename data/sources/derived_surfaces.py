@@ -59,6 +59,15 @@ def edges_of(areas: Sequence[Area]) -> tuple[RoadEdge, ...]:
     return tuple(RoadEdge(f"edge{index}", np.concatenate([ring, ring[:1]])) for index, ring in enumerate(rings))
 
 
+def middle_line(polygon: shapely.Geometry) -> Float[np.ndarray, "2 2"]:
+    """Return the line through the middle of the smallest rectangle around a polygon, along its longer side."""
+    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(polygon))[:4]
+    sides = (corners + np.roll(corners, -1, axis=0)) / 2
+    first, second = sides[[0, 2]], sides[[1, 3]]
+    line: Float[np.ndarray, "2 2"] = max(first, second, key=lambda ends: float(np.linalg.norm(ends[1] - ends[0])))
+    return line
+
+
 def _ring(ring: shapely.LinearRing, ground: GroundHeight) -> Float[np.ndarray, "n 3"]:
     points = shapely.get_coordinates(ring)[:-1]
     return np.concatenate([points, ground.at(points)[:, None]], axis=1)

@@ -30,10 +30,10 @@ def open_source(text: str | Path) -> Source:
         raise SwerveError(f"{text}: a training set, not a source of logs: swerve train and swerve show take its folder")
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
-        f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, "
-        f"perception and end-to-end data); and a neutral "
-        f".json log. "
+        f"folder of them or of train, val, test folders of them; for KITTI sequences (odometry: calib.txt, image_0; "
+        f"tracking: label_02, oxts; raw: DATE/DATE_drive_NNNN_sync) or a folder of them; for nuPlan's .db files; for "
+        f"nuScenes' tables (v1.0-mini, ...); for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, "
+        f"perception and end-to-end data); and a neutral .json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 
@@ -60,6 +60,12 @@ def _open_navsim(text: str) -> Source:
     from swerve.data.sources.navsim.navsim_source import navsim_source
 
     return navsim_source(text)
+
+
+def _open_nuscenes(text: str) -> Source:
+    from swerve.data.sources.nuscenes.nuscenes_source import NuscenesSource
+
+    return NuscenesSource(_existing(text))
 
 
 def _open_waymo(text: str) -> Source:
@@ -108,15 +114,21 @@ def _is_av2(path: Path) -> bool:
 
 
 def _is_kitti(path: Path) -> bool:
-    from swerve.data.sources.kitti.kitti_source import sequence_folders
+    from swerve.data.sources.kitti.kitti_source import kitti_logs
 
-    return path.is_dir() and bool(sequence_folders(path))
+    return path.is_dir() and bool(kitti_logs(path))
 
 
 def _is_nuplan(path: Path) -> bool:
     from swerve.data.sources.nuplan.nuplan_folders import log_files
 
     return bool(log_files(path))
+
+
+def _is_nuscenes(path: Path) -> bool:
+    from swerve.data.sources.nuscenes.nuscenes_source import version_folders
+
+    return bool(version_folders(path))
 
 
 def _is_navsim(path: Path) -> bool:
@@ -148,6 +160,7 @@ _OPENERS: dict[str, Callable[[str], Source]] = {
     "navsim": _open_navsim,
     "neutral": _open_neutral,
     "nuplan": _open_nuplan,
+    "nuscenes": _open_nuscenes,
     "waymo": _open_waymo,
     "wod_e2e": _open_wod_e2e,
     "town": _open_town,
@@ -156,6 +169,7 @@ _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     "av2": _is_av2,
     "kitti": _is_kitti,
     "nuplan": _is_nuplan,
+    "nuscenes": _is_nuscenes,
     "wod_e2e": _is_wod_e2e,
     "waymo": _is_waymo,
     "navsim": _is_navsim,
@@ -167,6 +181,7 @@ _FORMS = (
     "navsim:ROOT",
     "neutral:PATH",
     "nuplan:PATH",
+    "nuscenes:ROOT",
     "waymo:PATH",
     "wod_e2e:PATH",
     "town:COUNT",

@@ -23,7 +23,15 @@ from swerve.data.sources.checks import check_log
 from swerve.data.sources.registry import open_source
 from swerve.data.storage.write_pickle import PickledEnum, PickledInstance, pickled
 from swerve.scenes import Log, extract_scenes
-from tests.support import av2_log, kitti_sequence, navsim_files, nuplan_writer, waymo_log
+from tests.support import (
+    av2_log,
+    kitti_recording,
+    kitti_sequence,
+    navsim_files,
+    nuplan_writer,
+    nuscenes_scene,
+    waymo_log,
+)
 
 
 def _read_logs(folder: Path, source: str) -> None:
@@ -172,6 +180,28 @@ def _write_waymo(folder: Path) -> None:
 def _write_kitti(folder: Path) -> None:
     sequence = kitti_sequence.write_kitti(folder / "00", count=3, first=0)
     (sequence / "times.txt").write_text("0.0\n0.1\n0.2\n")
+
+
+def _write_kitti_tracking(folder: Path) -> None:
+    kitti_recording.write_tracking(folder)
+
+
+def _write_kitti_raw(folder: Path) -> None:
+    kitti_recording.write_raw(folder)
+
+
+def _write_nuscenes(folder: Path) -> None:
+    nuscenes_scene.write_scene(folder)
+
+
+def _read_with_sweeps(folder: Path, source: str) -> None:
+    """Load every log of a source and its LiDAR sweeps."""
+    opened = open_source(f"{source}:{folder}")
+    for name in opened.names():
+        log = opened.load(name)
+        _valid(log)
+        for sweep in log.sweeps:
+            assert np.isfinite(sweep.read()).all()
 
 
 def _write_nuplan(folder: Path) -> None:
@@ -339,6 +369,24 @@ _SOURCES: Final[tuple[tuple[str, Any, dict[str, Mutation], Any], ...]] = (
         _write_kitti,
         {"*.txt": mutate_text, "*.png": mutate_bytes},
         lambda folder: _read_logs(folder, "kitti"),
+    ),
+    (
+        "kitti-tracking",
+        _write_kitti_tracking,
+        {"*.txt": mutate_text, "*.bin": mutate_bytes, "*.png": mutate_bytes},
+        lambda folder: _read_with_sweeps(folder, "kitti"),
+    ),
+    (
+        "kitti-raw",
+        _write_kitti_raw,
+        {"*.txt": mutate_text, "*.xml": mutate_text, "*.bin": mutate_bytes},
+        lambda folder: _read_with_sweeps(folder, "kitti"),
+    ),
+    (
+        "nuscenes",
+        _write_nuscenes,
+        {"*.json": mutate_json, "*.bin": mutate_bytes},
+        lambda folder: _read_with_sweeps(folder, "nuscenes"),
     ),
     ("nuplan", _write_nuplan, {"*.db": mutate_sqlite, "*.gpkg": mutate_sqlite, "*.json": mutate_json}, _read_nuplan),
     ("navsim", _write_navsim, {"*.pkl": mutate_pickle, "*.yaml": mutate_text}, _read_navsim),

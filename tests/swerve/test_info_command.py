@@ -6,6 +6,7 @@ from swerve.cli import parse
 from swerve.info_command import run
 from swerve.scenes import LogError
 from tests.support.nuplan_writer import LOG, change, write_db, write_maps
+from tests.support.nuscenes_scene import write_scene
 
 
 def test_a_line_for_each_log(tmp_path, capsys, monkeypatch):
@@ -18,6 +19,14 @@ def test_a_line_for_each_log(tmp_path, capsys, monkeypatch):
         f"  {LOG} (train): 11.9 s, 120 steps, 4 lanes, 1 tracks, 1 lights, 3 lane groups on the route, 1 cameras, "
         "0 photos, 0 sweeps",
     ]
+
+
+def test_interpolated_boxes_are_said(tmp_path, capsys):
+    assert run(parse("info", [f"nuscenes:{write_scene(tmp_path)}"])) == 0
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "  scene-0061 (train): 1.5 s, 16 steps, 5 lanes, 2 tracks, 0 lights, 1 lane groups on the route, 1 cameras, "
+        "1 photos, 1 sweeps, boxes interpolated between 4 annotated times"
+    )
 
 
 def test_the_first_logs_of_a_source(capsys):

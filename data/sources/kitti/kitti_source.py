@@ -1,11 +1,10 @@
-"""KITTI odometry: rectified grey stereo pairs, their calibration, and the pose of the left camera in every frame.
+"""KITTI as a source, and its odometry: rectified grey stereo pairs, calibration, the left camera's poses.
 
 A sequence folder holds `calib.txt`, the images of the left and of the right camera (`image_0` and `image_1`, or
 `image_l` and `image_r`), as PNG files named after their frames, and the poses: `poses.txt` in it, or `poses/NN.txt` two
 folders up, as the official archives unpack. Line k of the poses, counted from 0, is frame k (Geiger et al. 2012).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +13,17 @@ from jaxtyping import Float, Int
 
 from swerve.data.sources.checks import check_log, check_motion, microseconds
 from swerve.data.sources.folder_source import FolderSource
+from swerve.data.sources.kitti.car import PASSAT
+from swerve.data.sources.kitti.kitti_text import lines_of, numbers_of
+from swerve.data.sources.kitti.raw_drive import is_raw, raw_drives, read_raw, read_raw_rig
+from swerve.data.sources.kitti.tracking_sequence import (
+    is_tracking,
+    read_tracking,
+    read_tracking_rig,
+    tracking_sequences,
+)
 from swerve.data.storage.checked_image import size_of
-from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights, Vehicle
+from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights
 from swerve.scenes.transforms import inverse, rigid_transform
 
 # Position of the left grey camera in the ego frame, from the published setup: 1.65 m above the ground, and 1.08 m ahead
@@ -32,10 +40,44 @@ _STEP, _STEPS = 0.3, 10
 
 
 def kitti_source(path: str | Path) -> FolderSource:
-    """Open a sequence's folder, or a folder of sequences (optionally in `sequences`)."""
+    """Open sequences of KITTI odometry or tracking, or drives of its raw data: one of them, or a folder of them."""
     path = Path(path)
-    hint = "A sequence is a folder with calib.txt and image_0/ (or image_l/)"
-    return FolderSource(path, "kitti", "KITTI odometry sequence", hint, sequence_folders, read_sequence, read_rig)
+    hint = (
+        "Odometry is a folder with calib.txt and image_0/ (or image_l/), tracking one with calib/ and oxts/, raw data "
+        "DATE/DATE_drive_NNNN_sync"
+    )
+    return FolderSource(path, "kitti", "KITTI sequence", hint, kitti_logs, read_kitti, read_kitti_rig)
+
+
+def kitti_logs(path: Path) -> list[Path]:
+    """List the sequences and drives at or below a path, in order; empty if there are none.
+
+    Raises:
+        LogError: sequences of training and testing have the same names.
+    """
+    return sequence_folders(path) or tracking_sequences(path) or raw_drives(path)
+
+
+def read_kitti(folder: Path, split: Split | None = None) -> Log:
+    """Read one of `kitti_logs`.
+
+    Raises:
+        LogError: a file is missing or malformed.
+    """
+    if is_tracking(folder):
+        return read_tracking(folder, split)
+    return read_raw(folder, split) if is_raw(folder) else read_sequence(folder, split)
+
+
+def read_kitti_rig(folder: Path) -> tuple[Camera, ...]:
+    """Read the cameras of one of `kitti_logs`.
+
+    Raises:
+        LogError: a file is missing or malformed.
+    """
+    if is_tracking(folder):
+        return read_tracking_rig(folder)
+    return read_raw_rig(folder) if is_raw(folder) else read_rig(folder)
 
 
 def sequence_folders(path: Path) -> list[Path]:
@@ -69,7 +111,7 @@ def read_sequence(folder: Path, split: Split | None = None) -> Log:
         source="kitti",
         times_us=times_us,
         ego=Ego.from_poses(world_from_ego, times_us),
-        vehicle=Vehicle("passat", length=4.77, width=1.82, height=1.52, wheelbase=2.71, rear_overhang=1.11),
+        vehicle=PASSAT,
         tracks=Tracks.empty(len(frames)),
         lights=TrafficLights.empty(len(frames)),
         road_map=None,
@@ -179,10 +221,10 @@ def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarra
     """
     path = folder / "calib.txt"
     # Lines may begin with their names: "P0: ...".
-    lines = [line.partition(":")[2] or line for line in _lines(path)]
+    lines = [line.partition(":")[2] or line for line in lines_of(path)]
     cameras = []
     for name, row in _ROWS.items():
-        matrix = _numbers(path, lines, row, 12).reshape(3, 4)
+        matrix = numbers_of(path, lines, row, 12).reshape(3, 4)
         fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
         if not (min(fx, fy) > 0 and np.allclose(matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]], [0, 0, 0, 0, 1])):
             raise LogError(path, f"line {row + 1}", "is not the projection of a rectified camera")
@@ -194,25 +236,7 @@ def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarra
 
 def _rows(path: Path, width: int, frames: Sequence[int]) -> Float[np.ndarray, "t w"]:
     """Parse the numbers of the frames' lines."""
-    lines = _lines(path)
+    lines = lines_of(path)
     if len(lines) <= frames[-1]:
         raise LogError(path, f"line {frames[-1] + 1}", f"there are {len(lines)} lines, and images up to {frames[-1]}")
-    return np.stack([_numbers(path, lines, frame, width) for frame in frames])
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().strip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LogError(path, "file", f"cannot be read ({error})") from error
-
-
-def _numbers(path: Path, lines: Sequence[str], row: int, count: int) -> Float[np.ndarray, "c"]:
-    words = re.split(r"[\s,]+", lines[row].strip()) if row < len(lines) else []
-    try:
-        numbers = np.array([float(word) for word in words])
-    except ValueError:
-        numbers = np.empty(0)
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise LogError(path, f"line {row + 1}", f"must be {count} finite numbers")
-    return numbers
+    return np.stack([numbers_of(path, lines, frame, width) for frame in frames])

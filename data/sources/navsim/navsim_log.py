@@ -134,6 +134,7 @@ def log_of(
         split=split,
         photos=photos,
         sweeps=_sweeps(frames, recorded, sensors, height, name),
+        annotated_us=steps.times_us[steps.at],
     )
     return check_log(log, file)
 

@@ -17,7 +17,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from swerve.data.sources.derived_surfaces import edges_of, union_shapes
+from swerve.data.sources.derived_surfaces import edges_of, middle_line, union_shapes
 from swerve.data.sources.nuplan.map_objects import (
     BoundaryType,
     MapArea,
@@ -228,14 +228,5 @@ def _stop_lines(nuplan: NuplanMap, where: _Square, known: Collection[str], frame
         if area.stop_line_type in _PAINTED_STOPS:
             listed = ",".join(str(column[row] or "") for column in columns).replace(" ", "").split(",")
             lanes = tuple(lane for lane in listed if lane in known)
-            lines.append(StopLine(id_, frame.points(_middle_line(area.polygon)), lanes))
+            lines.append(StopLine(id_, frame.points(middle_line(area.polygon)), lanes))
     return tuple(lines)
-
-
-def _middle_line(polygon: shapely.Geometry) -> Float[np.ndarray, "2 2"]:
-    """Return the line through the middle of the smallest rectangle around a polygon, along its longer side."""
-    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(polygon))[:4]
-    sides = (corners + np.roll(corners, -1, axis=0)) / 2
-    first, second = sides[[0, 2]], sides[[1, 3]]
-    line: Float[np.ndarray, "2 2"] = max(first, second, key=lambda ends: float(np.linalg.norm(ends[1] - ends[0])))
-    return line

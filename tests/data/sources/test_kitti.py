@@ -114,9 +114,9 @@ def test_what_is_wrong_is_said(tmp_path, spoil, message):
 
 
 def test_no_sequence_and_no_such_log(tmp_path):
-    with pytest.raises(LogError, match="no KITTI odometry sequence"):
+    with pytest.raises(LogError, match="no KITTI sequence"):
         open_source(f"kitti:{tmp_path}").names()
-    with pytest.raises(LogError, match="no KITTI odometry sequence of that name"):
+    with pytest.raises(LogError, match="no KITTI sequence of that name"):
         open_source(f"kitti:{write_kitti(tmp_path / 'seq')}").load("other")
 
 

@@ -32,6 +32,7 @@ def test_a_log_has_ten_steps_a_second(root):
     log = open_source(f"navsim:{root}").load(LOG)
     assert (len(log.times_us), log.source, log.split) == (23 * 5 + 1, "navsim", "test")
     np.testing.assert_array_equal(log.times_us, START_US + 100_000 * np.arange(116))
+    np.testing.assert_array_equal(log.annotated_us, log.times_us[::5])
     along = (log.ego.positions[:, :2] - log.ego.positions[0, :2]) @ [np.cos(HEADING), np.sin(HEADING)]
     np.testing.assert_allclose(along, 0.1 * SPEED * np.arange(116), atol=1e-6)
     np.testing.assert_allclose(log.ego.headings, HEADING, atol=1e-12)

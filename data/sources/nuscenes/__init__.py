@@ -1,0 +1,1 @@
+"""nuScenes: JSON tables and map expansion, read without the devkit."""
