@@ -108,7 +108,8 @@ def _mutated_list(random: np.random.Generator, tree: list[Any], depth: int) -> l
 def _other(random: np.random.Generator, value: Any) -> Any:
     """Return another value in place of one: often of the same type, so that it gets past the first checks."""
     if type(value) in (int, float) and random.random() < 0.5:
-        return value * pick(random, (-1, 0, 2, 10, 1e3, 1e6, 1e9))
+        # Integers times floats overflow where they are huge: whole factors do not.
+        return value * pick(random, (-1, 0, 2, 10, 10**3, 10**6, 10**9))
     if isinstance(value, str) and random.random() < 0.5:
         return pick(random, TEXTS)
     if isinstance(value, np.ndarray) and value.size and random.random() < 0.8:

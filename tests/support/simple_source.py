@@ -16,7 +16,7 @@ class SimpleSource:
 
     "train...", "val...", "test..." and "none..." are valid logs of that split, "broken..." cannot be read, "bug..."
     makes the program fail, "killed..." ends its worker as the out-of-memory killer does, "blind..." has no camera,
-    "gap..." has no steps from 9.05 to 9.95 s. `split` is that of all logs, if given.
+    "mapless..." no map, "gap..." has no steps from 9.05 to 9.95 s. `split` is that of all logs, if given.
     """
 
     log_names: tuple[str, ...]
@@ -35,6 +35,8 @@ class SimpleSource:
         if word == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         log = with_gap(small_log(name)) if word == "gap" else small_log(name)
+        if word == "mapless":
+            log = replace(log, road_map=None, route=())
         own = word if word in ("train", "val", "test") else None
         cameras = () if word == "blind" else log.cameras
         return replace(log, split=self.split or own, cameras=cameras)

@@ -116,7 +116,9 @@ def build(
         if not usable:
             write_failures(folder, copied.failures)
             where, reason = copied.failures[0].where, copied.failures[0].reason
-            raise SwerveError(f"no log can be used; the first: {where}: {reason.removeprefix(f'log {where}: ')}")
+            raise SwerveError(
+                f"no log can be used; the first: {where}: {reason.removeprefix(f'log {where}').lstrip(': ')}"
+            )
         with os_errors_as_swerve_errors(folder):
             digest = bank_digest(folder, usable)
             finished = finished_parts(folder, digest)

@@ -68,8 +68,10 @@ def _group_steps(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]
     """Return `scene_group_steps` of a log.
 
     Raises:
-        SwerveError: there are none.
+        SwerveError: there are none, or the log has no map.
     """
+    if log.road_map is None:
+        raise SwerveError(f"log {log.name} has no map: follow-ups are placed and scored by its lanes and roads")
     group_steps, broken = scene_group_steps(log, options.scene_interval)
     if not group_steps:
         reason = f"has gaps in time: they affect all of its {len(broken)} scene groups" if broken else "is too short"

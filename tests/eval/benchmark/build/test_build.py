@@ -168,6 +168,11 @@ def test_other_options_and_useless_logs_are_refused(built, tmp_path):
         run(tmp_path / "none", ("broken-0",))
 
 
+def test_a_log_without_map_fails_by_that_name(tmp_path):
+    with pytest.raises(SwerveError, match="no log can be used; the first: mapless-0: has no map"):
+        run(tmp_path / "none", ("mapless-0",))
+
+
 def test_what_is_no_benchmark_is_refused(built, tmp_path):
     with pytest.raises(SwerveError, match=r"not a finished benchmark\. Make one with `swerve build`"):
         open_benchmark(tmp_path)
