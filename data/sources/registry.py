@@ -27,7 +27,8 @@ def open_source(text: str | Path) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, "
+        f"a folder of them; for a DGP scene (scene_*.json, as DDAD has) or a folder of them; for nuPlan's .db files; for "
+        f"OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, "
         f"perception and end-to-end data); and a neutral "
         f".json log. "
         f"Or say which: {', '.join(_FORMS)}"
@@ -38,6 +39,12 @@ def _open_av2(text: str) -> Source:
     from swerve.data.sources.av2.av2_source import av2_source
 
     return av2_source(_existing(text))
+
+
+def _open_dgp(text: str) -> Source:
+    from swerve.data.sources.dgp.dgp_source import dgp_source
+
+    return dgp_source(_existing(text))
 
 
 def _open_kitti(text: str) -> Source:
@@ -103,6 +110,12 @@ def _is_av2(path: Path) -> bool:
     return path.is_dir() and bool(log_folders(path))
 
 
+def _is_dgp(path: Path) -> bool:
+    from swerve.data.sources.dgp.dgp_source import scene_folders
+
+    return path.is_dir() and bool(scene_folders(path))
+
+
 def _is_kitti(path: Path) -> bool:
     from swerve.data.sources.kitti.kitti_source import sequence_folders
 
@@ -140,6 +153,7 @@ def _is_neutral(path: Path) -> bool:
 # The readers are imported only when used, so that `import swerve` stays quick.
 _OPENERS: dict[str, Callable[[str], Source]] = {
     "av2": _open_av2,
+    "dgp": _open_dgp,
     "kitti": _open_kitti,
     "navsim": _open_navsim,
     "neutral": _open_neutral,
@@ -150,6 +164,7 @@ _OPENERS: dict[str, Callable[[str], Source]] = {
 }
 _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     "av2": _is_av2,
+    "dgp": _is_dgp,
     "kitti": _is_kitti,
     "nuplan": _is_nuplan,
     "wod_e2e": _is_wod_e2e,
@@ -159,6 +174,7 @@ _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
 }
 _FORMS = (
     "av2:PATH",
+    "dgp:PATH",
     "kitti:PATH",
     "navsim:ROOT",
     "neutral:PATH",
