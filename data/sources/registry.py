@@ -27,10 +27,9 @@ def open_source(text: str | Path) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for a DGP scene (scene_*.json, as DDAD has) or a folder of them; for nuPlan's .db files; for "
-        f"OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, "
-        f"perception and end-to-end data); and a neutral "
-        f".json log. "
+        f"a folder of them; for a DGP scene (scene_*.json, as DDAD has) or a folder of them; for nuPlan's .db "
+        f"files; for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, perception and end-to-end data); "
+        f"and a neutral .json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 
