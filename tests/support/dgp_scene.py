@@ -17,7 +17,7 @@ FX, CX, CY, WIDTH, HEIGHT = 60.0, 31.0, 19.0, 64, 40
 FIRST_US = 1_561_645_825_002_790
 HEADING = 0.5
 # Ahead of the ego at the first step, in its frame: centre, and (length, width, height).
-BOX_AT, BOX_SIZE = (12.0, 1.0, 0.8), (4.5, 1.9, 1.6)
+BOX_AT, BOX_SIZE = (12.0, 3.3, 0.8), (4.5, 1.9, 1.6)
 START = (1000.25, -2000.5, 30.0)
 _CLASSES = ("Person", "Truck", "Car")
 
@@ -140,7 +140,7 @@ def _write_points(path: Path, lidar_from_box: Float[np.ndarray, "4 4"]) -> None:
 
 def _write_image(path: Path, step: int) -> None:
     stream = io.BytesIO()
-    Image.fromarray(np.full((HEIGHT, WIDTH, 3), 40 + 20 * step, np.uint8)).save(stream, "jpeg")
+    Image.fromarray(np.full((HEIGHT, WIDTH, 3), (40 + 20 * step) % 256, np.uint8)).save(stream, "jpeg")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(stream.getvalue())
 

@@ -7,7 +7,9 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,11 +19,12 @@ from tests.support.dgp_scene import write_dgp
 from tests.support.e2e_records import write_validation
 from tests.support.kitti_sequence import write_kitti
 from tests.support.navsim_files import LOG as NAVSIM_LOG
+from tests.support.navsim_files import SPEED
 from tests.support.navsim_files import frame as navsim_frame
 from tests.support.navsim_files import write_log as write_navsim
 from tests.support.neutral_document import document
+from tests.support.nuplan_writer import EAST, LOCATION, NORTH, write_cloud, write_db, write_maps
 from tests.support.nuplan_writer import LOG as NUPLAN_LOG
-from tests.support.nuplan_writer import write_cloud, write_db, write_maps
 from tests.support.waymo_log import frame as waymo_frame
 from tests.support.waymo_log import scenario, write_records
 
@@ -40,11 +43,11 @@ class SourceRow:
         hertz: steps a second.
         write: function that writes the example into a folder, and returns what opens it.
         damaged: files, as patterns below the folder, of which each alone is cut in half; none for made sources.
-        splits: whether the names of folders give the split; `split` where the example states its own.
-        split: of the example, where its files state it.
+        split: where the split is from: "folder" if folders' names give it, "none" if there is none; else the split that
+            the example's own files state.
         cameras: whether the example has a rig, with photographs or without.
         needs: package without which the source cannot be read.
-        moves: whether the ego moves, so that its velocity and poses can be compared.
+        rigs: whether the source reads the cameras of logs without the rest (`RigSource`).
         example: note of what the example stands for, where a kind has several rows.
     """
 
@@ -54,11 +57,10 @@ class SourceRow:
     hertz: float
     write: Callable[[Path], str]
     damaged: tuple[str, ...] = ()
-    splits: bool = True
-    split: str | None = None
+    split: str = "folder"
     cameras: bool = True
     needs: str = ""
-    moves: bool = True
+    rigs: bool = True
     example: str = ""
 
     @property
@@ -72,13 +74,13 @@ def _town(_: Path) -> str:
 
 
 def _av2(folder: Path) -> str:
+    """Write a log whose sweeps see the walker, 5 m to the left and nearer by 1 m at each step."""
     log = write_av2_log(folder / "one", with_calibration=True)
     for image in log.rglob("*.jpg"):
         Image.new("RGB", (1550, 2048)).save(image)
-    # The rear and the left side of the parked car ahead, and the road.
-    box = np.array([[18.0 + 2.0 * (y < 1), y, z] for y in np.linspace(-0.9, 0.9, 7) for z in np.linspace(0, 1, 7)])
-    write_sweep(log, START, box - [0.0, 0.0, 0.3])
-    write_sweep(log, START + SWEEP, box - [0.0, 0.0, 0.3])
+    for step in range(2):
+        body = [[10.0 - step, 5.0, height] for height in np.linspace(-0.1, 1.2, 6)]
+        write_sweep(log, START + step * SWEEP, np.array(body))
     return f"av2:{folder}"
 
 
@@ -95,17 +97,26 @@ def _neutral(folder: Path) -> str:
 
 
 def _navsim(folder: Path) -> str:
-    write_navsim(folder, [navsim_frame(index) for index in range(6)])
+    """Write a log that drives along the road of the small nuPlan map."""
+    write_maps(folder)
+    write_navsim(folder, [_navsim_frame(index) for index in range(6)])
     for index in range(6):
         blobs = folder / "sensor_blobs" / "test" / NAVSIM_LOG
         image, cloud = blobs / "CAM_F0" / f"{index:016x}.jpg", blobs / "MergedPointCloud" / f"{index:016x}.pcd"
         image.parent.mkdir(parents=True, exist_ok=True)
         cloud.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (128, 64)).save(image)
-        # The parked car's rear, seen from the ego on its way.
-        rear = [[8.1 - 2.0 * index, 2.0 + y, 0.4, 0, 0, 0] for y in np.linspace(-0.8, 0.8, 5)]
-        write_cloud(cloud, np.array(rear))
+        # The walker, who keeps pace 5 m ahead and 3 m to the right.
+        write_cloud(cloud, np.array([[5.0, -3.0, height, 0, 0, 0] for height in np.linspace(-0.2, 0.8, 5)]))
     return f"navsim:{folder}"
+
+
+def _navsim_frame(index: int) -> dict[str, Any]:
+    along = np.array([EAST + 5 + 0.5 * SPEED * index, NORTH + 2, 10.4])
+    on_road = {"ego2global_translation": along, "ego2global_rotation": np.array([1.0, 0.0, 0.0, 0.0])}
+    on_map = {"map_location": LOCATION, "roadblock_ids": ["31", "33"], "traffic_lights": [(21, True)]}
+    frame: dict[str, Any] = navsim_frame(index, **on_road, **on_map)
+    return frame
 
 
 def _nuplan(folder: Path) -> str:
@@ -130,8 +141,19 @@ def _waymo_motion(folder: Path) -> str:
 
 def _waymo_perception(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    write_records(folder / "segment.tfrecord", *(waymo_frame(step).SerializeToString() for step in range(4)))
+    write_records(folder / "segment.tfrecord", *(_waymo_record(step) for step in range(4)))
     return f"waymo:{folder}"
+
+
+def _waymo_record(step: int) -> bytes:
+    """Return a frame with a car parked across, which the ego nears by 1 m, and an image of its camera's size."""
+    made, stream = waymo_frame(step), BytesIO()
+    Image.new("RGB", (1920, 1280)).save(stream, "jpeg")
+    made.images[0].image = stream.getvalue()
+    made.laser_labels[0].box.center_x = 10.0 - step
+    made.laser_labels[0].metadata.speed_x = 0.0
+    record: bytes = made.SerializeToString()
+    return record
 
 
 def _wod_e2e(folder: Path) -> str:
@@ -151,7 +173,7 @@ def holdings(*names: str) -> frozenset[str]:
 _AV2 = "adcf7d18-0510-35b0-a2fa-b4cea13a6d76"
 _EVERYTHING = holdings(*HOLDINGS)
 ROWS = (
-    SourceRow("town", "generated towns", holdings("poses", "boxes", "map", "lights"), 10, _town, splits=False),
+    SourceRow("town", "generated towns", holdings("poses", "boxes", "map", "lights"), 10, _town, split="train"),
     SourceRow(
         "av2",
         "Argoverse 2 sensor",
@@ -174,11 +196,12 @@ ROWS = (
     SourceRow(
         "navsim",
         "OpenScene (NAVSIM)",
-        _EVERYTHING - {"map", "lights"},
+        _EVERYTHING,
         10,
         _navsim,
         ("navsim_logs/test/*.pkl", "**/0000000000000001.pcd"),
         split="test",
+        rigs=False,
     ),
     SourceRow(
         "neutral",
@@ -187,7 +210,7 @@ ROWS = (
         10,
         _neutral,
         ("*.json.gz",),
-        splits=False,
+        split="none",
         cameras=False,
     ),
     SourceRow("nuplan", "nuPlan", _EVERYTHING, 10, _nuplan, ("**/*.db", "**/map.gpkg", "**/20.pcd"), split="train"),
@@ -212,7 +235,16 @@ ROWS = (
         needs="waymo_open_dataset",
         example="perception",
     ),
-    SourceRow("wod_e2e", "Waymo end-to-end", holdings("photographs"), 4, _wod_e2e, ("*00000-of-00002",), split="val"),
+    SourceRow(
+        "wod_e2e",
+        "Waymo end-to-end",
+        holdings("photographs"),
+        4,
+        _wod_e2e,
+        ("*00000-of-00002",),
+        split="val",
+        rigs=False,
+    ),
 )
 # The same checks on real data, where it is to be had: `write` is given the folder of test data.
 REAL_ROWS = (
@@ -265,8 +297,10 @@ def commands(row: SourceRow) -> tuple[str, ...]:
     if "poses" not in row.has:
         return ("info", "evaluate", "submit wod")
     found = ["info", "show"]
-    if "map" in row.has:
-        found += ["augment", "build", "drive"]
+    if "boxes" in row.has:
+        found.append("augment")
+    if {"boxes", "map"} <= row.has:
+        found += ["build", "drive"]
     if "photographs" in row.has:
         found += ["fit", "probe"]
     return tuple(found)

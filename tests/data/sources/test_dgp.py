@@ -41,7 +41,7 @@ def test_a_scene_becomes_a_log(tmp_path):
 
 
 def test_boxes_become_tracks_in_the_world(tmp_path):
-    """A parked car, 12 m ahead of the first pose and 1 m to the left; the sensor is turned by 90 degrees."""
+    """A parked car, 12 m ahead of the first pose and 3.3 m to the left; the sensor is turned by 90 degrees."""
     log = load(write_dgp(tmp_path / "seq"))
     assert (log.tracks.ids, log.tracks.classes.tolist()) == (("77",), [ObjectClass.VEHICLE])
     ahead = pose_from_yaw(np.array(START), HEADING) @ np.array([*BOX_AT, 1.0])
@@ -54,13 +54,13 @@ def test_boxes_become_tracks_in_the_world(tmp_path):
 def test_a_point_lies_where_the_projection_says_at_the_time_of_its_photo(tmp_path):
     """Photos are 10 ms before the sweep, at 10 m/s: the car's rear is 0.1 m further away."""
     log = load(write_dgp(tmp_path / "seq"))
-    rear = pose_from_yaw(np.array(START), HEADING) @ np.array([9.75, 1.0, 0.8, 1.0])
+    rear = pose_from_yaw(np.array(START), HEADING) @ np.array([9.75, 3.3, 0.8, 1.0])
     photo = next(photo for photo in log.photos if photo.camera == "CAMERA_01")
     (pixel,), (depth,), _ = log.cameras[0].project_world((rear[:3] - log.origin)[None], photo.world_from_ego)
     away = 9.75 + 0.1 - 1.5
     assert depth == pytest.approx(away)
     # Principal points count from the first pixel's centre, ours from its corner.
-    np.testing.assert_allclose(pixel, [CX + 0.5 - FX / away, CY + 0.5 + FX * 0.7 / away], atol=1e-6)
+    np.testing.assert_allclose(pixel, [CX + 0.5 - 3.3 * FX / away, CY + 0.5 + FX * 0.7 / away], atol=1e-6)
 
 
 def test_points_are_read_in_the_ego_frame(tmp_path):
@@ -68,7 +68,7 @@ def test_points_are_read_in_the_ego_frame(tmp_path):
     points = log.sweeps[1].read()
     # Of the car's rear face, 12 - 2.2 m ahead of the first pose, 1 m nearer at the second step.
     np.testing.assert_allclose(points[:, 0], 8.8, atol=1e-5)
-    assert (np.abs(points[:, 1] - 1.0) < 0.9).all()
+    assert (np.abs(points[:, 1] - 3.3) < 0.9).all()
     assert (np.abs(points[:, 2] - 0.8) < 0.7).all()
 
 
