@@ -27,7 +27,7 @@ def open_source(text: str | Path) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for a DGP scene (scene_*.json, as DDAD has) or a folder of them; for nuPlan's .db "
+        f"a folder of them; for DGP scenes (scene_*.json, as DDAD has); for 123D's logs (sync.arrow); for nuPlan's .db "
         f"files; for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, perception and end-to-end data); "
         f"and a neutral .json log. "
         f"Or say which: {', '.join(_FORMS)}"
@@ -44,6 +44,12 @@ def _open_dgp(text: str) -> Source:
     from swerve.data.sources.dgp.dgp_source import dgp_source
 
     return dgp_source(_existing(text))
+
+
+def _open_123d(text: str) -> Source:
+    from swerve.data.sources.py123d.py123d_source import py123d_source
+
+    return py123d_source(_existing(text))
 
 
 def _open_kitti(text: str) -> Source:
@@ -115,6 +121,12 @@ def _is_dgp(path: Path) -> bool:
     return path.is_dir() and bool(scene_folders(path))
 
 
+def _is_123d(path: Path) -> bool:
+    from swerve.data.sources.py123d.py123d_source import log_folders_123d
+
+    return path.is_dir() and bool(log_folders_123d(path))
+
+
 def _is_kitti(path: Path) -> bool:
     from swerve.data.sources.kitti.kitti_source import sequence_folders
 
@@ -152,6 +164,7 @@ def _is_neutral(path: Path) -> bool:
 # The readers are imported only when used, so that `import swerve` stays quick.
 _OPENERS: dict[str, Callable[[str], Source]] = {
     "av2": _open_av2,
+    "123d": _open_123d,
     "dgp": _open_dgp,
     "kitti": _open_kitti,
     "navsim": _open_navsim,
@@ -163,6 +176,7 @@ _OPENERS: dict[str, Callable[[str], Source]] = {
 }
 _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     "av2": _is_av2,
+    "123d": _is_123d,
     "dgp": _is_dgp,
     "kitti": _is_kitti,
     "nuplan": _is_nuplan,
@@ -173,6 +187,7 @@ _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
 }
 _FORMS = (
     "av2:PATH",
+    "123d:ROOT",
     "dgp:PATH",
     "kitti:PATH",
     "navsim:ROOT",
