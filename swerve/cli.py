@@ -25,6 +25,7 @@ COMMANDS = {
     "contexts": "Contexts",
     "drive": "Drive",
     "evaluate": "Evaluate",
+    "export 123d": "Export123d",
     "export navsim": "ExportNavsim",
     "fit": "Fit",
     "info": "Info",

@@ -14,6 +14,7 @@ from swerve.scenes.transforms import interpolate_poses, inverse, rigid_transform
 # Poses further apart are not interpolated, microseconds; heights of an axle above the ground that can be, metres.
 _LONGEST_GAP_US: Final = 1_000_000
 _AXLE_HEIGHTS: Final = (0.0, 1.0)
+_ON_GROUND: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,13 @@ class EgoFrame:
     def on_ground(self, times_us: Int[np.ndarray, "t"], road_map: RoadMap | None) -> "EgoFrame":
         """Return the frame with the axle at its median height above the map's ground along the path.
 
-        Without a map, or one without heights, it stays as high above the lower end of the box.
+        Without a map, or one without heights, it stays as high above the lower end of the box; so does an axle that is
+        stated to lie at that end.
 
         Raises:
             LogError: the height is not between 0 and 1 m.
         """
-        if road_map is None or not road_map.has_height:
+        if road_map is None or not road_map.has_height or abs(self.lower) < _ON_GROUND:
             return self
         positions = self.world_from_axle(times_us)[:, :3, 3]
         height = float(np.median(positions[:, 2] - road_map.ground.at(positions[:, :2])))

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from swerve.data.sources.derived_surfaces import union_areas
+from swerve.data.sources.derived_surfaces import union_shapes
 from swerve.data.sources.py123d.arrow_file import read_arrow
 from swerve.data.storage.msgpack import unpack
 from swerve.scenes import (
@@ -75,12 +75,12 @@ _WIDEST: Final = 1e5
 
 @dataclass(frozen=True)
 class _Object:
-    """One map object: id, features, and the coordinates of its well-known binary."""
+    """One map object: id, features, and the shape of its well-known binary."""
 
     path: Path
     id: str
     features: Mapping[str, Any]
-    shape: Line
+    shape: shapely.Geometry
 
     def line(self, name: str, origin: Float[np.ndarray, "3"], least: int = 2) -> Line:
         """Return a line of the features in the log's world; height zero where it has none."""
@@ -140,14 +140,13 @@ def read_map(path: Path, origin: Float[np.ndarray, "3"], height: float) -> RoadM
     lanes = _lanes(layers, origin)
     ground = _ground(path, lanes, layers, origin)
     areas = {layer: _areas(layers[layer], origin) for layer in _AREA_LAYERS}
-    drivable = areas[MapLayer.GENERIC_DRIVABLE]
     generic = file.metadata.get("dataset") in _GENERIC_DATASETS
     return RoadMap(
         lanes=lanes,
         ground=ground,
         lane_groups=_groups(layers, origin),
-        drivable_areas=() if generic else union_areas([area.polygon for area in drivable], ground, "drivable"),
-        generic_drivable_areas=drivable if generic else (),
+        drivable_areas=() if generic else _drivable(layers[MapLayer.GENERIC_DRIVABLE], ground, origin),
+        generic_drivable_areas=areas[MapLayer.GENERIC_DRIVABLE] if generic else (),
         intersections=areas[MapLayer.INTERSECTION],
         crosswalks=areas[MapLayer.CROSSWALK],
         walkways=areas[MapLayer.WALKWAY],
@@ -184,11 +183,11 @@ def _layers(path: Path, table: Any) -> dict[MapLayer, list[_Object]]:  # noqa: A
             raise LogError(path, "map_layer", f"is {layer!r} for object {number}, not one of 0 to {len(MapLayer) - 1}")
         try:
             unpacked = unpack(features or b"")
-            shape = shapely.get_coordinates(shapely.from_wkb(wkb), include_z=True)
+            shape = shapely.from_wkb(wkb)
         except (ValueError, shapely.errors.ShapelyError) as error:
             raise LogError(path, f"object {number}", f"cannot be read ({error})") from error
         own = unpacked if isinstance(unpacked, dict) else {}
-        found[MapLayer(layer)].append(_Object(path, str(number), own, np.nan_to_num(shape)))
+        found[MapLayer(layer)].append(_Object(path, str(number), own, shape))
     return found
 
 
@@ -249,7 +248,15 @@ def _areas(items: list[_Object], origin: Float[np.ndarray, "3"]) -> tuple[Area, 
 
 def _drawn(item: _Object, origin: Float[np.ndarray, "3"]) -> Line:
     """Return the line of the object's well-known binary."""
-    return item.placed(item.shape, "wkb", origin, 2)
+    points = shapely.get_coordinates(item.shape, include_z=item.shape is not None and shapely.has_z(item.shape))
+    return item.placed(points, "wkb", origin, 2)
+
+
+def _drivable(items: list[_Object], ground: GroundHeight, origin: Float[np.ndarray, "3"]) -> tuple[Area, ...]:
+    """Return the union of surfaces, holes included."""
+    own = [item.shape for item in items if isinstance(item.shape, shapely.Polygon)]
+    moved = shapely.transform(np.array(own, dtype=object), lambda points: points - origin[:2])
+    return union_shapes(list(moved), ground, "drivable") if own else ()
 
 
 def _stop_lines(layers: Mapping[MapLayer, list[_Object]], origin: Float[np.ndarray, "3"]) -> Iterator[StopLine]:
