@@ -127,7 +127,7 @@ def _write_lights(folder: Path, log: Log) -> None:
     batch = {
         f"{key}.timestamp_us": log.times_us.tolist(),
         f"{key}.lane_id": [lanes] * len(log.times_us),
-        f"{key}.status": [[_status(state) for state in states[:, step]] for step in range(len(log.times_us))],
+        f"{key}.status": [[_status(int(state)) for state in states[:, step]] for step in range(len(log.times_us))],
     }
     write_table(folder / f"{key}.arrow", columns, [batch], {})
 

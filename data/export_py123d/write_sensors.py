@@ -51,6 +51,8 @@ def camera_keys(cameras: Sequence[Camera]) -> dict[str, tuple[str, int]]:
 def write_photos(folder: Path, log: Log) -> dict[str, Int[np.ndarray, "p"]]:
     """Write a table for each camera, without rows if it has no photos; return the times of the rows by modality.
 
+    Cameras without photos whose lens 123D lacks are left out.
+
     Raises:
         SwerveError: a photo cannot be read, or a lens not be expressed: 123D has pinholes with k1, k2, p1, p2, k3.
         OSError: a file cannot be written.
@@ -58,6 +60,8 @@ def write_photos(folder: Path, log: Log) -> dict[str, Int[np.ndarray, "p"]]:
     keys, times = camera_keys(log.cameras), {}
     for camera in log.cameras:
         photos = sorted((photo for photo in log.photos if photo.camera == camera.name), key=lambda photo: photo.time_us)
+        if not photos and not _is_expressible(camera):
+            continue
         key, number = keys[camera.name]
         columns = {
             f"{key}.timestamp_us": pa.int64(),
@@ -85,9 +89,13 @@ def _photo_batches(
         }
 
 
+def _is_expressible(camera: Camera) -> bool:
+    return camera.lens.model != LensModel.FISHEYE and not any(camera.lens.coefficients[_COEFFICIENTS:])
+
+
 def _calibration(camera: Camera, number: int) -> dict[str, Any]:
     coefficients = camera.lens.coefficients
-    if camera.lens.model == LensModel.FISHEYE or any(coefficients[_COEFFICIENTS:]):
+    if not _is_expressible(camera):
         raise SwerveError(f"camera {camera.name}: its lens cannot be written: 123D has k1, k2, p1, p2, k3 only")
     padded = (*coefficients[:_COEFFICIENTS], *[0.0] * (_COEFFICIENTS - len(coefficients[:_COEFFICIENTS])))
     return {

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from swerve.data.export_py123d.write_log import write_123d_log
+from swerve.data.sources.registry import open_source
 from tests.support.av2_log import START, SWEEP, write_av2_log, write_sweep
 from tests.support.dgp_scene import write_dgp
 from tests.support.e2e_records import write_validation
@@ -165,6 +167,13 @@ def _dgp(folder: Path) -> str:
     return f"dgp:{folder}"
 
 
+def _123d(folder: Path) -> str:
+    """Export the nuPlan example, which has everything."""
+    source = open_source(_nuplan(folder.parent / f"{folder.name}-nuplan"))
+    write_123d_log(folder, source.load(source.names()[0]))
+    return f"123d:{folder}"
+
+
 def holdings(*names: str) -> frozenset[str]:
     """Return a set of holdings."""
     return frozenset(names)
@@ -181,6 +190,15 @@ ROWS = (
         10,
         _av2,
         ("one/annotations.feather", "one/city_SE3*.feather", "one/map/log_map*.json", "one/sensors/lidar/*.feather"),
+    ),
+    SourceRow(
+        "123d",
+        "123D (py123d)",
+        _EVERYTHING,
+        10,
+        _123d,
+        tuple(f"**/{name}.arrow" for name in ("sync", "ego*", "box*", "traffic*", "map", "camera.*", "lidar.*")),
+        split="train",
     ),
     SourceRow(
         "dgp", "DDAD (DGP)", _EVERYTHING - {"map", "lights"}, 10, _dgp, ("000000/*.json", "**/LIDAR/0.json", "**/0.npz")

@@ -127,15 +127,15 @@ def read_map(path: Path, origin: Float[np.ndarray, "3"], height: float) -> RoadM
     Args:
         path: the file.
         origin: of the log's world.
-        height: of the ground in the log's world where the map is flat.
+        height: of the ground in the log's world where the map has none.
 
     Raises:
         LogError: the file or an object in it is malformed, or there are neither lanes nor drivable areas.
     """
     file = read_arrow(path)
     layers = _layers(path, file.table)
-    flat = not file.metadata.get("map_has_z", True)
-    if flat:
+    has_height = bool(file.metadata.get("map_has_z", True))
+    if not has_height and not any(_has_heights(item) for item in layers[MapLayer.LANE]):
         origin = np.array([origin[0], origin[1], -height])
     lanes = _lanes(layers, origin)
     ground = _ground(path, lanes, layers, origin)
@@ -158,7 +158,7 @@ def read_map(path: Path, origin: Float[np.ndarray, "3"], height: float) -> RoadM
         ),
         road_edges=tuple(RoadEdge(item.id, _drawn(item, origin)) for item in layers[MapLayer.ROAD_EDGE]),
         stop_lines=tuple(_stop_lines(layers, origin)),
-        has_height=not flat,
+        has_height=has_height,
     )
 
 
@@ -240,6 +240,12 @@ def _groups(layers: Mapping[MapLayer, list[_Object]], origin: Float[np.ndarray, 
         )
         for item in layers[MapLayer.LANE_GROUP]
     )
+
+
+def _has_heights(item: _Object) -> bool:
+    """Tell whether a lane has heights; in a flat map they are zero, unless the writer has made some up."""
+    line = item.features.get("centerline")
+    return isinstance(line, np.ndarray) and line.ndim == 2 and line.shape[1] == 3 and bool(line[:, 2].any())
 
 
 def _areas(items: list[_Object], origin: Float[np.ndarray, "3"]) -> tuple[Area, ...]:

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import shapely
 from PIL import Image
@@ -357,12 +358,22 @@ def test_photos_and_sweeps_are_not_read_until_asked_for(row, tmp_path):
     items = (*made.log.photos, *made.log.sweeps)
     own = {item.file for item in items if getattr(item, "num_bytes", None) is None}
     for file in own:
-        file.write_bytes(file.read_bytes()[:64])
+        content = file.read_bytes()
+        file.write_bytes(_without_blobs(content) if file.suffix == ".arrow" else content[:64])
     again = made.source.load(made.log.name)
     assert (len(again.photos), len(again.sweeps)) == (len(made.log.photos), len(made.log.sweeps))
     for sweep in again.sweeps:
         with pytest.raises(LogError):
             sweep.read()
+
+
+def _without_blobs(content):
+    """Return an Arrow file in which the points are zeros: the table itself must stay whole."""
+    table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+    (name,) = (name for name in table.column_names if name.endswith(".data"))
+    for blob in table[name].to_pylist():
+        content = content.replace(blob, bytes(len(blob)))
+    return content
 
 
 def test_a_truncated_file_gives_one_clear_error(row, tmp_path):
