@@ -109,7 +109,7 @@ class DgpScene:
 
     def path(self, datum: Datum) -> Path:
         """Return the file of a datum."""
-        return self.file.parent / datum.record["filename"]
+        return self.file.parent / str(datum.record["filename"])
 
 
 def read_scene(folder: Path) -> DgpScene:

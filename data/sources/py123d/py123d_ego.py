@@ -46,7 +46,7 @@ class EgoFrame:
     @property
     def imu_from_ego(self) -> Float[np.ndarray, "4 4"]:
         """Pose of the ego frame, which lies on the ground below the axle."""
-        return self.imu_from_axle @ rigid_transform(np.eye(3), np.array([0.0, 0.0, -self.height]))
+        return np.asarray(self.imu_from_axle @ rigid_transform(np.eye(3), np.array([0.0, 0.0, -self.height])))
 
     def world_from_axle(self, times_us: Int[np.ndarray, "t"]) -> Float[np.ndarray, "t 4 4"]:
         """Return the poses of the rear axle at given times.
@@ -62,7 +62,7 @@ class EgoFrame:
             problem = f"{times_us[outside][0]} us does not lie between poses at most 1 s apart"
             raise LogError(self.path, "timestamp_us", problem)
         poses: Float[np.ndarray, "t 4 4"] = interpolate_poses(self.times_us, self.world_from_imu, times_us)
-        return poses @ self.imu_from_axle
+        return np.asarray(poses @ self.imu_from_axle)
 
     def world_from_ego(self, times_us: Int[np.ndarray, "t"]) -> Float[np.ndarray, "t 4 4"]:
         """Return the poses of the ego at given times.
@@ -70,7 +70,8 @@ class EgoFrame:
         Raises:
             LogError: see `world_from_axle`.
         """
-        return self.world_from_axle(times_us) @ rigid_transform(np.eye(3), np.array([0.0, 0.0, -self.height]))
+        lower = rigid_transform(np.eye(3), np.array([0.0, 0.0, -self.height]))
+        return np.asarray(self.world_from_axle(times_us) @ lower)
 
     def height_of_box(self) -> float:
         """Return the height of the first pose's ground in the log's world, by the vehicle's box."""
@@ -159,7 +160,7 @@ def pose_of(file: ArrowFile, name: str) -> Float[np.ndarray, "4 4"]:
         row = np.array(values, np.float64).reshape(1, 7)
     except (TypeError, ValueError) as error:
         raise LogError(file.path, name, "is not x, y, z, qw, qx, qy, qz") from error
-    return transforms_of(row, file)[0]
+    return np.asarray(transforms_of(row, file)[0])
 
 
 def _vehicle(file: ArrowFile, axle_to_center: float) -> Vehicle:

@@ -55,7 +55,10 @@ def logs(test_data, tmp_path_factory):
 
 
 def test_ego_and_tracks_equal(logs):
-    """But for the ego's height: 123D has no raster of the ground, above which our reader finds the axle."""
+    """But for the ego's height: 123D has no raster of the ground, above which our reader finds the axle.
+
+    py123d 0.7 passes times of poses through float64, so that some are 1 us early: 8 um at 8 m/s.
+    """
     own, other = logs
     np.testing.assert_array_equal(own.times_us, other.times_us)
     assert (own.origin, own.split, own.route != ()) == (other.origin, other.split, other.route != ())
@@ -63,8 +66,8 @@ def test_ego_and_tracks_equal(logs):
     np.testing.assert_allclose(own.ego.headings, other.ego.headings, atol=1e-7)
     np.testing.assert_allclose(off[:, :3, :3], np.tile(np.eye(3), (len(off), 1, 1)), atol=1e-6)
     relative = inverse(own.ego.world_from_ego) @ other.ego.world_from_ego
-    np.testing.assert_allclose(relative[:, :2, 3], 0.0, atol=1e-6)
-    assert np.ptp(relative[:, 2, 3]) < 1e-6
+    np.testing.assert_allclose(relative[:, :2, 3], 0.0, atol=1e-5)
+    assert np.ptp(relative[:, 2, 3]) < 1e-5
     assert abs(relative[0, 2, 3]) < 0.05
     assert own.tracks.ids == other.tracks.ids
     np.testing.assert_array_equal(own.tracks.classes, other.tracks.classes)
