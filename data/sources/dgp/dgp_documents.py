@@ -16,6 +16,7 @@ from jaxtyping import Float
 from swerve.data.storage.checked_json import (
     ShapeError,
     fields,
+    file_name,
     integer,
     list_of,
     mapping_of,
@@ -70,9 +71,9 @@ _DATUM = fields(
         "datum": fields({}, {"point_cloud": _POINT_CLOUD, "image": _IMAGE}),
     }
 )
-_SAMPLE = fields({"datum_keys": list_of(plain_name, least=1), "calibration_key": plain_name})
+_SAMPLE = fields({"datum_keys": list_of(plain_name, least=1), "calibration_key": file_name})
 SCENE = fields(
-    {"data": list_of(_DATUM, least=1), "samples": list_of(_SAMPLE, least=1)}, {"ontologies": mapping_of(text)}
+    {"data": list_of(_DATUM, least=1), "samples": list_of(_SAMPLE, least=1)}, {"ontologies": mapping_of(file_name)}
 )
 CALIBRATION = fields(
     {
