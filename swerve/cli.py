@@ -25,6 +25,7 @@ COMMANDS = {
     "contexts": "Contexts",
     "drive": "Drive",
     "evaluate": "Evaluate",
+    "export 123d": "Export123d",
     "export navsim": "ExportNavsim",
     "fit": "Fit",
     "info": "Info",
@@ -45,8 +46,9 @@ _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
 Render driving logs from perturbed viewpoints for planner training, and evaluate planners by pseudo-simulation.
 
-A SOURCE of logs is town:COUNT (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, neutral:PATH, or a
-path whose kind is recognised. wod_e2e:PATH (Waymo's end-to-end data) is for info, evaluate and submit wod.
+A SOURCE of logs is town:COUNT (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, dgp:PATH (DDAD),
+123d:ROOT, neutral:PATH, or a path whose kind is recognised. wod_e2e:PATH (Waymo's end-to-end data) is for info,
+evaluate and submit wod.
 """
 _FOOT = """
 options:

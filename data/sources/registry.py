@@ -31,9 +31,10 @@ def open_source(text: str | Path) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for KITTI sequences (odometry: calib.txt, image_0; "
-        f"tracking: label_02, oxts; raw: DATE/DATE_drive_NNNN_sync) or a folder of them; for nuPlan's .db files; for "
-        f"nuScenes' tables (v1.0-mini, ...); for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, "
-        f"perception and end-to-end data); and a neutral .json log. "
+        f"tracking: label_02, oxts; raw: DATE/DATE_drive_NNNN_sync) or a folder of them; for DGP scenes (scene_*.json, as "
+        f"DDAD has); for 123D's logs (sync.arrow); for nuPlan's .db files; for nuScenes' tables (v1.0-mini, ...); for "
+        f"OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, perception and end-to-end data); and a neutral "
+        f".json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 
@@ -42,6 +43,18 @@ def _open_av2(text: str) -> Source:
     from swerve.data.sources.av2.av2_source import av2_source
 
     return av2_source(_existing(text))
+
+
+def _open_dgp(text: str) -> Source:
+    from swerve.data.sources.dgp.dgp_source import dgp_source
+
+    return dgp_source(_existing(text))
+
+
+def _open_123d(text: str) -> Source:
+    from swerve.data.sources.py123d.py123d_source import py123d_source
+
+    return py123d_source(_existing(text))
 
 
 def _open_kitti(text: str) -> Source:
@@ -113,6 +126,18 @@ def _is_av2(path: Path) -> bool:
     return path.is_dir() and bool(log_folders(path))
 
 
+def _is_dgp(path: Path) -> bool:
+    from swerve.data.sources.dgp.dgp_source import scene_folders
+
+    return path.is_dir() and bool(scene_folders(path))
+
+
+def _is_123d(path: Path) -> bool:
+    from swerve.data.sources.py123d.py123d_source import log_folders_123d
+
+    return path.is_dir() and bool(log_folders_123d(path))
+
+
 def _is_kitti(path: Path) -> bool:
     from swerve.data.sources.kitti.kitti_source import kitti_logs
 
@@ -156,6 +181,8 @@ def _is_neutral(path: Path) -> bool:
 # The readers are imported only when used, so that `import swerve` stays quick.
 _OPENERS: dict[str, Callable[[str], Source]] = {
     "av2": _open_av2,
+    "123d": _open_123d,
+    "dgp": _open_dgp,
     "kitti": _open_kitti,
     "navsim": _open_navsim,
     "neutral": _open_neutral,
@@ -167,6 +194,8 @@ _OPENERS: dict[str, Callable[[str], Source]] = {
 }
 _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     "av2": _is_av2,
+    "123d": _is_123d,
+    "dgp": _is_dgp,
     "kitti": _is_kitti,
     "nuplan": _is_nuplan,
     "nuscenes": _is_nuscenes,
@@ -177,6 +206,8 @@ _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
 }
 _FORMS = (
     "av2:PATH",
+    "123d:ROOT",
+    "dgp:PATH",
     "kitti:PATH",
     "navsim:ROOT",
     "neutral:PATH",

@@ -151,7 +151,7 @@ def _taken(log: Log, options: SceneOptions, studio: TownPhotoRenderer | None, sh
         rgb = rendered.rgb
     else:
         camera = next(camera for camera in log.cameras if camera.name == resized.name)
-        rgb = _read(shot.photo, camera, (resized.width, resized.height))
+        rgb = read_photo(shot.photo, camera, (resized.width, resized.height))
     ignored = load_mask(Path(options.masks), log, resized, shot.photo) if options.masks else None
     return PosedImage(resized, time_us, world_from_ego, rgb, ignored)
 
@@ -165,8 +165,12 @@ def select_times(times_us: Sequence[int], every: float) -> list[int]:
     return rows
 
 
-def _read(photo: Photo, camera: Camera, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """Read the photo, box-filtered to the requested size."""
+def read_photo(photo: Photo, camera: Camera, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """Read the photo, box-filtered to the requested size.
+
+    Raises:
+        LogError: the file is missing, no picture, damaged, or of another shape than the camera.
+    """
     try:
         rgb = decode_rgb(photo.read(), (float(size[0]), float(size[1])))
     except ValueError as error:

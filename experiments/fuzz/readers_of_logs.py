@@ -2,10 +2,12 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from experiments.fuzz.formats import (
     blindly,
@@ -21,10 +23,12 @@ from experiments.fuzz.hostile import Mutation, mutate_bytes, mutate_tree, pick
 from experiments.fuzz.reader import Reader
 from swerve.data.sources.checks import check_log
 from swerve.data.sources.registry import open_source
+from swerve.data.storage.msgpack import pack, unpack
 from swerve.data.storage.write_pickle import PickledEnum, PickledInstance, pickled
 from swerve.scenes import Log, extract_scenes
 from tests.support import (
     av2_log,
+    dgp_scene,
     kitti_recording,
     kitti_sequence,
     navsim_files,
@@ -32,6 +36,7 @@ from tests.support import (
     nuscenes_scene,
     waymo_log,
 )
+from tests.support.source_rows import ROWS
 
 
 def _read_logs(folder: Path, source: str) -> None:
@@ -194,8 +199,13 @@ def _write_nuscenes(folder: Path) -> None:
     nuscenes_scene.write_scene(folder)
 
 
-def _read_with_sweeps(folder: Path, source: str) -> None:
-    """Load every log of a source and its LiDAR sweeps."""
+def _write_nuplan(folder: Path) -> None:
+    nuplan_writer.write_db(folder, seconds=1.0)
+    nuplan_writer.write_maps(folder)
+
+
+def _read_everything(folder: Path, source: str) -> None:
+    """Load every log of a source, validate it, and read its sweeps."""
     opened = open_source(f"{source}:{folder}")
     for name in opened.names():
         log = opened.load(name)
@@ -204,9 +214,44 @@ def _read_with_sweeps(folder: Path, source: str) -> None:
             assert np.isfinite(sweep.read()).all()
 
 
-def _write_nuplan(folder: Path) -> None:
-    nuplan_writer.write_db(folder, seconds=1.0)
-    nuplan_writer.write_maps(folder)
+def _write_123d(folder: Path) -> None:
+    """Write the log of a road with a light, boxes, images and points."""
+    (row,) = (row for row in ROWS if row.kind == "123d")
+    row.write(folder / "out")
+    shutil.move(folder / "out" / "logs", folder / "logs")
+    shutil.rmtree(folder / "out-nuplan")
+
+
+def _arrow(random: np.random.Generator, content: bytes) -> bytes:
+    """Mutate the description of a table, the features of a map, or a column; bytes if Arrow has no such values."""
+    try:
+        return _mutated_arrow(random, content)
+    except (pa.ArrowException, TypeError, OverflowError, RecursionError):
+        return mutate_bytes(random, content)
+
+
+def _mutated_arrow(random: np.random.Generator, content: bytes) -> bytes:
+    table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+    about, action = unpack(table.schema.metadata[b"metadata"]), random.random()
+    if action < 0.3:
+        about = mutate_tree(random, about)
+    elif action < 0.9:
+        name = pick(random, table.column_names)
+        rows = table[name].to_pylist()
+        if name == "features":
+            row = int(random.integers(len(rows)))
+            rows[row] = pack(mutate_tree(random, unpack(rows[row])))
+        else:
+            rows = mutate_tree(random, rows) if action < 0.7 else [None] * len(rows)
+        table = table.set_column(table.column_names.index(name), name, pa.array(rows, table[name].type))
+    else:
+        table = table.drop_columns([pick(random, table.column_names)])
+    schema = table.schema.with_metadata({b"metadata": pack(about)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_table(table.cast(schema))
+    whole: bytes = sink.getvalue().to_pybytes()
+    return whole
 
 
 def _read_nuplan(folder: Path) -> None:
@@ -374,19 +419,31 @@ _SOURCES: Final[tuple[tuple[str, Any, dict[str, Mutation], Any], ...]] = (
         "kitti-tracking",
         _write_kitti_tracking,
         {"*.txt": mutate_text, "*.bin": mutate_bytes, "*.png": mutate_bytes},
-        lambda folder: _read_with_sweeps(folder, "kitti"),
+        lambda folder: _read_everything(folder, "kitti"),
     ),
     (
         "kitti-raw",
         _write_kitti_raw,
         {"*.txt": mutate_text, "*.xml": mutate_text, "*.bin": mutate_bytes},
-        lambda folder: _read_with_sweeps(folder, "kitti"),
+        lambda folder: _read_everything(folder, "kitti"),
     ),
     (
         "nuscenes",
         _write_nuscenes,
         {"*.json": mutate_json, "*.bin": mutate_bytes},
-        lambda folder: _read_with_sweeps(folder, "nuscenes"),
+        lambda folder: _read_everything(folder, "nuscenes"),
+    ),
+    (
+        "dgp",
+        lambda folder: dgp_scene.write_dgp(folder / "seq", steps=2),
+        {"*.json": mutate_json, "*.npz": mutate_bytes},
+        lambda folder: _read_everything(folder, "dgp"),
+    ),
+    (
+        "123d",
+        _write_123d,
+        {"*.arrow": blindly(_arrow)},
+        lambda folder: _read_everything(folder, "123d"),
     ),
     ("nuplan", _write_nuplan, {"*.db": mutate_sqlite, "*.gpkg": mutate_sqlite, "*.json": mutate_json}, _read_nuplan),
     ("navsim", _write_navsim, {"*.pkl": mutate_pickle, "*.yaml": mutate_text}, _read_navsim),

@@ -13,7 +13,7 @@ Sources = Annotated[
     arg(
         metavar="SOURCE...",
         help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, "
-        "navsim:ROOT, neutral:PATH, or a path whose kind is recognised; any number.",
+        "dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised; any number.",
     ),
 ]
 Source = Annotated[
@@ -21,7 +21,7 @@ Source = Annotated[
     arg(
         metavar="SOURCE",
         help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, "
-        "navsim:ROOT, neutral:PATH, or a path whose kind is recognised.",
+        "dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised.",
     ),
 ]
 Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder that swerve build made.")]

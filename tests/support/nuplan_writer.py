@@ -233,3 +233,22 @@ TABLES = {
     "scenario_tag": "token, lidar_pc_token, type, agent_track_token",
     "traffic_light_status": "token, lidar_pc_token, lane_connector_id, status",
 }
+
+
+def write_cloud(path, points, fields=("x", "y", "z", "intensity", "ring", "lidar_info"), types=("F4",) * 6, end=b""):
+    """Write a point cloud as MergedPointCloud has them."""
+    lines = [
+        "# .PCD v0.7",
+        "VERSION 0.7",
+        f"FIELDS {' '.join(fields)}",
+        f"SIZE {' '.join(kind[1] for kind in types)}",
+        f"TYPE {' '.join(kind[0] for kind in types)}",
+        f"COUNT {' '.join('1' * len(fields))}",
+        f"WIDTH {len(points)}",
+        "HEIGHT 1",
+        f"POINTS {len(points)}",
+        "DATA binary\n",
+    ]
+    dtype = np.dtype([(name, f"<{kind.lower()}") for name, kind in zip(fields, types, strict=True)])
+    rows = np.array([tuple(point) for point in points], dtype)
+    path.write_bytes("\n".join(lines).encode() + rows.tobytes() + end)

@@ -27,6 +27,7 @@ GIVEN = {
     "contexts": ["town:1", "set", "out", "--workers", "3"],
     "drive": ["town:1", "out", "--planners", "idm", "human", "--rate", "2", "--planner-option", "gap=2"],
     "evaluate": ["bench", "out", "--planners", "idm,label=x", "--views", "raster", "photo", "--no-report"],
+    "export 123d": ["town:1", "out", "--logs", "town-000000"],
     "export navsim": ["bench", "out", "--views", "photo", "--split", "mine", "--no-images"],
     "fit": ["town:1", "out", "--densification.strategy", "mcmc", "--refine-egos"],
     "info": [],

@@ -17,7 +17,7 @@ from swerve.data.sources.nuplan.sqlite_file import opened
 from swerve.data.sources.registry import open_source
 from swerve.scenes import LightState, LogError, ObjectClass, SwerveError, extract_scenes
 from swerve.scenes.transforms import rotation_from_quaternion
-from tests.support.nuplan_writer import EAST, LOCATION, LOG, NORTH, START_US, change, write_db, write_maps
+from tests.support.nuplan_writer import EAST, LOCATION, LOG, NORTH, START_US, change, write_cloud, write_db, write_maps
 
 
 @pytest.fixture(autouse=True)
@@ -52,24 +52,6 @@ def write_sensors(folder, steps=range(0, 240, 20)):
                 Image.new("RGB", (32, 24)).save(path)
             else:
                 write_cloud(path, np.array([[10, 1, 0.5, 7, 2, 4], [1, 0, 1, 9, 1, 0]]))
-
-
-def write_cloud(path, points, fields=("x", "y", "z", "intensity", "ring", "lidar_info"), types=("F4",) * 6, end=b""):
-    lines = [
-        "# .PCD v0.7",
-        "VERSION 0.7",
-        f"FIELDS {' '.join(fields)}",
-        f"SIZE {' '.join(kind[1] for kind in types)}",
-        f"TYPE {' '.join(kind[0] for kind in types)}",
-        f"COUNT {' '.join('1' * len(fields))}",
-        f"WIDTH {len(points)}",
-        "HEIGHT 1",
-        f"POINTS {len(points)}",
-        "DATA binary\n",
-    ]
-    dtype = np.dtype([(name, f"<{kind.lower()}") for name, kind in zip(fields, types, strict=True)])
-    rows = np.array([tuple(point) for point in points], dtype)
-    path.write_bytes("\n".join(lines).encode() + rows.tobytes() + end)
 
 
 def test_the_log_is_what_was_driven(root):
