@@ -31,10 +31,10 @@ def open_source(text: str | Path) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for KITTI sequences (odometry: calib.txt, image_0; "
-        f"tracking: label_02, oxts; raw: DATE/DATE_drive_NNNN_sync) or a folder of them; for DGP scenes (scene_*.json, as "
-        f"DDAD has); for 123D's logs (sync.arrow); for nuPlan's .db files; for nuScenes' tables (v1.0-mini, ...); for "
-        f"OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, perception and end-to-end data); and a neutral "
-        f".json log. "
+        f"tracking: label_02, oxts; raw: DATE/DATE_drive_NNNN_sync) or a folder of them; for DGP scenes (DDAD's "
+        f"scene_*.json); for 123D's logs (sync.arrow); for nuPlan's .db files; for nuScenes' tables (v1.0-mini, ...); "
+        f"for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, perception and end-to-end data); and a "
+        f"neutral .json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 

@@ -29,10 +29,11 @@ def ahead(forward, left=0.0, up=0.0, turn=0.0):
     return pose_at(START) @ pose_from_yaw(np.array([forward, left, up]), turn)
 
 
-def scene_spec(name=NAME):
+def scene_spec(name=NAME, heading=3.1):
     """Return a scene of four key frames, with images at 10 Hz and sweeps at 20 Hz.
 
-    A car is in the first three key frames and drives 2 m further and turns by 0.1 in each; a pedestrian is in the
+    A car, which heads so from the ego's heading, is in the first three key frames, drives 2 m further and turns by 0.1
+    in each; a pedestrian is in the
     second and the last.
     """
     end = KEY_FRAMES[-1]
@@ -46,7 +47,7 @@ def scene_spec(name=NAME):
     ]
     data += [("RADAR_FRONT", START, "samples/RADAR_FRONT/0.pcd", True)]
     boxes = [
-        ("car", "vehicle.car", step, ahead(20.0 + 2.0 * step, 3.0, 0.8, 3.1 + 0.1 * step), (1.9, 4.5, 1.6))
+        ("car", "vehicle.car", step, ahead(20.0 + 2.0 * step, 3.0, 0.8, heading + 0.1 * step), (1.9, 4.5, 1.6))
         for step in range(3)
     ]
     boxes += [("walker", "human.pedestrian.adult", step, ahead(8.0, -4.0, 0.9), (0.7, 0.8, 1.8)) for step in (1, 3)]
@@ -55,9 +56,9 @@ def scene_spec(name=NAME):
     return SceneSpec(name, KEY_FRAMES, pose_at, mounts, matrices, data, boxes, SIZE)
 
 
-def write_scene(root, with_map=True, names=(NAME,)):
+def write_scene(root, with_map=True, names=(NAME,), heading=3.1):
     """Write scenes with an image and a sweep on disk each, and return the root."""
-    specs = [scene_spec(name) for name in names]
+    specs = [scene_spec(name, heading) for name in names]
     write_tables(root, tables_of(specs))
     image, sweep = specs[0].data[0][2], f"sweeps/LIDAR_TOP/{START}.pcd.bin"
     for name in (image, sweep):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from swerve.data.export_py123d.write_log import write_123d_log
 from swerve.data.sources.registry import open_source
+from tests.support import kitti_recording, nuscenes_scene
 from tests.support.av2_log import START, SWEEP, write_av2_log, write_sweep
 from tests.support.dgp_scene import write_dgp
 from tests.support.e2e_records import write_validation
@@ -89,6 +90,25 @@ def _av2(folder: Path) -> str:
 def _kitti(folder: Path) -> str:
     write_kitti(folder / "seq", count=6)
     return f"kitti:{folder}"
+
+
+def _kitti_tracking(folder: Path) -> str:
+    """Write a sequence whose scan sees the car, 15 m ahead and 2 m to the right in the second frame."""
+    kitti_recording.write_tracking(folder)
+    seen = np.array([[2.0, 1.6 - height, 14.8, 1.0] for height in np.linspace(0.3, 1.2, 6)])
+    points = np.linalg.solve(np.vstack([kitti_recording.RECT_FROM_VELO, [0, 0, 0, 1]]), seen.T).T
+    points.astype("<f4").tofile(folder / "velodyne" / "0001" / "000001.bin")
+    return f"kitti:{folder}"
+
+
+def _nuscenes(folder: Path) -> str:
+    """Write a scene whose sweep sees the car, 20 m ahead and 3 m to the left, which drives ahead."""
+    nuscenes_scene.write_scene(folder, heading=0.0)
+    seen = np.array([[20.0, 3.0, height, 1.0] for height in np.linspace(0.3, 1.3, 6)])
+    points = np.linalg.solve(nuscenes_scene.LIDAR_MOUNT, seen.T).T
+    sweep = folder / "sweeps" / "LIDAR_TOP" / f"{nuscenes_scene.START}.pcd.bin"
+    np.hstack([points, np.zeros((6, 1))]).astype("<f4").tofile(sweep)
+    return f"nuscenes:{folder}"
 
 
 def _neutral(folder: Path) -> str:
@@ -212,6 +232,24 @@ ROWS = (
         ("seq/calib.txt", "seq/image_l/000003.png"),
     ),
     SourceRow(
+        "kitti",
+        "KITTI tracking and raw",
+        _EVERYTHING - {"map", "lights"},
+        10,
+        _kitti_tracking,
+        ("calib/*.txt", "oxts/*.txt", "label_02/*.txt", "velodyne/0001/*.bin"),
+        example="tracking",
+    ),
+    SourceRow(
+        "nuscenes",
+        "nuScenes",
+        _EVERYTHING - {"lights"},
+        10,
+        _nuscenes,
+        ("v1.0-*/sample.json", "v1.0-*/sample_annotation.json", "maps/expansion/*.json", "sweeps/LIDAR_TOP/*"),
+        split="train",
+    ),
+    SourceRow(
         "navsim",
         "OpenScene (NAVSIM)",
         _EVERYTHING,
@@ -277,6 +315,14 @@ REAL_ROWS = (
     SourceRow("dgp", "", _EVERYTHING - {"map", "lights"}, 10, lambda data: f"dgp:{data / 'ddad'}", example="real"),
     SourceRow(
         "kitti", "", holdings("poses", "photographs"), 10, lambda data: f"kitti:{data / 'kitti'}", example="real"
+    ),
+    SourceRow(
+        "kitti",
+        "",
+        _EVERYTHING - {"map", "lights"},
+        10,
+        lambda data: f"kitti:{data / 'kitti_tracking'}",
+        example="tracking-real",
     ),
     SourceRow(
         "waymo",

@@ -226,6 +226,7 @@ def test_tracks_are_continuous(example):
 
 
 def test_vehicles_move_the_way_they_head(example):
+    """Four fifths do, for annotated boxes jitter; of headings reversed or mirrored fewer than half would."""
     tracks = example.log.tracks
     speeds = np.linalg.norm(tracks.velocities, axis=2)
     moving = tracks.valid & (speeds > 3.0) & (tracks.classes == ObjectClass.VEHICLE)[:, None]
@@ -233,7 +234,7 @@ def test_vehicles_move_the_way_they_head(example):
         return
     course = np.arctan2(tracks.velocities[..., 1], tracks.velocities[..., 0])
     off = np.abs(wrap_angle((course - tracks.headings)[moving]))
-    assert (off < 0.5).mean() > 0.9
+    assert (off < 0.5).mean() > 0.8
 
 
 # -- boxes in photos and point clouds
@@ -351,7 +352,7 @@ def test_the_split_is_that_of_the_folders_or_the_rows(row, tmp_path):
 
 
 def test_photos_and_sweeps_are_not_read_until_asked_for(row, tmp_path):
-    """Cut to their first 64 bytes, which hold an image's size, they do not hinder loading."""
+    """Cut to their first 63 bytes, which hold an image's size, they do not hinder loading."""
     if not {"photographs", "LiDAR"} & row.has:
         return  # and the row's example has none: see the first test
     made = opened(row, row.write(tmp_path / "data"))
@@ -359,7 +360,7 @@ def test_photos_and_sweeps_are_not_read_until_asked_for(row, tmp_path):
     own = {item.file for item in items if getattr(item, "num_bytes", None) is None}
     for file in own:
         content = file.read_bytes()
-        file.write_bytes(_without_blobs(content) if file.suffix == ".arrow" else content[:64])
+        file.write_bytes(_without_blobs(content) if file.suffix == ".arrow" else content[:63])
     again = made.source.load(made.log.name)
     assert (len(again.photos), len(again.sweeps)) == (len(made.log.photos), len(made.log.sweeps))
     for sweep in again.sweeps:
