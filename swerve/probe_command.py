@@ -23,7 +23,8 @@ from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
-    from swerve.planners.rap import RapConfig, RapModel, RapPlanner
+    from swerve.planners.learning import LearnedPlanner
+    from swerve.planners.rap import RapConfig, RapModel
     from swerve.planners.rap.image_pairs import ImagePairs
 
 
@@ -87,21 +88,21 @@ def _accuracy(value: Mapping[str, float]) -> str:
     return f"{value['mean']:.3f} ± {value['error']:.3f}"
 
 
-def measured(specs: Sequence[str], untrained: bool) -> Iterator[tuple[str, "RapPlanner"]]:
+def measured(specs: Sequence[str], untrained: bool) -> Iterator[tuple[str, "LearnedPlanner"]]:
     """Yield the planners by label, and before the first of each kind its initial weights."""
-    from swerve.planners.rap import load_rap
+    from swerve.planners.learning import load_learned
 
     measured_before = set()
     for spec in specs:
         name, _, path = spec.rpartition("=")
-        planner, label = load_rap(path), name or planner_name(Path(path))
+        planner, label = load_learned(path), name or planner_name(Path(path))
         if untrained and (key := _initialization(planner)) not in measured_before:
             measured_before.add(key)
             yield f"{label}, untrained", first_weights(planner)
         yield label, planner
 
 
-def first_weights(planner: "RapPlanner") -> "RapPlanner":
+def first_weights(planner: "LearnedPlanner") -> "LearnedPlanner":
     """Return the network with its initial weights; frozen backbones have their pretrained weights.
 
     Raises:
@@ -118,7 +119,7 @@ def first_weights(planner: "RapPlanner") -> "RapPlanner":
     return replace(planner, model=RapModel(planner.model.config).to(device).eval())
 
 
-def _initialization(planner: "RapPlanner") -> tuple[object, ...]:
+def _initialization(planner: "LearnedPlanner") -> tuple[object, ...]:
     """Return what the initial weights of a network depend on."""
     config = planner.model.config
     sizes = (config.image_height, config.image_width, config.trim, config.dim, config.hidden)

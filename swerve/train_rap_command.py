@@ -20,16 +20,16 @@ from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import LogError, SwerveError
 
 if TYPE_CHECKING:
+    from swerve.planners.learning.validation import Validation
     from swerve.planners.rap import RapConfig
-    from swerve.planners.rap.validation import Validation
 
 
 def run(args: TrainRap) -> int:
     """Train RAP, and return the exit code."""
     require_torch()
     require_safetensors()
-    from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
-    from swerve.planners.rap.training_log import METRICS, require_tensorboard
+    from swerve.planners.learning.train import RunOptions, processes, train
+    from swerve.planners.learning.training_log import METRICS, require_tensorboard
 
     if args.loop.tensorboard:
         require_tensorboard()
@@ -41,7 +41,7 @@ def run(args: TrainRap) -> int:
         stream = SampleStream(args.dataset, stream_options, process.rank, process.world)
         store = ContextStore(args.contexts, args.dataset) if args.contexts else None
         with _progress(progress_console(), process.rank > 0, steps) as reports:
-            path = train_rap(stream, store, config, args.training, args.out, process, run_options, *reports)
+            path = train(stream, store, config, args.training, args.out, process, run_options, *reports)
     if process.rank == 0:
         console.print(f"wrote {path} and {args.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
     return 0
@@ -63,7 +63,7 @@ def default_parts(dataset: Path) -> tuple[Part, ...]:
 
 def _validation(args: TrainRap) -> "Validation | None":
     """Return what the planner is validated on, if anything."""
-    from swerve.planners.rap.validation import Validation
+    from swerve.planners.learning.validation import Validation
 
     if args.validate is None:
         return None

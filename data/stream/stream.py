@@ -44,6 +44,7 @@ class SampleStream:
         self.options, self.rank, self.world_size = options, rank, world
         self._catalogue = read_catalogue(Path(folder), options.split)
         self._orders = [self._order(part) for part in options.parts]
+        self._resumed = (0, (0,) * len(options.parts))
         self._reader, self._drawer = ShardReader(Path(folder)), RasterRenderer(Path(folder))
         first = self._decoded(int(self._orders[0].at(0, 1)[0]), options.cameras)
         self.cameras: tuple[str, ...] = tuple(entry["name"] for entry in first.entries)
@@ -61,9 +62,26 @@ class SampleStream:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Return everything that determines the batches of all ranks, as JSON values, for comparison on resumption."""
+        """Return what determines the batches of all ranks together, as JSON values, for comparison on resumption."""
         options = {**asdict(self.options), "cameras": list(self.cameras)}
-        return {"set": self._catalogue.digest, "world_size": self.world_size, **options}
+        options["batch"] = self.options.batch * self.world_size
+        return {"set": self._catalogue.digest, **options}
+
+    def consumed(self, step: int) -> list[int]:
+        """Return the position in each part's order, of all ranks together, before a step."""
+        first, offsets = self._resumed
+        counts = zip(offsets, self.options.counts, strict=True)
+        return [offset + batch_start(step - first, 0, self.world_size, count) for offset, count in counts]
+
+    def resume(self, step: int, consumed: Sequence[int]) -> None:
+        """Continue the parts' orders at these positions from a step on, with any number of ranks.
+
+        Raises:
+            SwerveError: there are not as many positions as parts.
+        """
+        if len(consumed) != len(self.options.parts) or min(consumed, default=0) < 0:
+            raise SwerveError(f"the stream cannot be resumed: {len(self.options.parts)} parts, positions {consumed}")
+        self._resumed = (step, tuple(consumed))
 
     def batch(self, step: int) -> Batch:
         """Build the batch of a step, from 0 on.
@@ -93,8 +111,9 @@ class SampleStream:
     def rows(self, step: int) -> tuple[list[int], Int[np.ndarray, "b"]]:
         """Return the samples of a step, as rows of the split in the manifest's order, and the part of each."""
         rows, parts = list[int](), list[int]()
+        positions = self.consumed(step)
         for part, (order, count) in enumerate(zip(self._orders, self.options.counts, strict=True)):
-            rows += order.at(batch_start(step, self.rank, self.world_size, count), count).tolist()
+            rows += order.at(positions[part] + self.rank * count, count).tolist()
             parts += [part] * count
         return rows, np.array(parts)
 

@@ -5,9 +5,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swerve.planners.rap.inputs import STATUS, RapInput
-from swerve.planners.rap.layers import SelfAttentionBlock, mlp
-from swerve.planners.rap.projection import project
+from swerve.planners.learning.inputs import STATUS, ModelInput
+from swerve.planners.learning.layers import SelfAttentionBlock, mlp
+from swerve.planners.learning.projection import project
 from swerve.planners.rap.rap_config import RapConfig
 
 # Scale of the head's outputs: 10 m/s forward, 4 m/s laterally, 0.3 rad/s.
@@ -35,7 +35,7 @@ class Decoder(nn.Module):
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
 
     def forward(
-        self, features: Float[Tensor, "b c d p q"], inputs: RapInput
+        self, features: Float[Tensor, "b c d p q"], inputs: ModelInput
     ) -> tuple[Float[Tensor, "r b n k 3"], Float[Tensor, "b n k d"]]:
         """Return poses (x, y, heading; ego frame) after each round, and the final queries."""
         queries = self.queries + self.ego(inputs.status)[:, None]
@@ -71,7 +71,7 @@ class DecoderLayer(nn.Module):
         queries: Float[Tensor, "b m d"],
         poses: Float[Tensor, "b m 3"],
         features: Float[Tensor, "b c d p q"],
-        inputs: RapInput,
+        inputs: ModelInput,
     ) -> Float[Tensor, "b m d"]:
         """Return the updated queries."""
         mixed: Float[Tensor, "b m d"] = self.self_attention(
@@ -107,7 +107,7 @@ class PoseAttention(nn.Module):
         queries: Float[Tensor, "b m d"],
         poses: Float[Tensor, "b m 3"],
         features: Float[Tensor, "b c d p q"],
-        inputs: RapInput,
+        inputs: ModelInput,
     ) -> Float[Tensor, "b m d"]:
         """Compute the image features of each query."""
         points = body_points(poses, inputs.footprint, self.heights)

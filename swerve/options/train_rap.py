@@ -10,7 +10,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from swerve.data.stream.part import BATCH, Part
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.options.shared import Config, Dataset
-from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
+from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.scenes.option_types import FLAT
 
 BatchPart = Annotated[
@@ -62,7 +62,7 @@ class TrainRap:
     model: Annotated[str, arg(metavar="paper|tiny|FILE.json")] = "paper"
     parts: tuple[BatchPart, ...] = ()
     batch: int = BATCH
-    training: Annotated[RapTrainOptions, FLAT] = field(default_factory=RapTrainOptions)
+    training: Annotated[TrainingOptions, FLAT] = field(default_factory=TrainingOptions)
     loop: Annotated[LoopOptions, FLAT] = field(default_factory=LoopOptions)
     validate: Annotated[Path | None, arg(metavar="BENCHMARK")] = None
     validate_views: ViewKind | None = None

@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.stream import camera_arrays
-from swerve.planners.rap.neck import camera_positions, patch_centres
-from swerve.planners.rap.projection import CameraRig, project, unproject
+from swerve.planners.learning.neck import camera_positions
+from swerve.planners.learning.projection import CameraRig, patch_centres, project, unproject
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z, transform_points
 

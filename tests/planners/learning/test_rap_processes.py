@@ -13,8 +13,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 
-from swerve.planners.rap.train_rap import CHECKPOINT, PLANNER
-from swerve.planners.rap.training_log import METRICS, VALIDATION
+from swerve.planners.learning.train import CHECKPOINT, PLANNER
+from swerve.planners.learning.training_log import METRICS, VALIDATION
 from tests.support.command import invoke
 
 SMALL = {

@@ -1,23 +1,25 @@
-"""Training batches of RAP: views with targets."""
+"""Training batches: views with targets."""
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from swerve.data.stream import KINDS, Batch
 from swerve.eval.scoring.score import PreparedContext
-from swerve.planners.rap.inputs import RapInput, status_of
-from swerve.planners.rap.projection import CameraRig
-from swerve.planners.rap.rap_config import RapConfig
+from swerve.planners.learning.inputs import ModelInput, no_images, past_poses, status_of
+from swerve.planners.learning.model_config import ModelConfig, patch_of
+from swerve.planners.learning.projection import CameraRig
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import ViewpointKind
 
 
 @dataclass(frozen=True)
-class RapBatch:
+class TrainingBatch:
     """Views with targets. A sample with raster and photo is two views, each with its own proposals.
 
     Attributes:
@@ -29,9 +31,11 @@ class RapBatch:
         cross_agent: mask of cross-agent viewpoints.
         weight: importance weights of the samples, see `Batch.weight`.
         contexts: prepared contexts for scoring proposals, at the view's own pose; None without one.
+        anchor_scores: exact sub-scores of the fixed vocabulary's proposals; None if it is not fixed, or there is none.
+        pairs: rows of the photos that have a raster, and of these rasters.
     """
 
-    inputs: RapInput
+    inputs: ModelInput
     is_photo: Bool[Tensor, "b"]
     paired_row: Int[Tensor, "b"]
     targets: Float[Tensor, "b k 3"]
@@ -39,6 +43,8 @@ class RapBatch:
     cross_agent: Bool[Tensor, "b"]
     weight: Float[Tensor, "b"]
     contexts: tuple[PreparedContext | None, ...]
+    anchor_scores: Float[Tensor, "b a 8"] | None = None
+    pairs: Int[Tensor, "2 p"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows = torch.nonzero(self.paired_row >= 0)[:, 0]
@@ -47,52 +53,44 @@ class RapBatch:
             raise ValueError("partners must refer to each other, one photo and one raster")
         if len(self.contexts) != len(self.paired_row):
             raise ValueError(f"{len(self.paired_row)} views need as many contexts, got {len(self.contexts)}")
+        photos = torch.nonzero(self.is_photo & (self.paired_row >= 0))[:, 0]
+        object.__setattr__(self, "pairs", torch.stack([photos, self.paired_row[photos]]))
 
     def __len__(self) -> int:
         return len(self.paired_row)
 
-    @property
-    def pairs(self) -> tuple[Int[Tensor, "p"], Int[Tensor, "p"]]:
-        """Rows of the photos that have a raster, and of these rasters."""
-        real = torch.nonzero((self.paired_row >= 0) & self.is_photo)[:, 0]
-        return real, self.paired_row[real]
-
-    def to(self, device: torch.device) -> "RapBatch":
-        """Copy to another device; contexts stay in host memory."""
-        names = ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight")
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
-        return RapBatch(inputs=self.inputs.to(device), contexts=self.contexts, **moved)
+    def to(self, device: torch.device) -> "TrainingBatch":
+        """Copy to another device, without waiting for it; contexts stay in host memory, and checks are not repeated."""
+        moved = copy.copy(self)
+        for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", "anchor_scores", "pairs"):
+            value = getattr(self, name)
+            object.__setattr__(moved, name, None if value is None else value.to(device, non_blocking=True))
+        object.__setattr__(moved, "inputs", self.inputs.to(device))
+        return moved
 
 
-def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config: RapConfig) -> RapBatch:
-    """Convert a stream's batch to views: first its rasters, then its photos.
+def views_of(
+    batch: Batch,
+    yardsticks: Sequence[PreparedContext | None],
+    config: ModelConfig,
+    anchor_scores: Float[np.ndarray, "b a 8"] | None = None,
+) -> TrainingBatch:
+    """Convert a stream's batch to views: first its rasters, then its photos; one each for planners without images.
 
     Args:
         batch: batch of tensors.
         yardsticks: context of each sample; None where its proposals are not scored.
-        config: config with the number of poses.
+        config: config with the cameras and the number of poses.
+        anchor_scores: exact sub-scores of the fixed vocabulary's proposals, if it is fixed.
 
     Raises:
         SwerveError: the set's target interval is not the planner's.
     """
-    rasters, photographs = (torch.nonzero(there.any(dim=1))[:, 0] for there in (batch.has_raster, batch.has_photo))
+    rasters, photographs = _views(batch, config)
     rows = torch.cat([rasters, photographs])
     targets, valid = _targets(batch, config)
-    images = [kind[own] for kind, own in ((batch.raster, rasters), (batch.photo, photographs)) if kind is not None]
-    inputs = RapInput(
-        torch.cat(images),
-        CameraRig.of(batch.cameras).rows(rows),
-        torch.cat([batch.has_raster[rasters], batch.has_photo[photographs]]),
-        status_of(
-            batch.history_velocity[rows, -1],
-            batch.history_acceleration[rows, -1],
-            batch.history_yaw_rate[rows, -1],
-            batch.command[rows],
-        ),
-        footprints(batch.vehicle[rows]),
-    )
-    return RapBatch(
-        inputs,
+    return TrainingBatch(
+        _inputs(batch, rasters, photographs, config),
         is_photo=torch.arange(len(rows), device=rows.device) >= len(rasters),
         paired_row=_partners(rasters, photographs),
         targets=targets[rows],
@@ -100,7 +98,38 @@ def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config:
         cross_agent=batch.kind[rows] == KINDS.index(ViewpointKind.CROSS_AGENT),
         weight=batch.weight[rows],
         contexts=tuple(yardsticks[row] for row in rows.tolist()),
+        anchor_scores=None if anchor_scores is None else torch.as_tensor(anchor_scores)[rows],
     )
+
+
+def _views(batch: Batch, config: ModelConfig) -> tuple[Int[Tensor, "r"], Int[Tensor, "p"]]:
+    """Return the samples whose rasters are views, and those whose photos are."""
+    if not config.cameras:
+        return torch.arange(len(batch)), torch.arange(0)
+    rasters, photographs = (torch.nonzero(there.any(dim=1))[:, 0] for there in (batch.has_raster, batch.has_photo))
+    return rasters, photographs
+
+
+def _inputs(batch: Batch, rasters: Int[Tensor, "r"], photographs: Int[Tensor, "p"], config: ModelConfig) -> ModelInput:
+    """Return the inputs of views: `inputs_of` of the observations that the samples are."""
+    rows = torch.cat([rasters, photographs])
+    if config.cameras:
+        images = [kind[own] for kind, own in ((batch.raster, rasters), (batch.photo, photographs)) if kind is not None]
+        stacked, rig = torch.cat(images), CameraRig.of(batch.cameras).with_rays(patch_of(config)).rows(rows)
+        present = torch.cat([batch.has_raster[rasters], batch.has_photo[photographs]])
+    else:
+        stacked, rig = no_images(len(rows), config)
+        present = torch.ones(len(rows), 0, dtype=torch.bool)
+    status = status_of(
+        batch.history_velocity[rows, -1],
+        batch.history_acceleration[rows, -1],
+        batch.history_yaw_rate[rows, -1],
+        batch.command[rows],
+    )
+    history = (np.asarray(one) for one in (batch.history_time, batch.history_pose, batch.history_valid))
+    past = torch.as_tensor(past_poses(*history))[rows]
+    moving = torch.stack([batch.history_velocity[rows, -1, 0], batch.history_yaw_rate[rows, -1]], dim=1)
+    return ModelInput(stacked, rig, present, status, past, moving, footprints(batch.vehicle[rows]))
 
 
 def footprints(vehicles: Float[Tensor, "b 5"]) -> Float[Tensor, "b 4 2"]:
@@ -110,7 +139,7 @@ def footprints(vehicles: Float[Tensor, "b 5"]) -> Float[Tensor, "b 4 2"]:
     return torch.stack([x, y], dim=2)
 
 
-def _targets(batch: Batch, config: RapConfig) -> tuple[Float[Tensor, "b k 3"], Bool[Tensor, "b k"]]:
+def _targets(batch: Batch, config: ModelConfig) -> tuple[Float[Tensor, "b k 3"], Bool[Tensor, "b k"]]:
     """Return targets at the planner's poses, with a mask of those within the set's horizon.
 
     Raises:

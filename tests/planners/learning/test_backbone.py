@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 import safetensors.torch
 
-from swerve.planners.rap.backbone import build_backbone, require_timm
+from swerve.planners.learning.backbone import build_backbone, require_timm
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes import MissingExtraError, SwerveError
 

@@ -1,12 +1,13 @@
-"""Training run of RAP, with checkpoints, metrics and validation."""
+"""Training run of any family, with checkpoints, metrics and validation."""
 
 import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import torch
 
@@ -14,14 +15,17 @@ from swerve.data.storage.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import PreparedContext, prepare_context
-from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
-from swerve.planners.rap.rap_batch import RapBatch, views_of
-from swerve.planners.rap.rap_config import RapConfig
-from swerve.planners.rap.rap_planner import RapPlanner, save_rap
-from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
-from swerve.planners.rap.training_log import TrainingLog
-from swerve.planners.rap.training_step import Training
-from swerve.planners.rap.validation import Validation, require_held_out, validate
+from swerve.planners.learning.alignment import neck_of
+from swerve.planners.learning.checkpoint import CheckpointWriter, load_checkpoint, require_equal_states
+from swerve.planners.learning.learned_planner import LearnedPlanner, save_learned
+from swerve.planners.learning.model_config import ModelConfig
+from swerve.planners.learning.precision import is_mixed
+from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
+from swerve.planners.learning.training_batch import TrainingBatch, views_of
+from swerve.planners.learning.training_log import TrainingLog
+from swerve.planners.learning.training_step import Training
+from swerve.planners.learning.validation import Validation, require_held_out, validate
+from swerve.planners.trained_file import read_tensors
 from swerve.scenes import SwerveError
 
 CHECKPOINT: Final = "checkpoint.safetensors"
@@ -29,6 +33,8 @@ PLANNER: Final = "planner.safetensors"
 BEST: Final = "best.safetensors"
 # Columns of metrics.csv with the timing of a step, see docs/train_rap.md.
 PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimizer")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,11 @@ class RunOptions(LoopOptions):
     validation: Validation | None = None
 
 
-def train_rap(
+def train(
     stream: SampleStream,
     store: ContextStore | None,
-    config: RapConfig,
-    options: RapTrainOptions,
+    config: ModelConfig,
+    options: TrainingOptions,
     folder: str | Path,
     process: Process,
     run: RunOptions = RunOptions(),
@@ -113,15 +119,18 @@ def train_rap(
     _check(stream, store, config)
     training = Training(config, options, process.device, process.rank, process.world)
     if run.validation:
-        require_held_out(run.validation.benchmark, stream.logs, RapPlanner(training.model, {}))
+        require_held_out(run.validation.benchmark, stream.logs, LearnedPlanner(training.model, {}))
     make_folder(folder)
-    loader = StreamLoader(stream, options.steps, run.workers)
-    if (folder / CHECKPOINT).is_file():
-        loader.load_state_dict(load_checkpoint(folder / CHECKPOINT, training))
-    keeper = _Keeper(folder, training, stream, run) if process.rank == 0 else None
+    loader = StreamLoader(stream, options.steps * options.accumulation, run.workers)
+    resumed = load_checkpoint(folder / CHECKPOINT, training)
+    if resumed is None:
+        begin(training)
+    else:
+        loader.load_state_dict(resumed)
+    keeper = _Keeper(folder, training, loader, run) if process.rank == 0 else None
     with closing(_prepared(loader, store, training)) as batches:
-        for batch in batches:
-            noted = training.train_step(batch)
+        for parts in batched(batches, options.accumulation):
+            noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
             due = run.validation and _is_due(run.validation, training)
             if keeper and due:
@@ -140,8 +149,9 @@ def train_rap(
 class _Keeper:
     """Writer of a run's outputs in the first process."""
 
-    def __init__(self, folder: Path, training: Training, stream: SampleStream, run: RunOptions) -> None:
-        self._folder, self._training, self._stream, self._run = folder, training, stream, run
+    def __init__(self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions) -> None:
+        self._folder, self._training, self._loader, self._run = folder, training, loader, run
+        self._checkpoints = CheckpointWriter(folder / CHECKPOINT)
         self._journal = TrainingLog(folder, training.step, run.tensorboard)
 
     def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
@@ -156,46 +166,95 @@ class _Keeper:
         if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
             self._journal.flush()
             # The loader's own state is ahead of the training.
-            stream = {"step": training.step, "stream": self._stream.identity}
-            save_checkpoint(self._folder / CHECKPOINT, training, stream)
+            stream = self._loader.state_at(training.step * training.options.accumulation)
+            self._checkpoints.save(training, stream)
 
     def finish(self) -> None:
-        """Write the planner."""
+        """Write the planner, once the last checkpoint is written."""
+        self._checkpoints.wait()
         self._journal.close()
         self._save(PLANNER, {})
 
     def _save(self, name: str, found: dict[str, float]) -> None:
-        record = {"steps": self._training.step, "seed": self._training.options.seed}
-        save_rap(
+        options = self._training.options
+        record: dict[str, Any] = {"steps": self._training.step, "seed": options.seed}
+        if is_mixed(options.precision, self._training.device):
+            record["precision"] = "bf16"
+        save_learned(
             self._training.averaged_model(), {**record, **({"validation": found} if found else {})}, self._folder / name
         )
 
 
-def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) -> None:
+def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig) -> None:
     """Check that stream, contexts and config are consistent.
 
     Raises:
         SwerveError: images or cameras are not the stream's, or sub-scores are trained without contexts.
     """
     size, trim = (config.image_width, config.image_height), config.trim
-    if stream.options.fit.size != size or stream.options.fit.trim != trim or stream.cameras != config.cameras:
+    fits = stream.options.fit.size == size and stream.options.fit.trim == trim and stream.cameras == config.cameras
+    if config.cameras and not fits:
         fit = stream.options.fit
         raise SwerveError(
-            f"rap: the config has cameras {', '.join(config.cameras)} at {size[0]}x{size[1]} with trim {trim}; the "
-            f"stream has {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with trim {fit.trim}"
+            f"{config.family}: the config has cameras {', '.join(config.cameras)} at {size[0]}x{size[1]} with "
+            f"trim {trim}; the stream has {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with "
+            f"trim {fit.trim}"
         )
-    if store is None and config.score_weight:
-        raise SwerveError("rap: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight to 0")
+    if store is None and (config.score_weight or config.ranking_weight):
+        raise SwerveError(
+            f"{config.family}: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight and "
+            "ranking_weight to 0"
+        )
 
 
-def _prepared(loader: StreamLoader, store: ContextStore | None, training: Training) -> Generator[RapBatch, None, None]:
+def begin(training: Training) -> None:
+    """Prepare a run that begins: take the weights of `warm_start`, and check that all processes have the same.
+
+    Raises:
+        SwerveError: the file is no planner, or shares no weights with the network; or the processes' weights differ.
+    """
+    if training.options.warm_start:
+        warm_start(training, training.options.warm_start)
+    require_equal_states(training)
+
+
+def warm_start(training: Training, path: Path) -> list[str]:
+    """Take the weights of a trained planner where names and shapes are the same; return their names.
+
+    Raises:
+        SwerveError: the file is no planner, or none of its weights fits.
+    """
+    _, tensors = read_tensors(path, "a trained planner", "pt")
+    own = training.model.state_dict()
+    fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
+    if not fitting:
+        raise SwerveError(f"{path}: none of its weights fits {training.config.family}. Choose another warm_start")
+    training.model.load_state_dict(fitting, strict=False)
+    for name, one in training.model.named_parameters():
+        if name in training.average:
+            training.average[name].copy_(one.detach())
+    neck = neck_of(training.model)
+    if neck and training.teacher:
+        training.teacher.neck.load_state_dict(neck.state_dict())
+    return sorted(fitting)
+
+
+def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
+    """Yield tuples of `count` successive items; a rest is left out."""
+    while len(found := tuple(islice(items, count))) == count:
+        yield found
+
+
+def _prepared(
+    loader: StreamLoader, store: ContextStore | None, training: Training
+) -> Generator[TrainingBatch, None, None]:
     """Yield the batches with their contexts, prefetching one in a thread during training.
 
     Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
     """
     batches, watch = iter(loader), training.watch
 
-    def made() -> RapBatch | None:
+    def made() -> TrainingBatch | None:
         with watch.measure("load"):
             batch = next(batches, None)
         if batch is None:
@@ -228,7 +287,9 @@ def _is_due(validation: Validation, training: Training) -> bool:
 
 def _validated(validation: Validation, training: Training, process: Process) -> dict[str, float]:
     """Validate the averaged weights."""
-    planner = RapPlanner(training.averaged_model(), {})
+    precision = training.options.precision
+    mixed = is_mixed(precision, training.device)
+    planner = LearnedPlanner(training.averaged_model(), {}, "bf16" if mixed else "fp32")
     return validate(planner, validation.benchmark, process.rank, process.world)
 
 

@@ -9,11 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swerve.planners.rap.layers import mlp
-from swerve.planners.rap.neck import Neck
-from swerve.planners.rap.rap_batch import RapBatch
-from swerve.planners.rap.rap_config import Direction, RapConfig
-from swerve.planners.rap.rap_model import RapOutput
+from swerve.planners.learning.layers import mlp
+from swerve.planners.learning.model import ModelOutput
+from swerve.planners.learning.model_config import Direction, ModelConfig
+from swerve.planners.learning.neck import Neck
+from swerve.planners.learning.reduction import averaged_over, summed
+from swerve.planners.learning.training_batch import TrainingBatch
 
 # Lower bound of a channel's variance, for constant channels.
 _LEAST_SPREAD: Final = 1e-6
@@ -41,10 +42,16 @@ class EmaTeacher(nn.Module):
         return self.neck.content(features.detach())
 
 
+def neck_of(model: nn.Module) -> Neck | None:
+    """Return a network's neck, whose features are aligned; None for networks without one."""
+    found = getattr(model, "neck", None)
+    return found if isinstance(found, Neck) else None
+
+
 class DomainClassifier(nn.Module):
     """Classifier of photos and rasters by their mean features (Ganin et al., "DANN", 2016)."""
 
-    def __init__(self, config: RapConfig) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.layers = mlp(config.dim, config.classifier_hidden, config.classifier_hidden, 1)
 
@@ -55,7 +62,7 @@ class DomainClassifier(nn.Module):
 
 
 def spatial_alignment(
-    output: RapOutput, batch: RapBatch, teacher: EmaTeacher, direction: Direction
+    output: ModelOutput, batch: TrainingBatch, teacher: EmaTeacher, direction: Direction
 ) -> Float[Tensor, ""]:
     """Compute the mean squared distance between features of paired images per patch, over the targets' variance.
 
@@ -64,8 +71,10 @@ def spatial_alignment(
 
     Every channel is normalised by its targets' standard deviation over the batch. The original's distance is not: it
     also decreases when features stop depending on the image, which happens with a trainable backbone (a small network's
-    variance fell from 44 to 0.02, docs/ablation.md). So its weight has another scale here.
+    variance fell from 44 to 0.02, docs/ablation.md). So its weight has another scale here. Batch means all processes'.
     """
+    assert output.features is not None
+    assert output.content is not None
     real, raster = batch.pairs
     present = batch.inputs.present[real] & batch.inputs.present[raster]
     moves = {"real-to-raster": [(real, raster)], "raster-to-real": [(raster, real)]}
@@ -74,31 +83,33 @@ def spatial_alignment(
     for moved, fixed in chosen:
         targets = teacher.targets(output.features[fixed]).float()
         distance = (output.content[moved].float() - targets) ** 2 / _spread(targets, present)[:, None, None]
-        losses.append(_mean_where(distance.mean(dim=(2, 3, 4)), present))
+        losses.append(averaged_over((distance.mean(dim=(2, 3, 4)) * present).sum(), present.sum()))
     return torch.stack(losses).mean()
 
 
 def global_alignment(
-    output: RapOutput, batch: RapBatch, classifier: DomainClassifier, direction: Direction, strength: float
+    output: ModelOutput, batch: TrainingBatch, classifier: DomainClassifier, direction: Direction, strength: float
 ) -> Float[Tensor, ""]:
     """Compute the classifier's cross entropy with equal weights of both domains.
 
-    Where the batch has pairs, only paired views count: rasters of recovery and cross-agent viewpoints differ in content
-    from photos, which features must not hide. Features of the fixed domain get no gradient. For a batch of a single
-    domain the loss is zero, with zero gradients.
+    Where the batch (of all processes) has pairs, only paired views count: rasters of recovery and cross-agent
+    viewpoints differ in content from photos, which features must not hide. Features of the fixed domain get no
+    gradient. For a batch of a single domain the loss is zero, with zero gradients.
     """
+    assert output.content is not None
     paired = batch.paired_row >= 0
-    counted = paired if bool(paired.any()) else torch.ones_like(paired)
-    photograph = batch.is_photo[counted]
-    pooled = pooled_content(output.content[counted], batch.inputs.present[counted])
-    if bool(photograph.all()) or not bool(photograph.any()):
-        return 0.0 * (pooled.sum() + sum(parameter.sum() for parameter in classifier.parameters()))
+    counted = torch.where(summed(paired.sum()) > 0, paired, torch.ones_like(paired))
+    photograph = batch.is_photo
+    pooled = pooled_content(output.content, batch.inputs.present)
     held = {"real-to-raster": ~photograph, "raster-to-real": photograph}.get(direction, torch.zeros_like(photograph))
     pooled = torch.where(held[:, None], pooled.detach(), pooled)
     losses = functional.binary_cross_entropy_with_logits(
         classifier(pooled, strength), photograph.float(), reduction="none"
     )
-    return (losses[photograph].mean() + losses[~photograph].mean()) / 2
+    shares = [(counted & domain).to(losses) for domain in (photograph, ~photograph)]
+    means = [averaged_over((losses * share).sum(), share.sum()) for share in shares]
+    both = torch.stack([summed(share.sum()) > 0 for share in shares]).all()
+    return (means[0] + means[1]) / 2 * both
 
 
 def reversal_strength(progress: float, largest: float) -> float:
@@ -132,12 +143,10 @@ class _Reversal(torch.autograd.Function):
 
 
 def _spread(values: Float[Tensor, "n c d p q"], counted: Bool[Tensor, "n c"]) -> Float[Tensor, "d"]:
-    """Compute the variance of each channel over all patches of the selected images; 1 without any."""
-    chosen = values[counted]
-    if not len(chosen):
-        return values.new_ones(values.shape[2])
-    return chosen.var(dim=(0, 2, 3), correction=0).clamp(min=_LEAST_SPREAD)
-
-
-def _mean_where(values: Float[Tensor, "n c"], counted: Bool[Tensor, "n c"]) -> Float[Tensor, ""]:
-    return (values * counted).sum() / counted.sum().clamp(min=1)
+    """Compute the variance of each channel over all patches of the selected images of all processes; 1 without any."""
+    weight = counted[..., None, None, None].to(values)
+    count = summed(weight.sum() * values.shape[3] * values.shape[4])
+    mean = summed((values * weight).sum(dim=(0, 1, 3, 4))) / count.clamp(min=1)
+    squares = ((values - mean[:, None, None]) ** 2 * weight).sum(dim=(0, 1, 3, 4))
+    variance = (summed(squares) / count.clamp(min=1)).clamp(min=_LEAST_SPREAD)
+    return torch.where(count > 0, variance, torch.ones_like(variance))

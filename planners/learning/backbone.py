@@ -1,7 +1,6 @@
 """Image backbones: timm models by name, and a small vision transformer for tests and CPUs."""
 
 import pickle
-import re
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +12,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from swerve.planners.rap.layers import SelfAttentionBlock, fourier_features
-from swerve.planners.rap.rap_config import HUB, TINY_BACKBONE, RapConfig
+from swerve.planners.learning.layers import SelfAttentionBlock, fourier_features
+from swerve.planners.learning.model_config import HUB, TINY_BACKBONE, TINY_PATCH, ModelConfig, patch_of
 from swerve.scenes import MissingExtraError, SwerveError
 
 INSTALL: Final = "pip install 'PATH[timm]', where PATH is Swerve's folder"
@@ -29,7 +28,7 @@ _REFUSALS = (
 # Maximum length of a quoted foreign error message; some name all tensors of a network.
 _TOLD = 200
 _SAFE: Final = ".safetensors"
-_TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS = 48, 8, 2, 4
+_TINY_WIDTH, _TINY_DEPTH, _TINY_HEADS = 48, 2, 4
 
 
 Colors = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -77,7 +76,7 @@ class Backbone(nn.Module):
         return features
 
 
-def build_backbone(config: RapConfig, weights: bool = True) -> Backbone:
+def build_backbone(config: ModelConfig, weights: bool = True) -> Backbone:
     """Build the backbone named by a config.
 
     Args:
@@ -89,11 +88,11 @@ def build_backbone(config: RapConfig, weights: bool = True) -> Backbone:
         SwerveError: the model is unknown, its weights are unavailable, or images are not a multiple of the patch size.
     """
     if config.backbone == TINY_BACKBONE:
-        body = TinyVit(_TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS)
+        body = TinyVit(_TINY_WIDTH, TINY_PATCH, _TINY_DEPTH, _TINY_HEADS)
         if weights and config.backbone_weights is not None:
             _read_tiny(body, config.backbone_weights)
-        _check_size(config, _TINY_PATCH)
-        return Backbone(body, _TINY_WIDTH, _TINY_PATCH, config.frozen)
+        _check_size(config, TINY_PATCH)
+        return Backbone(body, _TINY_WIDTH, TINY_PATCH, config.frozen)
     return _of_timm(config, config.backbone_weights if weights else None)
 
 
@@ -153,7 +152,7 @@ def _read_tiny(body: nn.Module, path: str) -> None:
         ) from error
 
 
-def _of_timm(config: RapConfig, weights: str | None) -> Backbone:
+def _of_timm(config: ModelConfig, weights: str | None) -> Backbone:
     """Build a timm model with its weights."""
     timm, name = require_timm(), config.backbone
     if not timm.is_model(name):
@@ -161,11 +160,10 @@ def _of_timm(config: RapConfig, weights: str | None) -> Backbone:
         raise SwerveError(f"rap: timm has no backbone {name!r}. Similar models: {', '.join(close or _SOME)}")
     if weights is not None and weights != HUB:
         _check_file(name, weights)
-    found = re.search(r"patch(\d+)", name)
-    patch = int(found[1]) if found else 0
-    if found:
+    patch = patch_of(config)
+    if patch:
         _check_size(config, patch)
-    model = _made(timm, config, weights) if found else None
+    model = _made(timm, config, weights) if patch else None
     if model is None or model.feature_info[-1]["reduction"] != patch:
         raise SwerveError(f"rap: backbone {name} is not a vision transformer with square patches")
     # The weights read would otherwise stay in memory twice.
@@ -189,7 +187,7 @@ def _check_file(name: str, weights: str) -> None:
         )
 
 
-def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # noqa: ANN401 see TimmBody
+def _made(timm: ModuleType, config: ModelConfig, weights: str | None) -> Any:  # noqa: ANN401 see TimmBody
     """Create the timm model.
 
     Raises:
@@ -256,7 +254,7 @@ def require_timm() -> ModuleType:
     return library
 
 
-def _check_size(config: RapConfig, patch: int) -> None:
+def _check_size(config: ModelConfig, patch: int) -> None:
     if config.image_height % patch or config.image_width % patch:
         raise SwerveError(
             f"rap: images of {config.image_width}x{config.image_height} are not a multiple of the {patch}x{patch} "

@@ -12,10 +12,11 @@ from swerve.data.dataset import AugmentOptions, augment
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
-from swerve.planners.rap import RapConfig, views_of
-from swerve.planners.rap.train_options import RapTrainOptions
-from swerve.planners.rap.train_rap import CHECKPOINT, Process, RunOptions, train_rap
-from swerve.planners.rap.training_log import METRICS, VALIDATION
+from swerve.planners.learning import views_of
+from swerve.planners.learning.train import CHECKPOINT, Process, RunOptions, train
+from swerve.planners.learning.train_options import TrainingOptions
+from swerve.planners.learning.training_log import METRICS, VALIDATION
+from swerve.planners.rap import RapConfig
 from swerve.scenes import SwerveError, Vehicle
 from swerve.train_rap_command import default_parts
 from tests.support.command import invoke
@@ -27,8 +28,8 @@ ALONE = Process(0, 1, torch.device("cpu"))
 
 def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFIG):
     store = ContextStore(dataset / "contexts", dataset / "set")
-    options = RapTrainOptions(steps, learning_rate=1e-3)
-    return train_rap(
+    options = TrainingOptions(steps, learning_rate=1e-3)
+    return train(
         stream_of(dataset, config),
         store,
         config,
@@ -136,9 +137,9 @@ def test_views_are_the_batchs_samples(dataset):
 def test_what_does_not_fit_is_named(dataset, tmp_path):
     other = RapConfig.tiny(cameras=("front",), image_height=48, image_width=80)
     with pytest.raises(SwerveError, match=r"has cameras front at 80x48 .* stream has front at 72x40"):
-        train_rap(stream_of(dataset), None, other, RapTrainOptions(2), tmp_path, ALONE)
+        train(stream_of(dataset), None, other, TrainingOptions(2), tmp_path, ALONE)
     with pytest.raises(SwerveError, match=r"sub-scores need contexts \(see `swerve contexts`\)"):
-        train_rap(stream_of(dataset), None, CONFIG, RapTrainOptions(2), tmp_path, ALONE)
+        train(stream_of(dataset), None, CONFIG, TrainingOptions(2), tmp_path, ALONE)
     batch = stream_of(dataset).batch(0).to()
     with pytest.raises(SwerveError, match=r"poses are 1.0 s apart, the set's targets are at \[0.5"):
         views_of(batch, [None] * 4, RapConfig.tiny(interval=1.0))

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swerve.planners.rap.layers import fourier_features, mlp
-from swerve.planners.rap.projection import CameraRig, unproject
-from swerve.planners.rap.rap_config import RapConfig
+from swerve.planners.learning.layers import fourier_features, mlp
+from swerve.planners.learning.model_config import ModelConfig
+from swerve.planners.learning.projection import CameraRig, patch_centres
 
 _WAVES = 6
 # Camera positions lie within some metres of the rear axle.
@@ -21,7 +21,7 @@ class Neck(nn.Module):
     alignment gradient reaches the embeddings (in the original it does, although they cancel in its value).
     """
 
-    def __init__(self, config: RapConfig, width: int, patch: int) -> None:
+    def __init__(self, config: ModelConfig, width: int, patch: int) -> None:
         super().__init__()
         self.patch = patch
         self.projector = nn.Sequential(mlp(width, config.hidden, config.dim), nn.LayerNorm(config.dim))
@@ -35,7 +35,11 @@ class Neck(nn.Module):
     def embedding(self, rig: CameraRig, rows: int, columns: int) -> Float[Tensor, "b c d p q"]:
         """Compute the embedding of patches: rays of their centres through the lens, camera position, image position."""
         centres = patch_centres(rows, columns, self.patch).to(rig.intrinsics)
-        rays, known = unproject(rig, centres)
+        if rig.rays is None or rig.known is None:
+            rig = rig.with_rays(self.patch)
+        assert rig.rays is not None
+        assert rig.known is not None
+        rays, known = rig.rays, rig.known
         place = (centres / centres.new_tensor(rig.size)).expand(*rays.shape[:-1], 2)
         waves = fourier_features(torch.cat([rays, place], dim=-1), _WAVES)
         origin = camera_positions(rig)[:, :, None].expand_as(rays) / _REACH
@@ -49,12 +53,6 @@ class Neck(nn.Module):
         """Return content, and content plus position embedding."""
         content = self.content(features)
         return content, content + self.embedding(rig, *features.shape[-2:])
-
-
-def patch_centres(rows: int, columns: int, patch: int) -> Float[Tensor, "n 2"]:
-    """Return pixels (u, v) of the centre of each patch, row by row."""
-    v, u = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    return (torch.stack([u, v], dim=-1).reshape(-1, 2) + 0.5) * patch
 
 
 def camera_positions(rig: CameraRig) -> Float[Tensor, "b c 3"]:

@@ -14,11 +14,12 @@ from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.planner_process import PlannerLimits
+from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
+from swerve.planners.learning.train import BEST, CHECKPOINT, Process, RunOptions, train
+from swerve.planners.learning.training_log import METRICS, VALIDATION
+from swerve.planners.learning.validation import Validation, validate
 from swerve.planners.open_planner import PlannerLoader
-from swerve.planners.rap import RapConfig, RapModel, RapPlanner, load_rap, save_rap
-from swerve.planners.rap.train_rap import BEST, CHECKPOINT, Process, RunOptions, train_rap
-from swerve.planners.rap.training_log import METRICS, VALIDATION
-from swerve.planners.rap.validation import Validation, validate
+from swerve.planners.rap import RapConfig, RapModel
 from swerve.scenes import MissingExtraError, SwerveError
 from tests.support.rap_child import CONFIG, OPTIONS, stream_of
 
@@ -33,13 +34,13 @@ def benchmark(dataset):
 @pytest.fixture(scope="module")
 def planner():
     torch.manual_seed(3)
-    return RapPlanner(RapModel(CONFIG).eval(), {})
+    return LearnedPlanner(RapModel(CONFIG).eval(), {})
 
 
 def run(dataset, folder, told=lambda noted: None, **more):
     store = ContextStore(dataset / "contexts", dataset / "set")
     options = RunOptions(workers=0, checkpoint_every=2, **more)
-    return train_rap(stream_of(dataset), store, CONFIG, OPTIONS, folder, ALONE, options, told)
+    return train(stream_of(dataset), store, CONFIG, OPTIONS, folder, ALONE, options, told)
 
 
 def rows_of(path):
@@ -50,7 +51,7 @@ def rows_of(path):
 def test_it_is_what_an_evaluation_says(benchmark, planner, tmp_path):
     found = validate(planner, benchmark)
     path = tmp_path / "rap.safetensors"
-    save_rap(planner.model, {}, path)
+    save_learned(planner.model, {}, path)
     entry = PlannerSpec("rap", str(path), "1")
     summary = evaluate(
         benchmark, [entry], PlannerLoader(PlannerLimits()), tmp_path / "out", benchmark.traffic, "navsim-exact", 1
@@ -82,9 +83,9 @@ def test_training_does_not_notice(dataset, benchmark, tmp_path):
     assert [name for name in (BEST, VALIDATION) if not (tmp_path / "judged" / name).is_file()] == []
     rows = rows_of(tmp_path / "judged" / VALIDATION)
     assert [row["step"] for row in rows] == [3, 4]
-    last = validate(load_rap(judged, "cpu"), benchmark)
+    last = validate(load_learned(judged, "cpu"), benchmark)
     assert rows[1] == pytest.approx({"step": 4, **last}, rel=1e-5)
-    best = load_rap(tmp_path / "judged" / BEST, "cpu")
+    best = load_learned(tmp_path / "judged" / BEST, "cpu")
     winner = max(rows, key=lambda row: (row["score"], -row["step"]))
     assert best.record["steps"] == winner["step"]
     assert best.record["validation"]["score"] == pytest.approx(winner["score"], rel=1e-5)
@@ -94,7 +95,7 @@ def test_training_does_not_notice(dataset, benchmark, tmp_path):
 def test_validations_are_told_when_they_begin_and_end(dataset, benchmark, tmp_path):
     store, told = ContextStore(dataset / "contexts", dataset / "set"), []
     options = RunOptions(workers=0, checkpoint_every=2, validation=Validation(benchmark, 2))
-    train_rap(
+    train(
         stream_of(dataset),
         store,
         CONFIG,
@@ -145,14 +146,14 @@ def test_missing_tensorboard_is_named(dataset, tmp_path, monkeypatch):
 def test_what_would_say_nothing_is_refused(dataset, benchmark, planner, tmp_path):
     with pytest.raises(SwerveError, match="validate-every is 0"):
         Validation(benchmark, 0)
-    blind = RapPlanner(RapModel(RapConfig.tiny(cameras=("roof",))), {})
+    blind = LearnedPlanner(RapModel(RapConfig.tiny(cameras=("roof",))), {})
     with pytest.raises(SwerveError, match="needs camera 'roof'; there are: front, back"):
         validate(blind, benchmark)
     broken = replace(benchmark, info=json.loads(json.dumps(benchmark.info).replace("val-a", "train-1")))
     with pytest.raises(SwerveError, match="log train-1 of the benchmark is in the training set, too"):
         run(dataset, tmp_path, validation=Validation(broken, 1))
     state = planner.model.state_dict()
-    lost = RapPlanner(RapModel(CONFIG).eval(), {})
+    lost = LearnedPlanner(RapModel(CONFIG).eval(), {})
     lost.model.load_state_dict(
         {name: one * torch.nan if one.is_floating_point() else one for name, one in state.items()}
     )

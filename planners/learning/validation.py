@@ -22,7 +22,7 @@ from swerve.eval.scoring.aggregate import (
     pair_scores,
 )
 from swerve.eval.scoring.thresholds import POSE_INTERVAL, STEP, STEPS
-from swerve.planners.rap.rap_planner import RapPlanner
+from swerve.planners.learning.learned_planner import LearnedPlanner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.transforms import relative_poses
@@ -60,7 +60,7 @@ class _Judged(NamedTuple):
     errors: list[float]
 
 
-def validate(planner: RapPlanner, benchmark: Benchmark, rank: int = 0, world: int = 1) -> dict[str, float]:
+def validate(planner: LearnedPlanner, benchmark: Benchmark, rank: int = 0, world: int = 1) -> dict[str, float]:
     """Run `swerve evaluate` for the planner, in this process.
 
     Several processes share the scene groups, and all of them get the result (torch.distributed must be initialised). It
@@ -96,7 +96,7 @@ def validate(planner: RapPlanner, benchmark: Benchmark, rank: int = 0, world: in
     }
 
 
-def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: RapPlanner) -> None:
+def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: LearnedPlanner) -> None:
     """Check that a benchmark is held out and has the planner's cameras; to be called before training.
 
     Args:
@@ -115,7 +115,7 @@ def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: Ra
     check_cameras(benchmark, [planner])
 
 
-def _judged(number: int, case: SceneGroup, planner: RapPlanner, benchmark: Benchmark) -> _Judged:
+def _judged(number: int, case: SceneGroup, planner: LearnedPlanner, benchmark: Benchmark) -> _Judged:
     """Evaluate a scene group.
 
     Raises:

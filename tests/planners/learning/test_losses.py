@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval import build_context, prepare_context, score
 from swerve.eval.scoring.sub_scores import pdm_score
-from swerve.planners.rap.alignment import (
+from swerve.planners.learning.alignment import (
     DomainClassifier,
     EmaTeacher,
     global_alignment,
@@ -18,10 +18,11 @@ from swerve.planners.rap.alignment import (
     reverse_gradient,
     spatial_alignment,
 )
+from swerve.planners.learning.losses import imitation_loss, losses_of, pose_distances, score_loss, score_proposals
+from swerve.planners.learning.model import ModelOutput
+from swerve.planners.learning.selection import best_proposal, expected_score
 from swerve.planners.rap.rap_config import RapConfig
-from swerve.planners.rap.rap_losses import imitation_loss, pose_distances, rap_losses, score_loss, score_proposals
-from swerve.planners.rap.rap_model import RapModel, RapOutput
-from swerve.planners.rap.scorer import best_proposal, expected_score
+from swerve.planners.rap.rap_model import RapModel
 from swerve.scenes import Scene, SwerveError
 from tests.support.rap_views import turning_batch, without_photographs
 from tests.support.simple_log import simple_log
@@ -206,7 +207,7 @@ def test_alignment_begins_when_it_should(trained):
     config = replace(model.config, score_weight=0.0, spatial_weight=1.0, global_weight=1.0, alignment_start=0.5)
     output = model(batch.inputs)
     for progress, begun in ((0.0, False), (0.499, False), (0.5, True), (1.0, True)):
-        losses = rap_losses(output, batch, config, teacher, classifier, progress, Stopwatch())
+        losses = losses_of(output, batch, config, teacher, classifier, progress, Stopwatch())
         assert (losses.spatial.item() > 0, losses.domain.item() > 0) == (begun, begun)
         parts = losses.imitation + losses.spatial + losses.domain
         assert losses.total.item() == pytest.approx(parts.item())
@@ -233,7 +234,7 @@ def test_the_slow_copy_follows_slowly_and_is_never_trained(trained):
         model.neck.projector[1].bias.add_(1.0)
     teacher.update(model.neck)
     np.testing.assert_allclose(teacher.neck.projector[1].bias.numpy(), before.numpy() + 0.1, atol=1e-6)
-    rap_losses(model(batch.inputs), batch, CONFIG, teacher, classifier, 0.5, Stopwatch()).total.backward()
+    losses_of(model(batch.inputs), batch, CONFIG, teacher, classifier, 0.5, Stopwatch()).total.backward()
     assert all(one.grad is None and not one.requires_grad for one in teacher.parameters())
     assert model.neck.projector[1].bias.grad.abs().sum() > 0
 
@@ -265,7 +266,7 @@ def test_the_classifier_learns_while_features_hide():
         optimizer = torch.optim.SGD([{"params": classifier.parameters()}, {"params": [content], "lr": 3.0}], lr=0.2)
         losses = []
         for _ in range(150):
-            output = RapOutput(torch.zeros(1, 12, 3, 8, 3), torch.zeros(12, 3, 8), content, content)
+            output = ModelOutput(torch.zeros(1, 12, 3, 8, 3), torch.zeros(12, 3, 8), content, content)
             loss = global_alignment(output, batch, classifier, "real-to-raster", strength)
             optimizer.zero_grad()
             loss.backward()
@@ -293,7 +294,7 @@ def test_domains_weigh_the_same_however_many_they_are(trained):
 def test_bug_a6_without_photographs_losses_are_tensors_of_zero(trained):
     model, teacher, classifier, batch = trained
     alone = without_photographs(batch)
-    losses = rap_losses(model(alone.inputs), alone, CONFIG, teacher, classifier, 0.5, Stopwatch())
+    losses = losses_of(model(alone.inputs), alone, CONFIG, teacher, classifier, 0.5, Stopwatch())
     assert losses.spatial.item() == losses.domain.item() == losses.score.item() == 0.0
     losses.total.backward()
     # DistributedDataParallel waits for the gradients of every parameter.
@@ -317,7 +318,7 @@ def test_bug_a1_the_network_needs_no_state_of_training(trained):
     model, teacher, classifier, batch = trained
     assert model.eval()(batch.inputs).poses.shape == (6, 3, 8, 3)
     off = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, spatial_weight=0.0, global_weight=0.0)
-    losses = rap_losses(model(batch.inputs), batch, off, teacher, classifier, 0.0, Stopwatch())
+    losses = losses_of(model(batch.inputs), batch, off, teacher, classifier, 0.0, Stopwatch())
     assert losses.total.item() == pytest.approx(losses.imitation.item())
 
 
@@ -325,7 +326,7 @@ def test_the_total_is_the_weighted_sum(trained):
     model, teacher, classifier, batch = trained
     config = replace(CONFIG, imitation_weight=2.0, score_weight=3.0, spatial_weight=0.5, global_weight=0.25)
     scored = replace(batch, contexts=(prepare_context(context()), *batch.contexts[1:]))
-    losses = rap_losses(model(batch.inputs), scored, config, teacher, classifier, 0.5, Stopwatch())
+    losses = losses_of(model(batch.inputs), scored, config, teacher, classifier, 0.5, Stopwatch())
     assert min(losses.imitation, losses.score, losses.spatial, losses.domain).item() > 0
     expected = 2 * losses.imitation + 3 * losses.score + 0.5 * losses.spatial + 0.25 * losses.domain
     assert losses.total.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -338,7 +339,7 @@ def test_mixed_precision_does_not_round_losses(trained):
     config, plain, mixed = replace(CONFIG, spatial_weight=0.0, global_weight=0.0), [], []
     for enabled, found in ((False, plain), (True, mixed)):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            losses = rap_losses(output, scored, config, teacher, classifier, 0.5, Stopwatch())
+            losses = losses_of(output, scored, config, teacher, classifier, 0.5, Stopwatch())
         found += [losses.imitation.item(), losses.score.item()]
     assert mixed == plain
 
@@ -350,7 +351,7 @@ def test_cross_agent_samples_weigh_less(trained):
     distances = pose_distances(output.rounds, batch.targets, batch.valid).amin(dim=2)
     weight = torch.tensor([1, 1, 0.1, 1, 1, 1])
     expected = ((distances[1] + 0.1 * distances[0]) * weight).sum() / weight.sum()
-    losses = rap_losses(output, mixed, CONFIG, teacher, classifier, 0.0, Stopwatch())
+    losses = losses_of(output, mixed, CONFIG, teacher, classifier, 0.0, Stopwatch())
     assert losses.imitation.item() == pytest.approx(expected.item(), rel=1e-5)
 
 

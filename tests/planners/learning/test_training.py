@@ -7,11 +7,11 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an extra")
 
 from swerve.eval import build_context, prepare_context, score
+from swerve.planners.learning.checkpoint import load_checkpoint, save_checkpoint
+from swerve.planners.learning.train_options import TrainingOptions
+from swerve.planners.learning.training_log import add_row, keep_rows
+from swerve.planners.learning.training_step import Training, displacement
 from swerve.planners.rap import RapConfig
-from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
-from swerve.planners.rap.train_options import RapTrainOptions
-from swerve.planners.rap.training_log import add_row, keep_rows
-from swerve.planners.rap.training_step import Training, displacement
 from swerve.scenes import Scene, SwerveError
 from tests.support.rap_views import turning_batch, without_photographs
 from tests.support.simple_log import simple_log
@@ -21,7 +21,7 @@ SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, dropout=0.1, sco
 
 
 def trained(steps, config=SMALL, seed=0, of=6, batch=None):
-    training = Training(config, RapTrainOptions(of, learning_rate=1e-3, seed=seed), CPU)
+    training = Training(config, TrainingOptions(of, learning_rate=1e-3, seed=seed), CPU)
     for step in range(steps):
         training.train_step(batch or turning_batch(config, 2, step))
     return training
@@ -36,7 +36,7 @@ def test_it_drives_by_what_it_sees():
     """Of four scenes in which the ego's own status is the same: only the images tell where to drive, and they do."""
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
     config = RapConfig.tiny(dim=32, hidden=32, proposals=1, heights=(0.0,), **weights)
-    batch, options = without_photographs(turning_batch(config, 4)), RapTrainOptions(400, 3e-3, ema_decay=0.9)
+    batch, options = without_photographs(turning_batch(config, 4)), TrainingOptions(400, 3e-3, ema_decay=0.9)
     inputs = replace(batch.inputs, status=batch.inputs.status[:1].expand(4, -1).contiguous())
     batch = replace(batch, inputs=inputs)
     training = Training(config, options, CPU)
@@ -53,7 +53,7 @@ def test_it_learns_while_looks_are_aligned():
     """Both looks of two scenes, which speeds tell apart: with a single round, poses know of nothing else."""
     small = {"dim": 32, "hidden": 32, "proposals": 4, "refinement_rounds": 1, "heights": (0.0,)}
     config = RapConfig.tiny(**small, score_weight=0.0, spatial_weight=0.2)
-    batch, options = turning_batch(config, 2), RapTrainOptions(250, learning_rate=5e-3, ema_decay=0.9)
+    batch, options = turning_batch(config, 2), TrainingOptions(250, learning_rate=5e-3, ema_decay=0.9)
     training = Training(config, options, CPU)
     first = training.train_step(batch)
     for _ in range(options.steps - 1):
@@ -70,7 +70,7 @@ def test_the_scorer_learns_the_exact_sub_scores():
     config = RapConfig.tiny(dim=32, hidden=32, refinement_rounds=1, heights=(0.0,), **weights)
     context = build_context(Scene(simple_log(), 40, 15, 50))
     batch = replace(turning_batch(config, 1), contexts=(prepare_context(context),) * 2)
-    training, errors = Training(config, RapTrainOptions(40, learning_rate=5e-3), CPU), []
+    training, errors = Training(config, TrainingOptions(40, learning_rate=5e-3), CPU), []
     for _ in range(40):
         output = training.model(batch.inputs)
         exact = score(context, output.poses[0].detach().double().numpy()).metrics
@@ -91,7 +91,7 @@ def test_resumed_training_gives_the_weights_of_the_undisturbed_run(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, half, {"step": 3})
     torch.manual_seed(99)
-    resumed = Training(SMALL, RapTrainOptions(6, learning_rate=1e-3, threads=2), CPU)
+    resumed = Training(SMALL, TrainingOptions(6, learning_rate=1e-3, threads=2), CPU)
     assert load_checkpoint(path, resumed) == {"step": 3}
     for step in range(3, 6):
         noted = resumed.train_step(turning_batch(SMALL, 2, step))
@@ -123,10 +123,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     for config, options, complaint in (
         (
             replace(SMALL, refinement_rounds=1),
-            RapTrainOptions(6, learning_rate=1e-3),
+            TrainingOptions(6, learning_rate=1e-3),
             "started with refinement_rounds 2, not 1",
         ),
-        (SMALL, RapTrainOptions(6, learning_rate=2e-3), "started with learning_rate 0.001, not 0.002"),
+        (SMALL, TrainingOptions(6, learning_rate=2e-3), "started with learning_rate 0.001, not 0.002"),
     ):
         with pytest.raises(SwerveError, match=complaint):
             load_checkpoint(path, Training(config, options, CPU))
@@ -155,7 +155,7 @@ def test_memory_that_does_not_suffice_is_told(monkeypatch):
 
 
 def test_a_frozen_backbone_is_neither_trained_nor_averaged():
-    training = Training(replace(SMALL, frozen=True), RapTrainOptions(6, learning_rate=1e-2), CPU)
+    training = Training(replace(SMALL, frozen=True), TrainingOptions(6, learning_rate=1e-2), CPU)
     before = {name: one.clone() for name, one in training.model.state_dict().items()}
     training.train_step(turning_batch(SMALL, 2))
     changed = {name for name, one in training.model.state_dict().items() if not torch.equal(one, before[name])}
@@ -167,19 +167,19 @@ def test_a_frozen_backbone_is_neither_trained_nor_averaged():
 
 def test_the_rate_rises_falls_and_stays():
     """The original's rises again after its last epoch."""
-    options = RapTrainOptions(100, learning_rate=1.0, final_learning_rate=0.1, warmup_fraction=0.1)
+    options = TrainingOptions(100, learning_rate=1.0, final_learning_rate=0.1, warmup_fraction=0.1)
     rates = [options.rate(step) for step in range(130)]
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10)
     assert rates[10] == 1.0
     assert (np.diff(rates[10:100]) < 0).all()
     assert rates[55] == pytest.approx(0.55, abs=1e-6)
     np.testing.assert_allclose(rates[100:], 0.1)
-    assert RapTrainOptions(10, warmup_fraction=0.0).rate(0) == 1e-4
+    assert TrainingOptions(10, warmup_fraction=0.0).rate(0) == 1e-4
 
 
 def test_gradients_are_clipped():
     """What is left of a steep loss has the norm that is allowed, all parameters together."""
-    training = Training(replace(SMALL, imitation_weight=1e6), RapTrainOptions(6, max_grad_norm=3.0), CPU)
+    training = Training(replace(SMALL, imitation_weight=1e6), TrainingOptions(6, max_grad_norm=3.0), CPU)
     noted = training.train_step(turning_batch(SMALL, 2))
     assert noted["grad_norm"] > 1e4
     parameters = (*training.model.parameters(), *training.classifier.parameters())
@@ -189,9 +189,9 @@ def test_gradients_are_clipped():
 
 def test_impossible_options_are_refused():
     with pytest.raises(SwerveError, match="steps is 0, it must be above 0"):
-        RapTrainOptions(0)
+        TrainingOptions(0)
     with pytest.raises(SwerveError, match=r"warmup_fraction is 1.5, it must be between 0 and 1"):
-        RapTrainOptions(5, warmup_fraction=1.5)
+        TrainingOptions(5, warmup_fraction=1.5)
 
 
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):

@@ -1,23 +1,32 @@
-"""Options of training RAP."""
+"""Options of training."""
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from swerve.scenes.errors import SwerveError
 
+Precision = Literal["auto", "fp32", "bf16"]
+
 
 @dataclass(frozen=True)
-class RapTrainOptions:
-    """Training options; defaults are the paper's where it states them.
+class TrainingOptions:
+    """Training options; defaults are those of RAP's paper where it states them.
 
     Attributes:
         steps: Steps of the optimizer.
         learning_rate: Largest learning rate.
         final_learning_rate: Final learning rate; the rate decays to it along half a cosine.
         warmup_fraction: Share of the steps in which the rate rises linearly to the largest.
+        backbone_rate: Learning rate of the backbone, relative to that of the rest.
         weight_decay: Weight decay of AdamW.
+        decay_matrices_only: No weight decay of norms, biases and other vectors.
         max_grad_norm: Largest norm of the gradient; the paper does not clip.
         ema_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
+        accumulation: Batches of a step, whose gradients are averaged: larger batches than memory holds.
+        precision: bf16 for mixed training, validation and inference; fp32; or auto: bf16 on GPUs.
+        warm_start: A trained planner's file; its weights are taken where names and shapes are the same.
         seed: Seed of initial weights, order of samples and dropout.
         threads: Scenes that are scored in parallel.
 
@@ -29,14 +38,19 @@ class RapTrainOptions:
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-5
     warmup_fraction: float = 0.05
+    backbone_rate: float = 1.0
     weight_decay: float = 1e-4
+    decay_matrices_only: bool = False
     max_grad_norm: float = 5.0
     ema_decay: float = 0.999
+    accumulation: int = 1
+    precision: Precision = "auto"
+    warm_start: Path | None = None
     seed: int = 0
     threads: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "learning_rate", "max_grad_norm", "threads"):
+        for name in ("steps", "learning_rate", "backbone_rate", "max_grad_norm", "accumulation", "threads"):
             if not getattr(self, name) > 0:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
         for name in ("warmup_fraction", "ema_decay"):

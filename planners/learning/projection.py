@@ -4,7 +4,10 @@ The same formulas as `swerve.scenes.Camera` (sources in lens_kernels), for sampl
 precision both agree to 1e-5 pixels; in single precision they differ by 1e-3 at 2,000 pixels of width.
 """
 
-from dataclasses import dataclass, fields
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,6 +34,8 @@ class CameraRig:
         limit: undistorted radius up to which the lens is one-to-one, see `Lens.limit`.
         camera_from_ego: transform from the ego frame of now to the camera frame at capture time.
         size: width and height of the images, pixels.
+        rays: viewing rays of the patches' centres, see `with_rays`; None before it.
+        known: mask of rays within the lens model.
     """
 
     model: Int[Tensor, "b c"]
@@ -39,6 +44,8 @@ class CameraRig:
     limit: Float[Tensor, "b c"]
     camera_from_ego: Float[Tensor, "b c 4 4"]
     size: tuple[int, int]
+    rays: Float[Tensor, "b c n 3"] | None = field(default=None, init=False)
+    known: Bool[Tensor, "b c n"] | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, arrays: CameraArrays) -> "CameraRig":
@@ -52,19 +59,48 @@ class CameraRig:
             arrays.size,
         )
 
+    @classmethod
+    def without_cameras(cls, count: int, size: tuple[int, int]) -> "CameraRig":
+        """Return rigs of planners that have no images."""
+        shapes = ((4,), (8,), (), (4, 4))
+        empty = [torch.zeros(count, 0, *shape) for shape in shapes]
+        return cls(torch.zeros(count, 0, dtype=torch.int64), *empty, size=size)
+
+    def with_rays(self, patch: int) -> "CameraRig":
+        """Add the viewing rays of the centres of square patches; with no patch size, none are added.
+
+        Rays in the camera frame are computed once per lens; a batch costs their rotation alone.
+        """
+        if not patch:
+            return self
+        rays, known = unproject(self, patch_centres(self.size[1] // patch, self.size[0] // patch, patch))
+        return self._with(rays=rays, known=known)
+
     def to(self, target: torch.device | torch.dtype) -> "CameraRig":
         """Convert to another device or precision."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
         if isinstance(target, torch.dtype):
-            moved = {name: value.to(target) if value.is_floating_point() else value for name, value in values.items()}
-        else:
-            moved = {name: value.to(target, non_blocking=True) for name, value in values.items()}
-        return CameraRig(**moved, size=self.size)
+            return self._converted(lambda one: one.to(target) if one.is_floating_point() else one)
+        return self._converted(lambda one: one.to(target, non_blocking=True))
 
     def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "CameraRig":
         """Select samples' rigs."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
-        return CameraRig(**{name: value[chosen] for name, value in values.items()}, size=self.size)
+        return self._converted(lambda one: one[chosen])
+
+    def _converted(self, convert: Callable[[Tensor], Tensor]) -> "CameraRig":
+        return self._with(**{name: convert(one) for name, one in vars(self).items() if isinstance(one, Tensor)})
+
+    def _with(self, **values: Tensor) -> "CameraRig":
+        """Return a copy with other values; `dataclasses.replace` drops the rays, which depend on the rest."""
+        changed = copy.copy(self)
+        for name, value in values.items():
+            object.__setattr__(changed, name, value)
+        return changed
+
+
+def patch_centres(rows: int, columns: int, patch: int) -> Float[Tensor, "n 2"]:
+    """Return pixels (u, v) of the centre of each patch, row by row."""
+    v, u = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return (torch.stack([u, v], dim=-1).reshape(-1, 2) + 0.5) * patch
 
 
 def project(
@@ -101,19 +137,42 @@ def inverse(target_from_source: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 
 def unproject(rig: CameraRig, pixels: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "b c n 3"], Bool[Tensor, "b c n"]]:
     """Unproject pixels in every camera: unit vectors in the ego frame, without gradients.
 
-    Computed in double precision, since Newton's method uses differences.
+    Computed in double precision, since Newton's method uses differences; each distinct lens once, and kept.
 
     Returns:
         directions, zero outside the lens model; mask of valid pixels.
     """
-    exact, kind = rig.to(torch.float64), rig.intrinsics.dtype
-    bent = (pixels.double() - exact.intrinsics[:, :, None, 2:]) / exact.intrinsics[:, :, None, :2]
+    kind, device = rig.intrinsics.dtype, rig.intrinsics.device
+    centres = pixels.detach().double().cpu().contiguous().numpy().tobytes()
+    lenses = torch.cat(
+        [rig.model[..., None].double(), rig.intrinsics.double(), rig.coefficients.double(), rig.limit[..., None]],
+        dim=-1,
+    )
+    found = [_camera_rays(tuple(one), centres) for one in lenses.flatten(0, 1).tolist()]
+    shape = (*rig.model.shape, len(pixels))
+    rays = torch.stack([one for one, _ in found]).reshape(*shape, 3).to(device)
+    known = torch.stack([one for _, one in found]).reshape(shape).to(device)
+    return (rays @ rig.camera_from_ego[..., :3, :3].double()).to(kind), known
+
+
+@lru_cache(maxsize=256)
+def _camera_rays(lens: tuple[float, ...], pixels: bytes) -> tuple[Float[Tensor, "n 3"], Bool[Tensor, "n"]]:
+    """Unproject pixels of one lens: unit vectors in the camera frame in double precision, and the mask of valid ones.
+
+    Args:
+        lens: model, four intrinsics, eight coefficients, limit.
+        pixels: pixels (u, v) in double precision.
+    """
+    own = torch.tensor(lens, dtype=torch.float64)[None, None]
+    exact = CameraRig(own[..., 0].long(), own[..., 1:5], own[..., 5:13], own[..., 13], torch.eye(4)[None, None], (1, 1))
+    points = torch.frombuffer(bytearray(pixels), dtype=torch.float64).reshape(-1, 2)
+    bent = (points - exact.intrinsics[:, :, None, 2:]) / (exact.intrinsics[:, :, None, :2])
     normal = _undistort(exact, bent)
     missed = ((distort(exact, normal) - bent) ** 2).sum(dim=-1) > _MISSED**2
     known = ~missed & (normal.norm(dim=-1) <= exact.limit[..., None] * (1 + 1e-9))
     rays = torch.cat([normal, torch.ones_like(normal[..., :1])], dim=-1)
-    rays = torch.nn.functional.normalize(rays, dim=-1) @ exact.camera_from_ego[..., :3, :3]
-    return torch.where(known[..., None], rays, 0.0).to(kind), known
+    rays = torch.where(known[..., None], torch.nn.functional.normalize(rays, dim=-1), 0.0)
+    return rays[0, 0], known[0, 0]
 
 
 def distort(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
