@@ -124,7 +124,7 @@ def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, d
             fit.camera(camera_of(details["cameras"][row]))
         except ValueError as error:
             raise _damaged(stored, f"json: cameras[{row}]", error) from error
-    return DecodedSample(stored, details, _numbers(stored), rows, fit, drawer)
+    return DecodedSample(stored, details, numbers_of(stored), rows, fit, drawer)
 
 
 def _details(stored: StoredSample) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _details(stored: StoredSample) -> dict[str, Any]:
     return details
 
 
-def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
+def numbers_of(stored: StoredSample) -> dict[str, np.ndarray]:
     """Read the arrays of `NUMBERS`, whose sizes must fit each other."""
     where = f"{stored.path}: {stored.key}.npz"
     arrays = read_npz(stored.read("npz"), where, NUMBERS, HINT)

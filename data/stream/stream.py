@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from swerve.data.stream.batch import KINDS, Batch, Provenance
 from swerve.data.stream.camera_arrays import camera_arrays
 from swerve.data.stream.catalogue import read_catalogue
-from swerve.data.stream.decoded_sample import NUMBERS, DecodedSample, decode_sample
+from swerve.data.stream.decoded_sample import NUMBERS, DecodedSample, decode_sample, numbers_of
 from swerve.data.stream.order import PartOrder, batch_start
 from swerve.data.stream.part import Part
 from swerve.data.stream.raster_drawer import RasterRenderer
@@ -82,6 +82,30 @@ class SampleStream:
         if len(consumed) != len(self.options.parts) or min(consumed, default=0) < 0:
             raise SwerveError(f"the stream cannot be resumed: {len(self.options.parts)} parts, positions {consumed}")
         self._resumed = (step, tuple(consumed))
+
+    def targets(self, interval: float, poses: int) -> Float[np.ndarray, "n k 3"]:
+        """Read the target trajectories of all samples of the parts; those not known to the end are left out.
+
+        Args:
+            interval: seconds between poses.
+            poses: number of poses.
+
+        Raises:
+            SwerveError: the set's targets are at other times or end earlier, or none is known.
+        """
+        rows = np.unique(np.concatenate([order.rows for order in self._orders]))
+        found = []
+        for row in rows:
+            numbers = numbers_of(self._reader.sample(*self._catalogue.where(int(row))))
+            wanted = interval * np.arange(1, poses + 1)
+            times = numbers["time_2hz"][:poses]
+            if len(times) < poses or not np.allclose(times, wanted, atol=1e-3):
+                raise SwerveError(f"{self._catalogue.folder}: no targets at {interval:g}, ... {wanted[-1]:g} s")
+            if numbers["target_2hz_valid"][:poses].all():
+                found.append(numbers["target_2hz"][:poses])
+        if not found:
+            raise SwerveError(f"{self._catalogue.folder}: no target is known up to {interval * poses:g} s")
+        return np.stack(found).astype(np.float64)
 
     def batch(self, step: int) -> Batch:
         """Build the batch of a step, from 0 on.

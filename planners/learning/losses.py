@@ -126,9 +126,9 @@ def _with_anchors(
     batch: TrainingBatch, exact: Float[Tensor, "b n 8"], known: Bool[Tensor, "b"]
 ) -> tuple[Float[Tensor, "b m 8"], Bool[Tensor, "b"]]:
     """Append the stored sub-scores of the fixed vocabulary, if any."""
-    if batch.anchor_scores is None:
+    if batch.anchor_scores is None or batch.anchors_known is None:
         return exact, known
-    return torch.cat([exact, batch.anchor_scores], dim=1), known
+    return torch.cat([exact, batch.anchor_scores], dim=1), batch.anchors_known
 
 
 def imitation_loss(

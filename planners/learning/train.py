@@ -1,7 +1,7 @@
 """Training run of any family, with checkpoints, metrics and validation."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,18 +13,22 @@ import torch
 
 from swerve.data.storage.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
+from swerve.data.stream.batch import Provenance
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import PreparedContext, prepare_context
 from swerve.planners.learning.alignment import neck_of
 from swerve.planners.learning.checkpoint import CheckpointWriter, load_checkpoint, require_equal_states
 from swerve.planners.learning.learned_planner import LearnedPlanner, save_learned
+from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.precision import is_mixed
+from swerve.planners.learning.score_store import ScoreStore
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.planners.learning.training_batch import TrainingBatch, views_of
 from swerve.planners.learning.training_log import TrainingLog
 from swerve.planners.learning.training_step import Training
 from swerve.planners.learning.validation import Validation, require_held_out, validate
+from swerve.planners.learning.vocabulary import Vocabulary, kmeans_anchors
 from swerve.planners.trained_file import read_tensors
 from swerve.scenes import SwerveError
 
@@ -124,11 +128,12 @@ def train(
     loader = StreamLoader(stream, options.steps * options.accumulation, run.workers)
     resumed = load_checkpoint(folder / CHECKPOINT, training)
     if resumed is None:
-        begin(training)
+        begin(training, stream)
     else:
         loader.load_state_dict(resumed)
+    scores = _score_store(folder, training, stream) if store else None
     keeper = _Keeper(folder, training, loader, run) if process.rank == 0 else None
-    with closing(_prepared(loader, store, training)) as batches:
+    with closing(_prepared(loader, store, scores, training)) as batches:
         for parts in batched(batches, options.accumulation):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
@@ -207,12 +212,19 @@ def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig
         )
 
 
-def begin(training: Training) -> None:
-    """Prepare a run that begins: take the weights of `warm_start`, and check that all processes have the same.
+def begin(training: Training, stream: SampleStream) -> None:
+    """Prepare a run that begins: find the vocabulary's anchors, take the weights of `warm_start`.
+
+    All processes must then have the same weights.
 
     Raises:
         SwerveError: the file is no planner, or shares no weights with the network; or the processes' weights differ.
     """
+    vocabulary = vocabulary_of(training.model)
+    if vocabulary is not None and len(vocabulary.anchors):
+        targets = stream.targets(training.config.interval, training.config.poses)
+        anchors = kmeans_anchors(targets, len(vocabulary.anchors), training.options.seed)
+        vocabulary.set_anchors(torch.as_tensor(anchors).float())
     if training.options.warm_start:
         warm_start(training, training.options.warm_start)
     require_equal_states(training)
@@ -239,6 +251,21 @@ def warm_start(training: Training, path: Path) -> list[str]:
     return sorted(fitting)
 
 
+def vocabulary_of(model: PlannerModel) -> Vocabulary | None:
+    """Return the vocabulary of a network; None without one."""
+    found = getattr(model, "vocabulary", None)
+    return found if isinstance(found, Vocabulary) else None
+
+
+def _score_store(folder: Path, training: Training, stream: SampleStream) -> ScoreStore | None:
+    """Open the store of the scores of a fixed vocabulary, in the folder of the run."""
+    vocabulary = vocabulary_of(training.model)
+    if vocabulary is None or not vocabulary.is_fixed:
+        return None
+    dataset = str(stream.identity["set"])
+    return ScoreStore(folder, vocabulary.anchors, vocabulary.profiles, vocabulary.interval, dataset)
+
+
 def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
     """Yield tuples of `count` successive items; a rest is left out."""
     while len(found := tuple(islice(items, count))) == count:
@@ -246,7 +273,7 @@ def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
 
 
 def _prepared(
-    loader: StreamLoader, store: ContextStore | None, training: Training
+    loader: StreamLoader, store: ContextStore | None, scores: ScoreStore | None, training: Training
 ) -> Generator[TrainingBatch, None, None]:
     """Yield the batches with their contexts, prefetching one in a thread during training.
 
@@ -260,6 +287,8 @@ def _prepared(
         if batch is None:
             return None
         with watch.measure("contexts"):
+            if scores is not None and store is not None:
+                return _scored_views(batch, store, scores, training)
             return views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
 
     with ThreadPoolExecutor(1) as pool:
@@ -276,9 +305,33 @@ def _prepared(
 def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[PreparedContext | None]:
     if store is None:
         return [None] * len(batch)
-    contexts = store.contexts(batch.provenance, threads)
+    return _prepared_contexts(store, batch.provenance, threads)
+
+
+def _prepared_contexts(
+    store: ContextStore, provenances: Sequence[Provenance], threads: int
+) -> list[PreparedContext | None]:
+    contexts = store.contexts(provenances, threads)
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda one: prepare_context(one) if one else None, contexts))
+
+
+def _scored_views(batch: Batch, store: ContextStore, scores: ScoreStore, training: Training) -> TrainingBatch:
+    """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
+    keys, threads = [one.key for one in batch.provenance], training.options.threads
+    missing = scores.missing(keys)
+    yardsticks: list[PreparedContext | None] = [None] * len(batch)
+    # Contexts of stored samples are needed for learned proposals alone.
+    for row in range(len(batch)) if _learns_proposals(training) else missing:
+        (yardsticks[row],) = _prepared_contexts(store, [batch.provenance[row]], 1)
+    if missing:
+        motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
+        scores.add([keys[row] for row in missing], [yardsticks[row] for row in missing], motion, threads)
+    return views_of(batch, yardsticks, training.config, scores.scores(keys))
+
+
+def _learns_proposals(training: Training) -> bool:
+    return bool(getattr(training.config, "proposals", 0))
 
 
 def _is_due(validation: Validation, training: Training) -> bool:

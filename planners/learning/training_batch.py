@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from swerve.planners.learning.model_config import ModelConfig, patch_of
 from swerve.planners.learning.projection import CameraRig
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import ViewpointKind
+
+_STORED: Final = ("anchor_scores", "anchors_known")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class TrainingBatch:
         weight: importance weights of the samples, see `Batch.weight`.
         contexts: prepared contexts for scoring proposals, at the view's own pose; None without one.
         anchor_scores: exact sub-scores of the fixed vocabulary's proposals; None if it is not fixed, or there is none.
+        anchors_known: mask of the samples that have them.
         pairs: rows of the photos that have a raster, and of these rasters.
     """
 
@@ -44,6 +48,7 @@ class TrainingBatch:
     weight: Float[Tensor, "b"]
     contexts: tuple[PreparedContext | None, ...]
     anchor_scores: Float[Tensor, "b a 8"] | None = None
+    anchors_known: Bool[Tensor, "b"] | None = None
     pairs: Int[Tensor, "2 p"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +67,7 @@ class TrainingBatch:
     def to(self, device: torch.device) -> "TrainingBatch":
         """Copy to another device, without waiting for it; contexts stay in host memory, and checks are not repeated."""
         moved = copy.copy(self)
-        for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", "anchor_scores", "pairs"):
+        for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", *_STORED, "pairs"):
             value = getattr(self, name)
             object.__setattr__(moved, name, None if value is None else value.to(device, non_blocking=True))
         object.__setattr__(moved, "inputs", self.inputs.to(device))
@@ -73,7 +78,7 @@ def views_of(
     batch: Batch,
     yardsticks: Sequence[PreparedContext | None],
     config: ModelConfig,
-    anchor_scores: Float[np.ndarray, "b a 8"] | None = None,
+    anchor_scores: tuple[Float[np.ndarray, "b a 8"], Bool[np.ndarray, "b"]] | None = None,
 ) -> TrainingBatch:
     """Convert a stream's batch to views: first its rasters, then its photos; one each for planners without images.
 
@@ -81,7 +86,7 @@ def views_of(
         batch: batch of tensors.
         yardsticks: context of each sample; None where its proposals are not scored.
         config: config with the cameras and the number of poses.
-        anchor_scores: exact sub-scores of the fixed vocabulary's proposals, if it is fixed.
+        anchor_scores: exact sub-scores of the fixed vocabulary's proposals, and the mask of samples that have them.
 
     Raises:
         SwerveError: the set's target interval is not the planner's.
@@ -98,7 +103,7 @@ def views_of(
         cross_agent=batch.kind[rows] == KINDS.index(ViewpointKind.CROSS_AGENT),
         weight=batch.weight[rows],
         contexts=tuple(yardsticks[row] for row in rows.tolist()),
-        anchor_scores=None if anchor_scores is None else torch.as_tensor(anchor_scores)[rows],
+        **{name: torch.as_tensor(one)[rows] for name, one in zip(_STORED, anchor_scores or (), strict=False)},
     )
 
 

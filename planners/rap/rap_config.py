@@ -21,6 +21,12 @@ class RapConfig(ModelConfig):
             the images, so that a planner with a single round plans blind, and uses images for scoring only.
         proposals: number of proposed trajectories.
         heights: metres above ground of the sampling points of a pose, at each corner of the body.
+        anchors: number of proposals of a vocabulary beside them: k-means of the set's target trajectories.
+        profiles: whether the vocabulary has speed profiles along the present curve as well, from an emergency stop on.
+        residuals: whether the vocabulary's proposals are refined. They are then scored in every step; else their exact
+            sub-scores are computed once per sample, and stored.
+        scorer_layers: attention layers of a scorer of plans, which attends to the images for each proposal; 0 for the
+            paper's, which sees the queries of learned proposals alone. A vocabulary needs one.
     """
 
     family: ClassVar[str] = "rap"
@@ -28,14 +34,28 @@ class RapConfig(ModelConfig):
     refinement_rounds: int = 4
     proposals: int = 64
     heights: tuple[float, ...] = (-2.0, 2.0 / 3.0, 10.0 / 3.0, 6.0)
+    anchors: int = 0
+    profiles: bool = False
+    residuals: bool = False
+    scorer_layers: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("layers_per_round", "refinement_rounds", "proposals"):
+        names = ("layers_per_round", "refinement_rounds", *(() if self.has_vocabulary else ("proposals",)))
+        for name in names:
             if not getattr(self, name) > 0:
                 raise SwerveError(f"rap: {name} is {getattr(self, name)}, it must be above 0")
+        if self.has_vocabulary and not self.scorer_layers:
+            raise SwerveError("rap: a vocabulary (anchors, profiles) needs scorer_layers above 0")
+        if self.residuals and not self.has_vocabulary:
+            raise SwerveError("rap: residuals refine a vocabulary: set anchors, profiles or both")
         if not self.heights:
             raise SwerveError("rap: needs a height")
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Return whether there are proposals of a vocabulary."""
+        return self.anchors > 0 or self.profiles
 
     @classmethod
     def _small(cls) -> dict[str, Any]:

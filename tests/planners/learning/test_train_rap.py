@@ -186,7 +186,7 @@ def test_the_command_trains(dataset, tmp_path):
     [
         (("--model", "none.json"), "model none.json: neither paper nor tiny"),
         (("--model", "list.json"), "no config of RapConfig"),
-        (("--model", "wings.json"), "does not know .'wings'"),
+        (("--model", "wings.json"), "unknown fields"),
         (("--model", "tiny", "--parts", "paired:much"), "'paired:much' is not NAME:SHARE"),
         (("--model", "tiny", "--parts", "shrubs:1"), "'shrubs:1' is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of"),
     ],
