@@ -57,7 +57,9 @@ def main(folder, out, step):
     run = RunOptions(workers=0, checkpoint_every=2, validation=Validation(open_benchmark(folder / "benchmark"), 2))
     with processes() as process:
         stream = stream_of(folder, rank=process.rank, world=process.world)
-        train(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, OPTIONS, out, process, run, told)
+        # Each process has a disk of its own.
+        disk = out if process.rank == 0 else out / f"disk-{process.rank}"
+        train(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, OPTIONS, disk, process, run, told)
         (out / f"rank-{process.rank}.txt").write_text(digest(made[0]))
 
 

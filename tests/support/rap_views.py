@@ -65,3 +65,19 @@ def without_photographs(batch: TrainingBatch) -> TrainingBatch:
     parts = {name: getattr(batch, name)[rows] for name in ("is_photo", "targets", "valid", "cross_agent", "weight")}
     nobody = torch.full((len(rows),), -1)
     return replace(batch, inputs=batch.inputs.rows(rows), paired_row=nobody, contexts=(None,) * len(rows), **parts)
+
+
+def rows_of(batch: TrainingBatch, rows, groups=None) -> TrainingBatch:
+    """Return views of a batch in this order; pairs across groups, of these sizes, are not pairs any more."""
+    chosen, place = torch.tensor(rows), {row: position for position, row in enumerate(rows)}
+    group = np.repeat(np.arange(len(groups or [len(rows)])), groups or [len(rows)])
+    partners = [place.get(int(batch.paired_row[row]), -1) for row in rows]
+    partners = [two if two >= 0 and group[one] == group[two] else -1 for one, two in enumerate(partners)]
+    names = ("is_photo", "targets", "valid", "cross_agent", "weight")
+    return replace(
+        batch,
+        inputs=batch.inputs.rows(chosen),
+        paired_row=torch.tensor(partners),
+        contexts=tuple(batch.contexts[row] for row in rows),
+        **{name: getattr(batch, name)[chosen] for name in names},
+    )

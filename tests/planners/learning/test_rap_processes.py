@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,7 +75,10 @@ def torchrun(*arguments):
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(dataset, tmp_path):
-    """Both have the same weights, also after one was killed; the checkpoint is that of an undisturbed run."""
+    """Both have the same weights, also after one was killed; the checkpoint is that of an undisturbed run.
+
+    They share no disk: the second's has a checkpoint of another step, which must not be resumed.
+    """
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = torchrun(dataset, whole, 0)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -82,6 +86,8 @@ def test_two_processes_train_one_network(dataset, tmp_path):
     assert first == second
     assert torchrun(dataset, killed, 3).returncode != 0
     assert rows(killed) == 3
+    (killed / "disk-1").mkdir(exist_ok=True)
+    shutil.copy(whole / CHECKPOINT, killed / "disk-1" / CHECKPOINT)
     done = torchrun(dataset, killed, 0)
     assert done.returncode == 0, done.stderr[-3000:]
     assert [(killed / f"rank-{rank}.txt").read_text() for rank in (0, 1)] == [first, first]

@@ -2,21 +2,28 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
+import safetensors.torch
 
 from swerve.data.dataset import AugmentOptions, augment
+from swerve.data.stream import StreamLoader
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
 from swerve.planners.learning import views_of
+from swerve.planners.learning.checkpoint import load_checkpoint
+from swerve.planners.learning.score_store import ScoreStore
 from swerve.planners.learning.train import CHECKPOINT, Process, RunOptions, train
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_log import METRICS, VALIDATION
+from swerve.planners.learning.training_step import Training
 from swerve.planners.rap import RapConfig
+from swerve.planners.trained_file import read_tensors
 from swerve.scenes import SwerveError, Vehicle
 from swerve.train_rap_command import default_parts
 from tests.support.command import invoke
@@ -198,3 +205,76 @@ def test_mistakes_of_the_command_are_named(more, complaint, dataset, tmp_path, m
     error = command(dataset, tmp_path / "run", *more).exception
     assert isinstance(error, SwerveError), error
     assert complaint in str(error).replace("[", ".")
+
+
+def ranks(dataset, batch, world, config=CONFIG):
+    return [stream_of(dataset, config, batch=batch, rank=rank, world=world) for rank in range(world)]
+
+
+def test_one_process_goes_on_where_two_stopped(dataset, tmp_path):
+    """The order of samples is continued; as many are in a step of all processes together, or it is refused."""
+    two, (one,) = ranks(dataset, 4, 2), ranks(dataset, 8, 1)
+    state = StreamLoader(two[0], 9).state_at(3)
+    loader = StreamLoader(one, 9)
+    loader.load_state_dict(state)
+    (whole,) = ranks(dataset, 8, 1)
+    for step in (3, 4):
+        rows, _ = one.rows(step)
+        assert sorted(rows) == sorted(row for stream in two for row in stream.rows(step)[0])
+        assert rows == whole.rows(step)[0]
+    with pytest.raises(SwerveError, match="batch was 8, is 4"):
+        StreamLoader(ranks(dataset, 4, 1)[0], 9).load_state_dict(state)
+
+
+def test_checkpoints_leave_frozen_weights_out(dataset, tmp_path):
+    """And a run whose frozen weights have changed is not resumed."""
+    config = replace(CONFIG, frozen=True)
+    run(dataset, tmp_path, steps=2, config=config)
+    header, tensors = read_tensors(tmp_path / CHECKPOINT, "a checkpoint", "pt")
+    assert not [name for name in tensors if name.startswith("model.backbone")]
+    assert [name for name in tensors if name.startswith("model.neck")]
+    training = Training(config, TrainingOptions(2, learning_rate=1e-3), torch.device("cpu"))
+    assert header["frozen"] == training.frozen_digest()
+    load_checkpoint(tmp_path / CHECKPOINT, training)
+    assert training.step == 2
+    other = Training(config, TrainingOptions(2, learning_rate=1e-3), torch.device("cpu"))
+    next(other.model.backbone.parameters()).data.add_(1.0)
+    with pytest.raises(SwerveError, match="started with other frozen weights"):
+        load_checkpoint(tmp_path / CHECKPOINT, other)
+
+
+def test_a_checkpoint_that_is_older_than_an_option_is_resumed(dataset, tmp_path):
+    """A field that it lacks had its default; another value is refused."""
+    run(dataset, tmp_path, steps=2)
+    path = tmp_path / CHECKPOINT
+    header, tensors = read_tensors(path, "a checkpoint", "pt")
+    del header["options"]["accumulation"], header["config"]["status_dropout"]
+    path.write_bytes(safetensors.torch.save(tensors, {"swerve": json.dumps(header)}))
+    options = TrainingOptions(2, learning_rate=1e-3)
+    load_checkpoint(path, Training(CONFIG, options, torch.device("cpu")))
+    with pytest.raises(SwerveError, match="started with accumulation 1, not 2"):
+        load_checkpoint(path, Training(CONFIG, replace(options, accumulation=2), torch.device("cpu")))
+
+
+def test_a_set_trains_a_vocabulary_whose_scores_are_stored(dataset, tmp_path, monkeypatch):
+    """Killed and resumed, no sample is scored twice, and the planner is that of an undisturbed run."""
+    config = replace(CONFIG, proposals=0, anchors=4, profiles=True, scorer_layers=1, ranking_weight=0.5)
+    scored = []
+    add = ScoreStore.add
+    monkeypatch.setattr(ScoreStore, "add", lambda store, keys, *rest: (scored.extend(keys), add(store, keys, *rest))[1])
+    whole = run(dataset, tmp_path / "whole", steps=6, config=config).read_bytes()
+    assert len(scored) == len(set(scored)) > 4
+    scored.clear()
+
+    def stop(noted):
+        if noted["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(dataset, tmp_path / "halves", steps=6, told=stop, config=config)
+    path = run(dataset, tmp_path / "halves", steps=6, config=config)
+    assert len(scored) == len(set(scored))
+    assert path.read_bytes() == whole
+    anchors = load_planner(str(path)).planner.model.vocabulary.anchors
+    assert len(anchors) == 4
+    assert anchors[:, -1, 0].max() > 5.0

@@ -154,7 +154,7 @@ def test_files_that_are_no_planner_are_refused(planner, tmp_path):
 
 def test_missing_torch_is_named(planner, tmp_path, monkeypatch):
     save_learned(planner.model, {}, tmp_path / "eyes.safetensors")
-    for name in [name for name in sys.modules if name.startswith("swerve.planners.rap")]:
+    for name in [name for name in sys.modules if name.startswith(("swerve.planners.rap", "swerve.planners.learning"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(SwerveError, match=r"torch is not installed. Install it with: pip install 'PATH\[torch\]'"):
