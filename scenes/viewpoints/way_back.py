@@ -1,7 +1,6 @@
 """Way back to the human's path from any state beside it, in any traffic."""
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float
@@ -129,9 +128,7 @@ def _start(geometry: LogGeometry, now: PathOffset, past: FrenetTrajectory, accel
     at = geometry.path.at(np.array([now.along]))
     bend, bend_slope = float(at.curvatures[0]), float(at.curvature_slopes[0])
     speed, own = float(past.speeds[-1]), past.curvatures[-1:]
-    offset = tuple(
-        float(part[0]) for part in offset_states(at, np.array([now.lateral]), np.array([now.heading]), own)
-    )
+    offset = tuple(float(part[0]) for part in offset_states(at, np.array([now.lateral]), np.array([now.heading]), own))
     shrink, cos, sin = 1.0 - bend * now.lateral, np.cos(now.heading), np.sin(now.heading)
     pace = speed * cos / shrink
     turning = speed * float(own[0]) - bend * pace

@@ -133,9 +133,7 @@ def points_at(
     at = path.at(along)
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
     positions = at.positions[:, :2] + lateral[:, None] * left
-    return StartGrid(
-        indices, lateral, longitudinal, heading_offsets, speed_offsets, along, positions, at.headings
-    )
+    return StartGrid(indices, lateral, longitudinal, heading_offsets, speed_offsets, along, positions, at.headings)
 
 
 def reachable(speed: float, options: FollowUpOptions) -> tuple[float, float]:

@@ -18,8 +18,10 @@ from swerve.scenes.viewpoints.viewpoint import Rejection, ViewpointKind
 # Axes of a draw: lateral offset, longitudinal offset, heading offset, share of the human's speed.
 LONGITUDINAL, SPEED = 1, 3
 _LONGITUDINAL_BINS, _SPEED_BINS = 6, 4
-# Of a scene, whatever the draw.
-SCENE_REASONS: Final = ("rough_log", "log_end")
+# Reasons that hold for a scene whatever the draw.
+LOG_END: Final = "log_end"
+SCENE_UNSCORABLE: Final = "scene_unscorable"
+SCENE_REASONS: Final = ("rough_log", LOG_END, SCENE_UNSCORABLE)
 
 
 def drawn_starts(
@@ -72,9 +74,7 @@ def draws_at(options: StartDrawOptions, shares: Float[np.ndarray, "*q 4"]) -> Fl
 
 def start_bins(options: StartDrawOptions) -> tuple[int, int]:
     """Return the numbers of bins of longitudinal offset and of speed, equally probable as requested."""
-    return _LONGITUDINAL_BINS if options.longitudinal else 1, (
-        _SPEED_BINS if options.fastest > options.slowest else 1
-    )
+    return _LONGITUDINAL_BINS if options.longitudinal else 1, (_SPEED_BINS if options.fastest > options.slowest else 1)
 
 
 def start_stratum(seed: int, log: str, token: str, index: int, options: StartDrawOptions) -> tuple[int, int]:
