@@ -76,12 +76,10 @@ def _named(parameters: dict[str, float], others: dict[str, float]) -> dict[str, 
 
 def _regular(viewpoint: Viewpoint, there: Scene, poses: Float[np.ndarray, "f 4 4"]) -> Float[np.ndarray, "f 4 4"]:
     """Return poses at the log's steps at exact multiples of 0.1 s."""
-    own = viewpoint.scene
-    seconds = (own.times_us[own.history + 1 :] - own.times_us[own.history]) * 1e-6
-    known = np.concatenate([viewpoint.world_from_ego[None], poses])
-    times_us = there.times_us[there.history :]
-    if np.array_equal(times_us[1:] - times_us[0], own.times_us[own.history + 1 :] - own.times_us[own.history]):
+    own, times_us = viewpoint.scene, there.times_us[there.history :]
+    wanted_us, known_us = own.times_us[own.history :] - own.times_us[own.history], times_us - times_us[0]
+    if np.array_equal(known_us, wanted_us):
         return poses
-    return interpolate_poses_at(times_us, known, times_us[0], np.minimum(seconds, (times_us[-1] - times_us[0]) * 1e-6))[
-        0
-    ]
+    known = np.concatenate([viewpoint.world_from_ego[None], poses])
+    seconds = np.minimum(wanted_us[1:], known_us[-1]) * 1e-6
+    return interpolate_poses_at(times_us, known, times_us[0], seconds)[0]
