@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -52,6 +52,7 @@ class MadeViewpoints:
     without_way_back: tuple[Rejection, ...] = ()
 
 
+@runtime_checkable
 class LogViewpoints(Protocol):
     """Viewpoints and pseudo-experts of one log."""
 
@@ -65,6 +66,7 @@ class LogViewpoints(Protocol):
         """Return the pseudo-expert target, or the reason why there is none; None if none is asked for."""
 
 
+@runtime_checkable
 class ViewpointMaker(Protocol):
     """Maker of viewpoints; it can be pickled.
 

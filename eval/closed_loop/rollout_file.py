@@ -169,6 +169,8 @@ def _check(path: Path, rollouts: LogRollouts) -> None:
         SwerveError: they do not, or are not finite.
     """
     for one in rollouts.rollouts:
+        if not one.token.isdecimal() or len(one.token) > 18:
+            raise SwerveError(f"{path}: {printable(one.token)[:40]!r} is no time of a roll-out. {_REMEDY}")
         steps, tracks = len(one.states), len(one.traffic.ids)
         shapes = one.traffic.poses.shape[:2], one.traffic.velocities.shape[:2], one.traffic.present.shape
         if any(shape != (steps, tracks) for shape in shapes) or len(one.traffic.sizes) != tracks or not steps:

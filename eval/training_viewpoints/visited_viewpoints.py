@@ -13,6 +13,7 @@ from swerve.eval.benchmark.assemble import STEP_US, waiting_ego
 from swerve.eval.benchmark.build.admissibility import violation
 from swerve.eval.benchmark.build.make_scene_group import UNSCORABLE
 from swerve.eval.benchmark.frame_steps import FUTURE, HISTORY
+from swerve.eval.benchmark.schedule import scene_at
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.rollout_file import LogRollouts, RecordedRollout
 from swerve.eval.closed_loop.rollout_observations import command_at, history_at
@@ -20,7 +21,7 @@ from swerve.eval.closed_loop.rollout_views import lights_at, time_at, tracks_at_
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.trajectories import to_world
 from swerve.eval.training_viewpoints.ways_back import no_target, rows_of, with_way_back
-from swerve.scenes import Ego, Scene, SwerveError, Tracks, TrafficLights, split_windows
+from swerve.scenes import Ego, Scene, SwerveError, Tracks, TrafficLights
 from swerve.scenes.transforms import pose_from_yaw
 from swerve.scenes.viewpoints import LogGeometry, Rejection, Viewpoint, ViewpointKind, logged
 from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory
@@ -123,11 +124,11 @@ class VisitedViewpoints:
         """
         options, rollout = self._pairs[number]
         log = self._geometry.log
-        even, _ = split_windows(log, HISTORY * 0.1, options.seconds, log.step)
-        scene = next((one for one in even if one.token == rollout.token), None)
         changed = f"log {log.name} has changed since roll-out {rollout.token}. Run swerve drive --record again"
-        if scene is None:
+        now = int(np.searchsorted(log.times_us, int(rollout.token)))
+        if now < HISTORY or now + FUTURE >= len(log.times_us) or str(log.times_us[now]) != rollout.token:
             raise SwerveError(changed)
+        scene = scene_at(log, now)
         start = build_closed_loop_scene(logged(scene, self._geometry), options, geometry=self._geometry)
         if np.abs(start.context.ego - rollout.states[0]).max() > _SLACK or start.steps < len(rollout.states):
             raise SwerveError(changed)
