@@ -57,7 +57,7 @@ def default_parts(dataset: Path) -> tuple[Part, ...]:
     """Return the parts of a batch by what a set has: half of logged viewpoints, with photos if there are any."""
     there = read_catalogue(dataset, "train").parts
     logged = Part("paired", 0.5, "both") if len(there["paired"]) else Part("raster_only", 0.5)
-    wanted = (logged, Part("recovery", 0.25), Part("cross_agent", 0.25))
+    wanted = (logged, *(Part(name, 0.25) for name in ("recovery", "cross_agent", "follow_up", "visited")))
     return tuple(part for part in wanted if len(there[part.name]))
 
 

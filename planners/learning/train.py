@@ -318,7 +318,7 @@ def _prepared_contexts(
 
 def _scored_views(batch: Batch, store: ContextStore, scores: ScoreStore, training: Training) -> TrainingBatch:
     """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
-    keys, threads = [one.key for one in batch.provenance], training.options.threads
+    keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
     missing = scores.missing(keys)
     yardsticks: list[PreparedContext | None] = [None] * len(batch)
     # Contexts of stored samples are needed for learned proposals alone.
