@@ -192,8 +192,8 @@ def _write_scenes(
             made.failures.append(outcome)
             return
         with opened.stopwatch.measure("writing"):
-            writer.add(outcome)
-        made.rows.append(outcome.row)
+            offset = writer.add(outcome)
+        made.rows.append({**outcome.row, "offset": offset})
 
     with SampleEncoder(opened.options, opened.threads, opened.stopwatch) as encoder:
         for number, scene in enumerate(scenes):

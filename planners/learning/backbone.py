@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from swerve.planners.learning.import_timm import require_timm
 from swerve.planners.learning.layers import SelfAttentionBlock, fourier_features
 from swerve.planners.learning.model_config import HUB, TINY_BACKBONE, TINY_PATCH, ModelConfig, patch_of
-from swerve.scenes import MissingExtraError, SwerveError
+from swerve.scenes import SwerveError
 
-INSTALL: Final = "pip install 'PATH[timm]', where PATH is Swerve's folder"
 # ImageNet's colour mean and standard deviation.
 _COLORS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SOME = ("vit_small_patch16_dinov3", "vit_small_patch14_dinov2")
@@ -232,26 +232,6 @@ def _instead(name: str) -> str:
         f"Give timm's weights of {name} (model.safetensors of huggingface.co/timm), `{HUB}` to download them, or null "
         "for random initialisation"
     )
-
-
-def require_timm() -> ModuleType:
-    """Import timm.
-
-    Raises:
-        MissingExtraError: timm is not installed.
-        SwerveError: the installed torchvision was built for another torch.
-    """
-    try:
-        import timm
-    except ImportError as error:
-        raise MissingExtraError("timm", INSTALL) from error
-    except RuntimeError as error:
-        raise SwerveError(
-            f"timm cannot be used: torchvision does not fit torch {torch.__version__} ({error}). Install the "
-            "torchvision of the same release and build (CPU or CUDA) as torch"
-        ) from error
-    library: ModuleType = timm
-    return library
 
 
 def _check_size(config: ModelConfig, patch: int) -> None:

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -6,7 +7,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 import safetensors.torch
 
-from swerve.planners.learning.backbone import build_backbone, require_timm
+from swerve.planners.learning.backbone import build_backbone
+from swerve.planners.learning.import_timm import require_timm
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes import MissingExtraError, SwerveError
 
@@ -223,3 +225,28 @@ def test_timm_is_held_to_the_file(timm, tmp_path):
         build_backbone(RapConfig.tiny(backbone=name, backbone_weights=path))
     with pytest.raises(SwerveError, match=r"'vit_tiny_patch16_dinov9'. Similar models: .*vit_tiny_patch16_dinov3"):
         build_backbone(RapConfig.tiny(backbone="vit_tiny_patch16_dinov9"))
+
+
+def test_timm_does_not_need_torchvision():
+    """Missing, as here it is made to be, or of another build; afterwards nothing is left in its place."""
+    code = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torchvision":
+            raise {error}
+sys.meta_path.insert(0, Missing())
+from swerve.planners.learning.import_timm import require_timm
+timm = require_timm()
+model = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=0)
+import torch
+print(tuple(model(torch.zeros(1, 3, 32, 32)).shape), [name for name in sys.modules if name.startswith("torchvision")])
+"""
+    pytest.importorskip("huggingface_hub", reason="timm is an extra")
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(error="ModuleNotFoundError(name, name=name)")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == "(1, 192) []\n", done.stderr
