@@ -2,8 +2,8 @@
 
     python -m experiments.scored_vocabulary SET CONTEXTS BENCHMARK RUNS --steps 600 --seeds 0 1
 
-SET is of `swerve augment` (rasters of one camera of 80x48), CONTEXTS of `swerve contexts`, BENCHMARK of `swerve build` on
-other logs. Every plan is scored by the scorer of training: agents replay the log.
+SET is of `swerve augment` (rasters of one camera of 80x48), CONTEXTS of `swerve contexts`, BENCHMARK of `swerve build`
+on other logs. Every plan is scored by the scorer of training: agents replay the log.
 """
 
 import argparse
@@ -89,9 +89,9 @@ def main() -> None:
         calibration = ", ".join(f"{metric.name.lower()} {errors[metric]:.3f}" for metric in Metric)
         ranks = np.nanmean([one.rank_correlation for one, _ in found])
         print(
-            f"seed {seed}: {len(found)} follow-ups; best of vocabulary {best:.3f}, chosen {chosen:.3f}, best fixed plan "
-            f"{fixed:.3f}, mean {mean:.3f}, constant velocity {steady:.3f}; rank correlation {ranks:.2f}; calibration "
-            f"error: {calibration}",
+            f"seed {seed}: {len(found)} follow-ups; best of vocabulary {best:.3f}, chosen {chosen:.3f}, best single "
+            f"row {fixed:.3f}, mean {mean:.3f}, constant velocity {steady:.3f}; rank correlation {ranks:.2f}; "
+            f"calibration error: {calibration}",
             flush=True,
         )
 

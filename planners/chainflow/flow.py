@@ -1,6 +1,6 @@
 """Flow: refinement of trajectories by flow matching, from the chain's to the target."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,6 +15,7 @@ from swerve.planners.learning.plan_scorer import CrossAttentionBlock, image_toke
 _WAVES = 8
 
 
+@runtime_checkable
 class Condition(Protocol):
     """What the flow attends to: tokens of each sample, with the mask of those that count."""
 

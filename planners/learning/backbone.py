@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from swerve.planners.learning.import_timm import require_timm
 from swerve.planners.learning.layers import SelfAttentionBlock, fourier_features
+from swerve.planners.learning.lora import adapt
 from swerve.planners.learning.model_config import HUB, TINY_BACKBONE, TINY_PATCH, ModelConfig, patch_of
 from swerve.scenes import SwerveError
 
@@ -43,6 +44,7 @@ class Backbone(nn.Module):
         width: dimension of the features.
         patch: side length of a patch, pixels.
         frozen: whether it is excluded from training.
+        adapted: whether it is frozen but for low-rank additions, see `adapt`.
 
     Args of the constructor: the network, then as above, then mean and standard deviation of the colours (0 to 1) that
     the network expects.
@@ -53,7 +55,7 @@ class Backbone(nn.Module):
 
     def __init__(self, body: nn.Module, width: int, patch: int, frozen: bool, colors: Colors = _COLORS) -> None:
         super().__init__()
-        self.body, self.width, self.patch, self.frozen = body, width, patch, frozen
+        self.body, self.width, self.patch, self.frozen, self.adapted = body, width, patch, frozen, False
         for name, values in zip(("mean", "deviation"), colors, strict=True):
             self.register_buffer(name, 255 * torch.tensor(values)[:, None, None], persistent=False)
         if frozen:
@@ -68,7 +70,7 @@ class Backbone(nn.Module):
         """Compute features of the images' patches, rows from the top, columns from the left."""
         values = (images.to(self.mean.dtype) - self.mean) / self.deviation
         features: Float[Tensor, "n f p q"]
-        if self.frozen:
+        if self.frozen and not self.adapted:
             with torch.no_grad():
                 features = self.body(values)
         else:
@@ -77,6 +79,17 @@ class Backbone(nn.Module):
 
 
 def build_backbone(config: ModelConfig, weights: bool = True) -> Backbone:
+    """Build the backbone named by a config, with its low-rank additions if any; see `plain_backbone`."""
+    backbone = plain_backbone(config, weights)
+    if config.lora_rank:
+        if not config.frozen:
+            raise SwerveError(f"{config.family}: lora_rank is for frozen backbones: set frozen, or lora_rank to 0")
+        adapt(backbone.body, config.lora_rank)
+        backbone.adapted = True
+    return backbone
+
+
+def plain_backbone(config: ModelConfig, weights: bool = True) -> Backbone:
     """Build the backbone named by a config.
 
     Args:

@@ -46,6 +46,7 @@ class ModelConfig:
         backbone: timm model (`vit_huge_plus_patch16_dinov3`, `vit_small_patch14_dinov2`, ...), or `tiny`.
         backbone_weights: a file of timm's weights, `hub` to download them, None for random initialisation.
         frozen: whether the backbone is excluded from training.
+        lora_rank: rank of trained additions to a frozen backbone's attention and MLP layers; 0 for none.
         dim: dimension of queries and image features.
         hidden: dimension of hidden layers.
         heads: number of attention heads.
@@ -82,6 +83,7 @@ class ModelConfig:
     backbone: str = "vit_huge_plus_patch16_dinov3"
     backbone_weights: str | None = HUB
     frozen: bool = True
+    lora_rank: int = 0
     dim: int = 1280
     hidden: int = 1024
     heads: int = 8

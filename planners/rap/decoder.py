@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from swerve.planners.learning.inputs import STATUS, ModelInput
 from swerve.planners.learning.layers import SelfAttentionBlock, mlp
@@ -26,6 +27,7 @@ class Decoder(nn.Module):
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
         self.rounds, self.proposals, self.poses = config.refinement_rounds, config.proposals, config.poses
+        self.recompute = config.recompute_rounds
         self.ego = mlp(STATUS, config.hidden, config.dim)
         self.queries = nn.Parameter(_FIRST_QUERIES * torch.randn(config.proposals * config.poses, config.dim))
         self.head = mlp(config.dim, config.hidden, 3)
@@ -39,6 +41,8 @@ class Decoder(nn.Module):
     ) -> tuple[Float[Tensor, "r b n k 3"], Float[Tensor, "b n k d"]]:
         """Return poses (x, y, heading; ego frame) after each round, and the final queries."""
         queries = self.queries + self.ego(inputs.status)[:, None]
+        # The same in all rounds, which share their layers.
+        values = [layer.cross_attention.values_of(features) for layer in self.layers]
         rounds = []
         for _ in range(self.rounds):
             raw = self._decoded(queries).unflatten(1, (self.proposals, self.poses))
@@ -46,9 +50,24 @@ class Decoder(nn.Module):
             # Sampling locations get no gradient through the poses (Zhu et al., "Deformable DETR", 2021).
             poses, seen_from = rounds[-1].detach().flatten(1, 2), raw.detach().flatten(1, 2)
             queries = queries + self.place(seen_from.to(queries.dtype))
-            for layer in self.layers:
-                queries = layer(queries, poses, features, inputs)
+            for layer, own in zip(self.layers, values, strict=True):
+                queries = self._refined(layer, queries, poses, own, inputs)
         return torch.stack(rounds), queries.unflatten(1, (self.proposals, self.poses))
+
+    def _refined(
+        self,
+        layer: nn.Module,
+        queries: Float[Tensor, "b m d"],
+        poses: Float[Tensor, "b m 3"],
+        values: Float[Tensor, "b c d p q"],
+        inputs: ModelInput,
+    ) -> Float[Tensor, "b m d"]:
+        """Apply a layer; with `recompute`, its activations are computed again for the gradient instead of kept."""
+        if self.recompute and self.training and torch.is_grad_enabled():
+            again: Float[Tensor, "b m d"] = checkpoint(layer, queries, poses, values, inputs, use_reentrant=False)
+            return again
+        refined: Float[Tensor, "b m d"] = layer(queries, poses, values, inputs)
+        return refined
 
     def _decoded(self, queries: Float[Tensor, "b m d"]) -> Float[Tensor, "b m 3"]:
         """Decode poses in units of `scale`; in float32, since half precision has steps of decimetres at 40 m."""
@@ -70,12 +89,12 @@ class DecoderLayer(nn.Module):
         self,
         queries: Float[Tensor, "b m d"],
         poses: Float[Tensor, "b m 3"],
-        features: Float[Tensor, "b c d p q"],
+        values: Float[Tensor, "b c d p q"],
         inputs: ModelInput,
     ) -> Float[Tensor, "b m d"]:
-        """Return the updated queries."""
+        """Return the updated queries; `values` are those of `PoseAttention.values_of`."""
         mixed: Float[Tensor, "b m d"] = self.self_attention(
-            queries + self.cross_attention(self.norm(queries), poses, features, inputs)
+            queries + self.cross_attention(self.norm(queries), poses, values, inputs)
         )
         return mixed
 
@@ -106,21 +125,25 @@ class PoseAttention(nn.Module):
         self,
         queries: Float[Tensor, "b m d"],
         poses: Float[Tensor, "b m 3"],
-        features: Float[Tensor, "b c d p q"],
+        values: Float[Tensor, "b c d p q"],
         inputs: ModelInput,
     ) -> Float[Tensor, "b m d"]:
-        """Compute the image features of each query."""
+        """Compute the image features of each query, from those of `values_of`."""
         points = body_points(poses, inputs.footprint, self.heights)
         points = points + self.offsets(queries).float().unflatten(-1, (-1, 3))
         count = points.shape[2]
         pixels, _, visible = project(inputs.rig, points.flatten(1, 2))
         visible = (visible & inputs.present[..., None]).unflatten(-1, (-1, count))
-        values = self.values(features.movedim(2, -1)).movedim(-1, 2)
         seen = sample(values, pixels, inputs.rig.size).unflatten(-1, (-1, count))
         weights = self._weights(queries, visible)
         mixed = torch.einsum("bchemn,bchmn->bmhe", seen.unflatten(2, (self.heads, -1)), weights.to(seen.dtype))
         looked: Float[Tensor, "b m d"] = self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
         return looked
+
+    def values_of(self, features: Float[Tensor, "b c d p q"]) -> Float[Tensor, "b c d p q"]:
+        """Project image features to what is sampled."""
+        values: Float[Tensor, "b c d p q"] = self.values(features.movedim(2, -1)).movedim(-1, 2)
+        return values
 
     def _weights(self, queries: Float[Tensor, "b m d"], visible: Bool[Tensor, "b c m n"]) -> Float[Tensor, "b c h m n"]:
         """Compute each head's attention weights over all visible points in all cameras; zeros where none is visible."""

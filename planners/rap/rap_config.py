@@ -21,6 +21,8 @@ class RapConfig(ModelConfig):
             the images, so that a planner with a single round plans blind, and uses images for scoring only.
         proposals: number of proposed trajectories.
         heights: metres above ground of the sampling points of a pose, at each corner of the body.
+        recompute_rounds: whether activations of the rounds are computed again for the gradient instead of kept: less
+            memory, more time, the same result.
         anchors: number of proposals of a vocabulary beside them: k-means of the set's target trajectories.
         profiles: whether the vocabulary has speed profiles along the present curve as well, from an emergency stop on.
         residuals: whether the vocabulary's proposals are refined. They are then scored in every step; else their exact
@@ -34,6 +36,7 @@ class RapConfig(ModelConfig):
     refinement_rounds: int = 4
     proposals: int = 64
     heights: tuple[float, ...] = (-2.0, 2.0 / 3.0, 10.0 / 3.0, 6.0)
+    recompute_rounds: bool = False
     anchors: int = 0
     profiles: bool = False
     residuals: bool = False

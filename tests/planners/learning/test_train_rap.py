@@ -278,3 +278,20 @@ def test_a_set_trains_a_vocabulary_whose_scores_are_stored(dataset, tmp_path, mo
     anchors = load_planner(str(path)).planner.model.vocabulary.anchors
     assert len(anchors) == 4
     assert anchors[:, -1, 0].max() > 5.0
+
+
+def test_the_command_trains_any_family(dataset, tmp_path):
+    given = ["train", "rap", dataset / "set", tmp_path / "run", "--contexts", dataset / "contexts", "--steps", 1]
+    given += ["--batch", 4, "--workers", 0, "--model", "tiny", "--fields", "image_width=72", "image_height=40"]
+    words = ["proposals=0", "anchors=2", "profiles=true", "scorer_layers=1", "dim=16", "heads=2"]
+    done = invoke(*map(str, [*given, *words]))
+    assert done.exit_code == 0, done.output
+    config = load_planner(str(tmp_path / "run" / "planner.safetensors")).planner.model.config
+    assert (config.proposals, config.anchors, config.profiles, config.image_width) == (0, 2, True, 72)
+    given[3] = tmp_path / "blind"
+    done = invoke(*map(str, [*given[:-2], "--family", "ego-mlp"]))
+    assert done.exit_code == 0, done.output
+    assert load_planner(str(tmp_path / "blind" / "planner.safetensors")).planner.model.family == "ego-mlp"
+    done = invoke(*map(str, [*given, "wings"]))
+    assert done.exit_code != 0
+    assert "'wings' is not NAME=VALUE" in done.output
