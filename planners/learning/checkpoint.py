@@ -28,7 +28,7 @@ _SHAPE: Final = fields_of(
     },
 )
 # Options that do not affect results, or only those of the first step.
-_FREE: Final = ("threads", "warm_start")
+_FREE: Final = ("threads", "compile", "warm_start")
 
 
 def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> None:

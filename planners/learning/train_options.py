@@ -26,6 +26,8 @@ class TrainingOptions:
         ema_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
         accumulation: Batches of a step, whose gradients are averaged: larger batches than memory holds.
         precision: bf16 for mixed training, validation and inference; fp32; or auto: bf16 on GPUs.
+        tf32: Let a GPU multiply float32 matrices in TensorFloat-32, with 10 bits of mantissa.
+        compile: Compile the network with torch.compile; the first steps take minutes.
         warm_start: A trained planner's file; its weights are taken where names and shapes are the same.
         seed: Seed of initial weights, order of samples and dropout.
         threads: Scenes that are scored in parallel.
@@ -45,6 +47,8 @@ class TrainingOptions:
     ema_decay: float = 0.999
     accumulation: int = 1
     precision: Precision = "auto"
+    tf32: bool = False
+    compile: bool = False
     warm_start: Path | None = None
     seed: int = 0
     threads: int = 2

@@ -53,6 +53,9 @@ class Training:
         self.classifier = DomainClassifier(config).to(device) if neck else None
         self.teacher = EmaTeacher(neck, config.ema_decay) if neck else None
         self.average = {name: one.detach().clone() for name, one in self.model.named_parameters() if one.requires_grad}
+        torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
+        if options.compile:
+            self.model.compile()
         forward = _Forward(self.model, self.classifier, options)
         self._trained = [one for one in forward.parameters() if one.requires_grad]
         groups = parameter_groups(forward, options)

@@ -27,7 +27,7 @@ BatchPart = Annotated[
 
 @dataclass(frozen=True)
 class TrainRap:
-    """Train a planner with a network, RAP by default: proposals that are refined with camera features, and scored by the exact scorer during training.
+    """Train RAP, or another network: proposals from camera features, scored by the exact scorer during training.
 
     Trains on samples of split train. Writes OUT/planner.safetensors (for --planners), checkpoint.safetensors and
     metrics.csv; with --validate also validation.csv and best.safetensors, the weights with the best score. A run that
