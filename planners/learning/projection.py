@@ -21,6 +21,8 @@ _BISECTIONS = 16
 _NEWTON_STEPS = 6
 _DIFFERENCE = 1e-6
 _MISSED = 1e-9
+# Plain numbers: torch.compile takes a tensor to differ from any enumeration member.
+_BROWN, _FISHEYE = int(LensModel.BROWN), int(LensModel.FISHEYE)
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def distort(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "
 
 def _distort_within(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
     """Evaluate the lens models; coefficients of other models are zero, so that no formula is infinite."""
-    brown = (rig.model == LensModel.BROWN)[..., None]
+    brown = (rig.model == _BROWN)[..., None]
     coefficients = torch.where(brown, rig.coefficients, 0.0)
     x, y = normal[..., 0], normal[..., 1]
     r2 = x * x + y * y
@@ -199,7 +201,7 @@ def _distort_within(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[T
 
 def _radial_scale(rig: CameraRig, r2: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
     """Compute the ratio of distorted to undistorted radius."""
-    brown, fisheye = (rig.model == kind for kind in (LensModel.BROWN, LensModel.FISHEYE))
+    brown, fisheye = (rig.model == kind for kind in (_BROWN, _FISHEYE))
     k1, k2, _, _, k3, k4, k5, k6 = _split(torch.where(brown[..., None], rig.coefficients, 0.0))
     rational = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
     k1, k2, k3, k4, *_ = _split(torch.where(fisheye[..., None], rig.coefficients, 0.0))

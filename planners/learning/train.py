@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 import torch
@@ -133,7 +134,7 @@ def train(
         loader.load_state_dict(resumed)
     scores = _score_store(folder, training, stream) if store else None
     keeper = _Keeper(folder, training, loader, run) if process.rank == 0 else None
-    with closing(_prepared(loader, store, scores, training)) as batches:
+    with closing(_prepared(loader, store, scores, training)) as batches, keeper or nullcontext():
         for parts in batched(batches, options.accumulation):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
@@ -159,6 +160,13 @@ class _Keeper:
         self._checkpoints = CheckpointWriter(folder / CHECKPOINT)
         self._journal = TrainingLog(folder, training.step, run.tensorboard)
 
+    def __enter__(self) -> "_Keeper":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Wait for the last checkpoint, however the steps ended."""
+        self._checkpoints.wait()
+
     def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
         """Write the outputs of a step: metrics, validation if any, and a checkpoint if due.
 
@@ -175,8 +183,7 @@ class _Keeper:
             self._checkpoints.save(training, stream)
 
     def finish(self) -> None:
-        """Write the planner, once the last checkpoint is written."""
-        self._checkpoints.wait()
+        """Write the planner."""
         self._journal.close()
         self._save(PLANNER, {})
 

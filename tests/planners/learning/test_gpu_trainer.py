@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
 from swerve.planners.learning.parameter_groups import parameter_groups
-from swerve.planners.learning.train import begin, warm_start
+from swerve.planners.learning.train import warm_start
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_step import Training, hidden_status
 from swerve.planners.rap import RapConfig, RapModel
@@ -113,7 +113,7 @@ def test_a_warm_start_takes_what_fits(tmp_path):
     assert torch.equal(training.average["neck.embedder.0.weight"], taught.neck.embedder[0].weight)
     (tmp_path / "other.safetensors").write_bytes(b"no planner")
     with pytest.raises(SwerveError, match="cannot be read as a trained planner"):
-        begin(training_of(warm_start=tmp_path / "other.safetensors"), None)
+        warm_start(training, tmp_path / "other.safetensors")
 
 
 def test_low_rank_additions_begin_at_nothing_and_are_all_that_is_trained():
