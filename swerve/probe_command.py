@@ -23,8 +23,7 @@ from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
-    from swerve.planners.learning import LearnedPlanner
-    from swerve.planners.rap import RapConfig, RapModel
+    from swerve.planners.learning import LearnedPlanner, ModelConfig, PlannerModel
     from swerve.planners.rap.image_pairs import ImagePairs
 
 
@@ -45,7 +44,7 @@ def run(args: Probe) -> int:
     return 0
 
 
-def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
+def numbers_of(model: "PlannerModel", pairs: "ImagePairs") -> dict[str, Any]:
     """Return the measurements of a network on pairs of images, as JSON values."""
     from swerve.planners.rap.image_pairs import measure
 
@@ -53,7 +52,7 @@ def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
     return {"images": len(pairs.logs), "logs": logs, **asdict(measure(model, pairs))}
 
 
-def pairs_on(place: str, config: "RapConfig", args: Probe) -> "ImagePairs":
+def pairs_on(place: str, config: "ModelConfig", args: Probe) -> "ImagePairs":
     """Return the pairs of images of a training set or a source.
 
     Raises:
@@ -110,13 +109,13 @@ def first_weights(planner: "LearnedPlanner") -> "LearnedPlanner":
     """
     import torch
 
-    from swerve.planners.rap import RapModel
+    from swerve.planners.learning import build_model
 
     if "seed" not in planner.record:
         raise SwerveError("probe: the planner's file does not state its seed: give --no-untrained")
     torch.manual_seed(planner.record["seed"])
     device = next(planner.model.parameters()).device
-    return replace(planner, model=RapModel(planner.model.config).to(device).eval())
+    return replace(planner, model=build_model(planner.model.config).to(device).eval())
 
 
 def _initialization(planner: "LearnedPlanner") -> tuple[object, ...]:

@@ -72,10 +72,10 @@ class ShardReader:
         """
         path = self._folder / shard
         if offset >= 0:
-            found = stored_sample(path, offset)
-            if found.key != key:
-                raise SwerveError(f"{path}: should hold sample {key} at byte {offset} but has {found.key}. {_AGAIN}")
-            return found
+            there = stored_sample(path, offset)
+            if there.key != key:
+                raise SwerveError(f"{path}: should hold sample {key} at byte {offset} but has {there.key}. {_AGAIN}")
+            return there
         if shard not in self._starts:
             self._starts[shard] = sample_starts(path)
         starts = self._starts[shard]

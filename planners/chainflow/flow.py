@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from swerve.planners.chainflow.chainflow_config import ChainFlowConfig
 from swerve.planners.learning.inputs import ModelInput
-from swerve.planners.learning.layers import SelfAttentionBlock, fourier_features, mlp
+from swerve.planners.learning.layers import SelfAttentionBlock, begin_at_zero, fourier_features, mlp
 from swerve.planners.learning.plan_scorer import CrossAttentionBlock, image_tokens
 
 _WAVES = 8
@@ -42,7 +42,7 @@ class PooledFeatures:
         self, features: Float[Tensor, "b c d p q"], inputs: ModelInput
     ) -> tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]:
         """Return the pooled features of all available images."""
-        size = tuple(min(self.size, one) for one in features.shape[-2:])
+        size = (min(self.size, features.shape[-2]), min(self.size, features.shape[-1]))
         pooled = functional.adaptive_avg_pool2d(features.flatten(0, 1), size)
         return image_tokens(pooled.unflatten(0, features.shape[:2]), inputs.present)
 
@@ -64,8 +64,7 @@ class Flow(nn.Module):
         self.blocks = nn.ModuleList([FlowBlock(config) for _ in range(config.flow_layers)])
         self.norm = nn.LayerNorm(config.dim)
         self.outgoing = nn.Linear(config.dim, 3)
-        nn.init.zeros_(self.outgoing.weight)
-        nn.init.zeros_(self.outgoing.bias)
+        begin_at_zero(self.outgoing)
 
     def forward(
         self,
@@ -119,8 +118,7 @@ class FlowBlock(nn.Module):
         self.across = CrossAttentionBlock(config)
         self.norm = nn.LayerNorm(config.dim, elementwise_affine=False)
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.dim, 4 * config.dim))
-        nn.init.zeros_(self.modulation[1].weight)
-        nn.init.zeros_(self.modulation[1].bias)
+        begin_at_zero(self.modulation)
 
     def forward(
         self,
@@ -134,4 +132,5 @@ class FlowBlock(nn.Module):
         changed = self.norm(values) * (1 + scale) + shift
         mixed = self.along(changed.flatten(0, 1)).unflatten(0, values.shape[:2])
         looked = self.across(changed.flatten(1, 2), tokens, seen).unflatten(1, values.shape[1:3])
-        return values + along * (mixed - changed) + across * (looked - changed)
+        updated: Float[Tensor, "b n k d"] = values + along * (mixed - changed) + across * (looked - changed)
+        return updated

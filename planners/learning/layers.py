@@ -41,6 +41,12 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def begin_at_zero(layer: nn.Module) -> None:
+    """Set all parameters of a layer to zero."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 def fourier_features(values: Float[Tensor, "*b v"], waves: int) -> Float[Tensor, "*b o"]:
     """Compute sines and cosines of each value at frequencies pi, pi 2^(1/2), pi 2, ...; 2 * v * waves columns.
 

@@ -15,9 +15,9 @@ class LowRankLinear(nn.Module):
     def __init__(self, layer: nn.Linear, rank: int) -> None:
         super().__init__()
         self.weight, self.bias = layer.weight, layer.bias
-        kind = {"device": layer.weight.device, "dtype": layer.weight.dtype}
-        self.down = nn.Parameter(torch.randn(rank, layer.in_features, **kind) / layer.in_features**0.5)
-        self.up = nn.Parameter(torch.zeros(layer.out_features, rank, **kind))
+        first = torch.randn(rank, layer.in_features) / layer.in_features**0.5
+        self.down = nn.Parameter(first.to(layer.weight))
+        self.up = nn.Parameter(layer.weight.new_zeros(layer.out_features, rank))
 
     def forward(self, values: Float[Tensor, "*b i"]) -> Float[Tensor, "*b o"]:
         """Apply the layer with its addition."""

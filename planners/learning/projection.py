@@ -64,9 +64,8 @@ class CameraRig:
     @classmethod
     def without_cameras(cls, count: int, size: tuple[int, int]) -> "CameraRig":
         """Return rigs of planners that have no images."""
-        shapes = ((4,), (8,), (), (4, 4))
-        empty = [torch.zeros(count, 0, *shape) for shape in shapes]
-        return cls(torch.zeros(count, 0, dtype=torch.int64), *empty, size=size)
+        fours, eights, none, matrices = (torch.zeros(count, 0, *shape) for shape in ((4,), (8,), (), (4, 4)))
+        return cls(none.long(), fours, eights, none, matrices, size)
 
     def with_rays(self, patch: int) -> "CameraRig":
         """Add the viewing rays of the centres of square patches; with no patch size, none are added.

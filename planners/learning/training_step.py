@@ -26,6 +26,8 @@ from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_batch import TrainingBatch
 from swerve.scenes import SwerveError
 
+_Ddp = nn.parallel.DistributedDataParallel
+
 
 class Training:
     """State of a network in training.
@@ -91,8 +93,8 @@ class Training:
         """Add the gradients of one of a step's batches; return its metrics."""
         key = (self.options.seed, self.step, self.rank)
         torch.manual_seed(_seed(*key, part) if part else _seed(*key))
-        alone = count > 1 and part < count - 1 and isinstance(self._forward, nn.parallel.DistributedDataParallel)
-        with self._forward.no_sync() if alone else nullcontext():
+        forward, last = self._forward, part == count - 1
+        with nullcontext() if last or not isinstance(forward, _Ddp) else forward.no_sync():
             with self.watch.measure("forward"):
                 moved, progress = batch.to(self.device), self.step / self.options.steps
                 losses, notes = self._forward(moved, self.teacher, progress, self.watch)

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from swerve.planners.learning.layers import fourier_features, mlp
+from swerve.planners.learning.layers import begin_at_zero, fourier_features, mlp
+from swerve.planners.learning.losses import pose_distances
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.scenes import SwerveError
 from swerve.scenes.randomness import keyed_generator
@@ -97,8 +98,7 @@ class Vocabulary(nn.Module):
         self.register_buffer("anchors", torch.zeros(anchors, config.poses, 3))
         self.residual = mlp(2 * config.dim, config.hidden, config.poses * 3) if residuals else None
         if self.residual is not None:
-            nn.init.zeros_(self.residual[-1].weight)
-            nn.init.zeros_(self.residual[-1].bias)
+            begin_at_zero(self.residual[-1])
 
     def __len__(self) -> int:
         return len(self.anchors) + len(PROFILES) * self.profiles
@@ -128,7 +128,7 @@ class Vocabulary(nn.Module):
             return proposals
         seen = scene[:, None].expand(-1, plans.shape[1], -1)
         with torch.autocast(plans.device.type, enabled=False):
-            moved = self.residual(torch.cat([plans, seen], dim=-1).float())
+            moved: Tensor = self.residual(torch.cat([plans, seen], dim=-1).float())
         return proposals + moved.unflatten(-1, (self.poses, 3))
 
 
@@ -149,15 +149,13 @@ def residual_loss(
     valid: Bool[Tensor, "b k"],
 ) -> Float[Tensor, "b"]:
     """Compute the distance of the target to the refinement of its nearest proposal (before refinement), per sample."""
-    from swerve.planners.learning.losses import pose_distances
-
     nearest = pose_distances(proposals[None], targets, valid)[0].argmin(dim=1)
     rows = torch.arange(len(nearest), device=nearest.device)
     return pose_distances(refined[rows, nearest][None, :, None], targets, valid)[0, :, 0]
 
 
 def _points(trajectories: Float[np.ndarray, "n k 3"]) -> Float[np.ndarray, "n d"]:
-    scaled = trajectories.astype(np.float64) * np.array([1.0, 1.0, _METRES_PER_RADIAN])
+    scaled: Float[np.ndarray, "n k 3"] = trajectories.astype(np.float64) * np.array([1.0, 1.0, _METRES_PER_RADIAN])
     return scaled.reshape(len(trajectories), -1)
 
 

@@ -42,7 +42,7 @@ class Decoder(nn.Module):
         """Return poses (x, y, heading; ego frame) after each round, and the final queries."""
         queries = self.queries + self.ego(inputs.status)[:, None]
         # The same in all rounds, which share their layers.
-        values = [layer.cross_attention.values_of(features) for layer in self.layers]
+        values = [layer.cross_attention.values_of(features) for layer in self._layers]
         rounds = []
         for _ in range(self.rounds):
             raw = self._decoded(queries).unflatten(1, (self.proposals, self.poses))
@@ -50,9 +50,13 @@ class Decoder(nn.Module):
             # Sampling locations get no gradient through the poses (Zhu et al., "Deformable DETR", 2021).
             poses, seen_from = rounds[-1].detach().flatten(1, 2), raw.detach().flatten(1, 2)
             queries = queries + self.place(seen_from.to(queries.dtype))
-            for layer, own in zip(self.layers, values, strict=True):
+            for layer, own in zip(self._layers, values, strict=True):
                 queries = self._refined(layer, queries, poses, own, inputs)
         return torch.stack(rounds), queries.unflatten(1, (self.proposals, self.poses))
+
+    @property
+    def _layers(self) -> list["DecoderLayer"]:
+        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
 
     def _refined(
         self,
