@@ -28,7 +28,7 @@ _NOISE_SEED = 0
 
 @dataclass(frozen=True)
 class ChainState:
-    """What the flow's loss needs of a forward pass.
+    """State of a forward pass that the flow's loss needs.
 
     Attributes:
         poses: the chain's trajectories, in units of usual distances.

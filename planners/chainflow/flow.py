@@ -17,7 +17,7 @@ _WAVES = 8
 
 @runtime_checkable
 class Condition(Protocol):
-    """What the flow attends to: tokens of each sample, with the mask of those that count."""
+    """Tokens of each sample that the flow attends to, with the mask of those that count."""
 
     def __call__(
         self, features: Float[Tensor, "b c d p q"], inputs: ModelInput

@@ -1,4 +1,4 @@
-"""What a trained planner's network is: a module that maps inputs to proposals, with logits of their sub-scores."""
+"""Networks of trained planners: modules that map inputs to proposals, with logits of their sub-scores."""
 
 from abc import abstractmethod
 from collections.abc import Mapping

@@ -129,7 +129,8 @@ class Vocabulary(nn.Module):
         seen = scene[:, None].expand(-1, plans.shape[1], -1)
         with torch.autocast(plans.device.type, enabled=False):
             moved: Tensor = self.residual(torch.cat([plans, seen], dim=-1).float())
-        return proposals + moved.unflatten(-1, (self.poses, 3))
+        refined: Float[Tensor, "b a k 3"] = proposals + moved.unflatten(-1, (self.poses, 3))
+        return refined
 
 
 def plan_features(poses: Float[Tensor, "*b k 3"]) -> Float[Tensor, "*b f"]:
