@@ -87,7 +87,9 @@ def _config(args: TrainRap) -> "ModelConfig":
     try:
         content = read_json(Path(text), mapping_of(anything))
     except LogError as error:
-        raise SwerveError(f"model {text}: neither paper nor tiny, and no config of {args.family} ({error})") from error
+        raise SwerveError(
+            f"model {text}: neither paper nor tiny, and no config of {kind.__name__} ({error})"
+        ) from error
     return kind.from_json({**kind().to_json(), **content, **more})
 
 

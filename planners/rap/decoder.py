@@ -1,7 +1,9 @@
 """Decoder: iterative refinement of proposals by image features at their poses."""
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -118,6 +120,7 @@ class PoseAttention(nn.Module):
         super().__init__()
         points, self.heads = _CORNERS * len(config.heights), config.heads
         self.register_buffer("heights", torch.tensor(config.heights), persistent=False)
+        self.visible_queries = config.visible_queries
         self.offsets = nn.Linear(config.dim, points * 3)
         self.weights = nn.Linear(config.dim, config.heads * points)
         self.values, self.outgoing = nn.Linear(config.dim, config.dim), nn.Linear(config.dim, config.dim)
@@ -138,11 +141,31 @@ class PoseAttention(nn.Module):
         count = points.shape[2]
         pixels, _, visible = project(inputs.rig, points.flatten(1, 2))
         visible = (visible & inputs.present[..., None]).unflatten(-1, (-1, count))
-        seen = sample(values, pixels, inputs.rig.size).unflatten(-1, (-1, count))
         weights = self._weights(queries, visible)
-        mixed = torch.einsum("bchemn,bchmn->bmhe", seen.unflatten(2, (self.heads, -1)), weights.to(seen.dtype))
+        if self.visible_queries:
+            rows = visible_rows(visible)
+            placed = torch.gather(pixels.unflatten(2, (-1, count)), 2, _over(rows, (count, 2))).flatten(2, 3)
+            own = torch.gather(weights, 3, _over(rows[:, :, None].expand(-1, -1, self.heads, -1), (count,)))
+            part = self._mixed(values, placed, own, inputs, "bchemn,bchmn->bcmhe")
+            place = _over(rows, part.shape[3:])
+            empty = part.new_zeros(*visible.shape[:3], *part.shape[3:])
+            mixed = empty.scatter_add(2, place, part).sum(dim=1)
+        else:
+            mixed = self._mixed(values, pixels, weights, inputs, "bchemn,bchmn->bmhe")
         looked: Float[Tensor, "b m d"] = self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
         return looked
+
+    def _mixed(
+        self,
+        values: Float[Tensor, "b c d p q"],
+        pixels: Float[Tensor, "b c l 2"],
+        weights: Float[Tensor, "b c h m n"],
+        inputs: ModelInput,
+        sums: str,
+    ) -> Float[Tensor, "b *r"]:
+        """Sample the features at pixels and add them up by the weights."""
+        seen = sample(values, pixels, inputs.rig.size).unflatten(-1, (-1, weights.shape[-1]))
+        return torch.einsum(sums, seen.unflatten(2, (self.heads, -1)), weights.to(seen.dtype))
 
     def values_of(self, features: Float[Tensor, "b c d p q"]) -> Float[Tensor, "b c d p q"]:
         """Project image features to what is sampled."""
@@ -157,6 +180,18 @@ class PoseAttention(nn.Module):
         shares = masked.flatten(-2).softmax(dim=-1).unflatten(-1, masked.shape[-2:]).movedim(-1, 1)
         weights: Float[Tensor, "b c h m n"] = shares * known
         return weights
+
+
+def visible_rows(visible: Bool[Tensor, "b c m n"]) -> Int[Tensor, "b c v"]:
+    """Return each camera's queries with a visible point, filled up with others to the largest number of them."""
+    seen = visible.any(dim=-1)
+    most = max(int(seen.sum(dim=-1).max()), 1)
+    return seen.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :most]
+
+
+def _over(rows: Int[Tensor, "..."], sizes: Sequence[int]) -> Int[Tensor, "..."]:
+    """Expand indices over further axes of these sizes."""
+    return rows.reshape(*rows.shape, *(1,) * len(sizes)).expand(*rows.shape, *sizes)
 
 
 def body_points(

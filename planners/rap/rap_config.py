@@ -23,6 +23,8 @@ class RapConfig(ModelConfig):
         heights: metres above ground of the sampling points of a pose, at each corner of the body.
         recompute_rounds: whether activations of the rounds are computed again for the gradient instead of kept: less
             memory, more time, the same result.
+        visible_queries: whether each camera is sampled only for the queries that it shows: less memory with several
+            cameras, the same result but for the order of sums; it waits for the GPU and breaks graphs of torch.compile.
         anchors: number of proposals of a vocabulary beside them: k-means of the set's target trajectories.
         profiles: whether the vocabulary has speed profiles along the present curve as well, from an emergency stop on.
         residuals: whether the vocabulary's proposals are refined. They are then scored in every step; else their exact
@@ -37,6 +39,7 @@ class RapConfig(ModelConfig):
     proposals: int = 64
     heights: tuple[float, ...] = (-2.0, 2.0 / 3.0, 10.0 / 3.0, 6.0)
     recompute_rounds: bool = False
+    visible_queries: bool = False
     anchors: int = 0
     profiles: bool = False
     residuals: bool = False

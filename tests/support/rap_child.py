@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -15,7 +16,6 @@ import torch
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
-from swerve.planners.learning import train as training_loop
 from swerve.planners.learning.train import RunOptions, processes, train
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_step import Training
@@ -53,7 +53,8 @@ def main(folder, out, step):
         if noted["step"] == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    training_loop.Training = Recorded
+    # Its package exports a function of the module's name.
+    import_module("swerve.planners.learning.train").Training = Recorded
     run = RunOptions(workers=0, checkpoint_every=2, validation=Validation(open_benchmark(folder / "benchmark"), 2))
     with processes() as process:
         stream = stream_of(folder, rank=process.rank, world=process.world)

@@ -13,7 +13,7 @@ from swerve.planners.learning.parameter_groups import parameter_groups
 from swerve.planners.learning.train import warm_start
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_step import Training, hidden_status
-from swerve.planners.rap import RapConfig, RapModel
+from swerve.planners.rap import RapConfig, RapModel, decoder
 from swerve.scenes import SwerveError
 from tests.support.rap_views import rows_of, turning_batch
 
@@ -80,6 +80,21 @@ def test_recomputed_rounds_have_the_same_gradients():
     batch = turning_batch(config, 2)
     kept, again = training_of(config), training_of(replace(config, recompute_rounds=True))
     assert torch.equal(gradients(kept, batch), gradients(again, batch))
+
+
+def test_cameras_sampled_for_visible_queries_alone_give_the_same(monkeypatch):
+    """Of two cameras, one ahead; only some queries are in each."""
+    config = replace(SMALL, cameras=("front", "left"), proposals=6)
+    batch, counts = turning_batch(config, 3), []
+    plain, frugal = training_of(config), training_of(replace(config, visible_queries=True))
+    outputs = [one.model(batch.inputs).poses for one in (plain, frugal)]
+    torch.testing.assert_close(outputs[1], outputs[0], atol=1e-4, rtol=1e-4)
+    sample = decoder.sample
+    monkeypatch.setattr(decoder, "sample", lambda *given: (counts.append(given[1].shape[2]), sample(*given))[1])
+    found = gradients(frugal, batch)
+    few = max(counts)
+    torch.testing.assert_close(found, gradients(plain, batch), atol=1e-4, rtol=1e-3)
+    assert few < max(counts)
 
 
 def test_mixed_precision_reaches_inference(tmp_path):

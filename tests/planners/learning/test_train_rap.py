@@ -294,4 +294,4 @@ def test_the_command_trains_any_family(dataset, tmp_path):
     assert load_planner(str(tmp_path / "blind" / "planner.safetensors")).planner.model.family == "ego-mlp"
     done = invoke(*map(str, [*given, "wings"]))
     assert done.exit_code != 0
-    assert "'wings' is not NAME=VALUE" in done.output
+    assert "'wings' is not NAME=VALUE" in str(done.exception)
