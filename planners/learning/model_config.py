@@ -30,7 +30,15 @@ _POSITIVE: Final = (
 _LARGEST: Final = 2**16
 _DEPTHS: Final = ("layers_per_round", "refinement_rounds", "flow_layers", "scorer_layers")
 _DEEPEST: Final = 64
-_SHARES: Final = ("dropout", "status_dropout", "round_decay", "ema_decay", "alignment_start")
+_SHARES: Final = (
+    "dropout",
+    "status_dropout",
+    "color_jitter",
+    "grid_mask",
+    "round_decay",
+    "ema_decay",
+    "alignment_start",
+)
 C = TypeVar("C", bound="ModelConfig")
 
 
@@ -54,6 +62,8 @@ class ModelConfig:
         interval: seconds between poses.
         dropout: dropout rate of attention blocks.
         status_dropout: share of training samples whose ego status is hidden from the network.
+        color_jitter: largest change of brightness, contrast and colours of training images, relative.
+        grid_mask: share of training views in which squares of a grid are hidden.
         round_decay: weight of a round's imitation loss relative to the next one's.
         imitation_weight: weight of the winner-takes-all imitation loss.
         score_weight: weight of the sub-scores' cross entropy.
@@ -91,6 +101,8 @@ class ModelConfig:
     interval: float = 0.5
     dropout: float = 0.1
     status_dropout: float = 0.0
+    color_jitter: float = 0.0
+    grid_mask: float = 0.0
     round_decay: float = 0.1
     imitation_weight: float = 1.0
     score_weight: float = 1.0

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.planners.learning.alignment import DomainClassifier, EmaTeacher, neck_of
 from swerve.planners.learning.families import build_model
+from swerve.planners.learning.image_augmentation import grid_masked, jittered
 from swerve.planners.learning.inputs import ModelInput
 from swerve.planners.learning.losses import Losses, losses_of
 from swerve.planners.learning.model import PlannerModel
@@ -192,7 +193,7 @@ class _Forward(nn.Module):
         """Compute losses, and errors of the proposals."""
         config = self.model.config
         with autocast(self.options.precision, batch.targets.device):
-            output = self.model(hidden_status(batch.inputs, config.status_dropout))
+            output = self.model(augmented(batch.inputs, config))
             own = self.model.extra_losses(output, batch)
             losses = losses_of(
                 output, batch, config, teacher, self.classifier, progress, watch, self.options.threads, own
@@ -200,6 +201,16 @@ class _Forward(nn.Module):
         with torch.no_grad():
             chosen = displacement(best_proposal(output.logits, output.poses, config)[:, None], batch)
             return losses, {"ade_best": displacement(output.poses, batch), "ade_chosen": chosen}
+
+
+def augmented(inputs: ModelInput, config: ModelConfig) -> ModelInput:
+    """Augment a training batch's inputs as the config says."""
+    images = inputs.images
+    if config.color_jitter:
+        images = jittered(images, config.color_jitter)
+    if config.grid_mask:
+        images = grid_masked(images, config.grid_mask)
+    return hidden_status(replace(inputs, images=images), config.status_dropout)
 
 
 def hidden_status(inputs: ModelInput, share: float) -> ModelInput:

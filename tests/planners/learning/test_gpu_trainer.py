@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
+from swerve.planners.learning.image_augmentation import grid_masked, jittered
 from swerve.planners.learning.parameter_groups import parameter_groups
 from swerve.planners.learning.train import warm_start
 from swerve.planners.learning.train_options import TrainingOptions
@@ -158,6 +159,41 @@ def test_hidden_status_hides_status_and_past_alone():
     assert 0.15 < share < 0.35
     assert torch.equal(hidden.motion, inputs.motion)
     assert hidden_status(inputs, 0.0) is inputs
+
+
+def test_grids_hide_a_quarter_of_some_images():
+    torch.manual_seed(0)
+    images = torch.full((200, 2, 3, 48, 80), 7, dtype=torch.uint8)
+    masked = grid_masked(images, 0.3)
+    hidden = (masked == 128).float().mean(dim=(1, 2, 3, 4))
+    assert set(masked.unique().tolist()) == {7, 128}
+    assert 0.2 < (hidden > 0).float().mean() < 0.4
+    assert abs(hidden[hidden > 0].mean() - 0.25) < 0.05
+    assert torch.equal(masked[:, 0], masked[:, 1])
+    assert len({tuple(one[0, 0].flatten().tolist()) for one in masked}) > 30
+
+
+def test_colours_change_by_so_much_at_most():
+    torch.manual_seed(0)
+    flat = jittered(torch.full((50, 1, 3, 4, 4), 100, dtype=torch.uint8), 0.2).float()
+    assert (flat == flat[..., :1, :1]).all()
+    assert flat.min() >= 63
+    assert flat.max() <= 145
+    assert flat[:, 0, 0, 0, 0].std() > 5
+    images = turning_batch(SMALL, 1).inputs.images
+    assert torch.equal(jittered(images, 0.0), images)
+
+
+def test_the_averaged_network_shares_what_is_not_trained(monkeypatch):
+    """And is not built anew, which would read the backbone's weights again."""
+    training = training_of(replace(SMALL, frozen=True))
+    training.train_step(turning_batch(SMALL, 2))
+    monkeypatch.setattr("swerve.planners.learning.training_step.build_model", None)
+    made = training.averaged_model()
+    own, other = (dict(one.named_parameters()) for one in (training.model, made))
+    assert all((own[name] is other[name]) != own[name].requires_grad for name in own)
+    assert torch.equal(other["scorer.norm.weight"], training.average["scorer.norm.weight"])
+    assert not made.training
 
 
 @pytest.mark.slow
