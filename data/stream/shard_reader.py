@@ -65,17 +65,17 @@ class ShardReader:
             shard: the shard's path in the folder.
             number: index of the sample in the shard.
             key: expected key.
-            offset: of its first header in the shard; negative if unknown: all headers before it are then read, once.
+            offset: of its first header in the shard, negative if unknown. Where it is, or the shard was written anew,
+                all headers of the shard are read, once.
 
         Raises:
             SwerveError: the shard is missing or damaged, or another sample is at this index.
         """
         path = self._folder / shard
         if offset >= 0:
-            there = stored_sample(path, offset)
-            if there.key != key:
-                raise SwerveError(f"{path}: should hold sample {key} at byte {offset} but has {there.key}. {_AGAIN}")
-            return there
+            there = _sample_at(path, offset)
+            if there is not None and there.key == key:
+                return there
         if shard not in self._starts:
             self._starts[shard] = sample_starts(path)
         starts = self._starts[shard]
@@ -84,6 +84,14 @@ class ShardReader:
             held = f"sample {found.key} in its place" if found else f"{len(starts)} samples"
             raise SwerveError(f"{path}: should hold sample {key} but has {held}. Run the job that made the set again")
         return found
+
+
+def _sample_at(path: Path, offset: int) -> StoredSample | None:
+    """Return the sample at an offset; None if there is none."""
+    try:
+        return stored_sample(path, offset)
+    except SwerveError:
+        return None
 
 
 def sample_starts(path: Path) -> Int[np.ndarray, "n"]:

@@ -79,7 +79,7 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any] | None:
         SwerveError: not a checkpoint of this version, damaged, or of a run with another config or options; only the
             steps of a finished run may grow. Or the processes' states differ.
     """
-    content = _from_first(path, training.device)
+    content = _from_first(path, training)
     if content is None:
         return None
     header, tensors = read_tensors_of(content, path, "a checkpoint")
@@ -117,12 +117,12 @@ def require_equal_states(training: Training) -> None:
         )
 
 
-def _from_first(path: Path, device: torch.device) -> bytes | None:
+def _from_first(path: Path, training: Training) -> bytes | None:
     """Return the content of the first process's file, in all processes; None if there is none."""
     own = path.read_bytes() if path.is_file() else None
     if world_size() < 2:
         return own
-    first = torch.distributed.get_rank() == 0
+    first, device = torch.distributed.get_rank() == 0, training.device
     size = torch.tensor([-1 if own is None else len(own)], device=device)
     torch.distributed.broadcast(size, 0)
     if size.item() < 0:
