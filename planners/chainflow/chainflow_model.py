@@ -56,6 +56,7 @@ class ChainFlowModel(PlannerModel):
     config_class: ClassVar[type[ModelConfig]] = ChainFlowConfig
     config: ChainFlowConfig
     scale: Tensor
+    noise: Tensor
 
     def __init__(self, config: ChainFlowConfig, weights: bool = True, condition: Condition | None = None) -> None:
         super().__init__(config)
@@ -66,6 +67,9 @@ class ChainFlowModel(PlannerModel):
         self.condition = condition or (no_condition if config.conditioning == "none" else PooledFeatures(config.pooled))
         seconds = config.interval * torch.arange(1, config.poses + 1)
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
+        generator = torch.Generator("cpu").manual_seed(_NOISE_SEED)
+        noise = torch.randn(config.modes, config.poses, 3, generator=generator, device="cpu")
+        self.register_buffer("noise", noise, persistent=False)
 
     def forward(self, inputs: ModelInput) -> ModelOutput:
         """Compute proposals and their sub-scores: the chain's trajectories, refined by the flow."""
@@ -105,10 +109,7 @@ class ChainFlowModel(PlannerModel):
 
     def _noise(self, poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b n k 3"]:
         """Return the flow's noise: anew in each training step; else the same for every sample and every time."""
-        if self.training:
-            return torch.randn_like(poses)
-        generator = torch.Generator().manual_seed(_NOISE_SEED)
-        return torch.randn(poses.shape[1:], generator=generator).to(poses).expand_as(poses)
+        return torch.randn_like(poses) if self.training else self.noise.expand_as(poses)
 
 
 def _wrapped(way: Float[Tensor, "b n k 3"], scale: Float[Tensor, "k 3"]) -> Float[Tensor, "b n k 3"]:
