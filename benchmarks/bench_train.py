@@ -61,8 +61,8 @@ def one_config(folder, name, config):
     """Measure the shares of a step."""
     import torch
 
-    from swerve.planners.rap.train_options import RapTrainOptions
-    from swerve.planners.rap.train_rap import Process, train_rap
+    from swerve.planners.learning.train import Process, train
+    from swerve.planners.learning.train_options import TrainingOptions
 
     fit = ImageFit((config.image_width, config.image_height))
     stream = SampleStream(folder / "set", StreamOptions(PARTS, fit, config.cameras, BATCH))
@@ -72,8 +72,8 @@ def one_config(folder, name, config):
         ends.append((time.perf_counter(), time.thread_time()))
         taken.append({part.removesuffix("_seconds"): value for part, value in noted.items() if "_seconds" in part})
 
-    alone, options = Process(0, 1, torch.device("cpu")), RapTrainOptions(STEPS)
-    train_rap(stream, store, config, options, folder / "".join(filter(str.isalnum, name)), alone, report=told)
+    alone, options = Process(0, 1, torch.device("cpu")), TrainingOptions(STEPS)
+    train(stream, store, config, options, folder / "".join(filter(str.isalnum, name)), alone, report=told)
     steps = [
         {**row, "forward": row["forward"] - row["scorer"], "whole": end[0] - start[0], "cpu": end[1] - start[1]}
         for row, start, end in zip(taken[1:], ends[:-1], ends[1:], strict=True)

@@ -47,13 +47,13 @@ from swerve.eval.study.measures import one_stage_measures
 from swerve.eval.study.study_job import run_study
 from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.variants import offsets_of, pseudo_simulation
-from swerve.planners.rap.rap_batch import RapBatch, views_of
+from swerve.planners.learning.learned_planner import load_learned
+from swerve.planners.learning.selection import best_proposal, expected_score
+from swerve.planners.learning.train import PLANNER, RunOptions, processes
+from swerve.planners.learning.train_options import TrainingOptions
+from swerve.planners.learning.training_batch import TrainingBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
-from swerve.planners.rap.rap_planner import load_rap
-from swerve.planners.rap.scorer import best_proposal, expected_score
-from swerve.planners.rap.train_options import RapTrainOptions
-from swerve.planners.rap.train_rap import PLANNER, RunOptions, processes, train_rap
 
 CAMERAS, SIZE = ("front",), (128, 80)
 RATE = 2e-3
@@ -145,9 +145,9 @@ def train_one(arm: Arm, seed: int, steps: int, folder: Path, contexts: Path, wei
     )
     batch = round(sum(part.share for part in arm.parts))
     stream = SampleStream(folder, StreamOptions(arm.parts, ImageFit(SIZE), CAMERAS, batch, seed))
-    options = RapTrainOptions(steps, learning_rate=RATE, final_learning_rate=RATE / 50, ema_decay=0.99, seed=seed)
+    options = TrainingOptions(steps, learning_rate=RATE, final_learning_rate=RATE / 50, ema_decay=0.99, seed=seed)
     with processes() as process:
-        train_rap(
+        train_model(
             stream, ContextStore(contexts, folder), config, options, place, process, RunOptions(checkpoint_every=steps)
         )
 
@@ -209,7 +209,7 @@ def asked(place: Path, folder: Path, store: ContextStore, kind: str) -> dict[str
     ADE is of the chosen plan. Image use is the increase of ADE with the images of another viewpoint. The score is the
     exact scorer's EPDMS of one scene, without extended comfort; of the chosen plan, and of the best proposal.
     """
-    model = load_rap(place / PLANNER).model
+    model = load_learned(place / PLANNER).model
     stream = SampleStream(folder, StreamOptions((Part(kind, 1, "photo"),), ImageFit(SIZE), CAMERAS, 16, 0, "test"))
     rows: dict[str, dict[str, Any]] = {}
     for step in range(int(np.ceil(stream.steps_per_epoch[kind]))):
@@ -222,7 +222,7 @@ def asked(place: Path, folder: Path, store: ContextStore, kind: str) -> dict[str
     return {name: np.array([row[name] for row in kept]) for name in kept[0]}
 
 
-def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
+def answers(model: RapModel, views: TrainingBatch) -> Iterator[dict[str, float]]:
     """Yield the metrics of each sample of a batch."""
     swapped = replace(views.inputs, images=views.inputs.images.roll(7, 0))
     with torch.inference_mode():
@@ -243,7 +243,7 @@ def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
         }
 
 
-def errors(poses: torch.Tensor, views: RapBatch) -> list[float]:
+def errors(poses: torch.Tensor, views: TrainingBatch) -> list[float]:
     """Compute the mean distance of plans to the targets."""
     offsets = (poses - views.targets)[..., :2].norm(dim=-1)
     return (torch.where(views.valid, offsets, 0.0).sum(dim=1) / views.valid.sum(dim=1)).tolist()
@@ -256,7 +256,7 @@ def judged(studies: Path, seed: int) -> list[dict[str, np.ndarray]]:
 
 def load(spec: str) -> Any:
     """Load a planner from its file; called in workers."""
-    return load_rap(spec)
+    return load_learned(spec)
 
 
 DRIVEN = ("one stage", "two stages", "closed loop", "ADE")

@@ -264,10 +264,10 @@ def _fault(mistake: Mistake, code: int, error: str) -> str:
 
 def _write_rap_planner(path: Path) -> None:
     """Write a planner with its initial weights."""
+    from swerve.planners.learning.learned_planner import save_learned
     from swerve.planners.rap import RapConfig, RapModel
-    from swerve.planners.rap.rap_planner import save_rap
 
-    save_rap(RapModel(RapConfig.tiny(cameras=("front",))), {"steps": 0, "seed": 0}, path)
+    save_learned(RapModel(RapConfig.tiny(cameras=("front",))), {"steps": 0, "seed": 0}, path)
 
 
 @contextmanager

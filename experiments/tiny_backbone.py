@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from swerve.planners.rap.backbone import build_backbone
+from swerve.planners.learning.backbone import build_backbone
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes.primitives import Semantic
 

@@ -28,7 +28,7 @@ BUILT_INS: Mapping[str, Callable[..., Planner]] = {
 }
 DISTURBANCES = tuple(field.name for field in fields(DisturbedPlanner) if field.name != "planner")
 TRAINED = ".safetensors"
-_RAP = "swerve-rap"
+_LEARNED = ("swerve-rap", "swerve-planner")
 _NAVSIM = "navsim:"
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -156,15 +156,15 @@ def _trained(path: str) -> Planner:
 
     Raises:
         MissingExtraError: torch is required and not installed.
-        SwerveError: see `load_ego_mlp` and `rap.load_rap`.
+        SwerveError: see `load_ego_mlp` and `rap.load_learned`.
     """
-    if read_header(path, "a trained planner").get("format") != _RAP:
+    if read_header(path, "a trained planner").get("format") not in _LEARNED:
         return load_ego_mlp(path)
     try:
-        from swerve.planners.rap import load_rap
+        from swerve.planners.learning import load_learned
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", INSTALL) from error
-    return load_rap(path)
+    return load_learned(path)
 
 
 def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:

@@ -43,6 +43,33 @@ def read_header(path: str | Path, what: str) -> dict[str, Any]:
     return read_tensors(path, what, "numpy", only_header=True)[0]
 
 
+def read_tensors_of(content: bytes, path: str | Path, what: str) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """Return the header and the torch tensors of a file's content.
+
+    Args:
+        content: content of the file.
+        path: the file, for messages.
+        what: what it should be, for messages.
+
+    Raises:
+        MissingExtraError: safetensors is not installed.
+        SwerveError: see `read_header`.
+    """
+    safetensors = require_safetensors()
+    import safetensors.torch as torch_format
+
+    try:
+        size = int.from_bytes(content[:8], "little")
+        metadata = parse_json(content[8 : 8 + size].decode(), path) if 0 < size <= len(content) - 8 else None
+        tensors = torch_format.load(content)
+        text = metadata.get("__metadata__", {}).get(HEADER, "{}") if isinstance(metadata, dict) else "{}"
+        header = parse_json(text, path)
+    except (safetensors.SafetensorError, LogError, *_DAMAGE) as error:
+        reason = printable(str(error))[:200] or type(error).__name__
+        raise SwerveError(f"{path}: cannot be read as {what} ({reason})") from error
+    return header if isinstance(header, dict) else {}, tensors
+
+
 def read_tensors(
     path: str | Path, what: str, framework: str, only_header: bool = False
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:

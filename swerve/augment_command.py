@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from swerve.data.dataset.acceptance import acceptance_table
+from swerve.data.dataset.acceptance import acceptance_tables
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
+from swerve.eval.training_viewpoints import maker_of
 from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
 from swerve.options.augment import Augment
 from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
@@ -19,8 +20,9 @@ def run(args: Augment) -> int:
     console = Console()
     progress = progress_console()
     options = replace(args.options, backend=_chosen_backend(progress, args.options.backend))
+    maker = maker_of(options, args.training)
     with stoppable():
-        report = augment(open_sources(args.sources), args.out, options, args.workers, progress)
+        report = augment(open_sources(args.sources), args.out, options, args.workers, progress, maker)
     show_report(console, args.out, report)
     return 1 if report.summary["failures"] else 0
 
@@ -42,8 +44,8 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
         console.print(_rejections(summary["rejections"]))
-    if "recovery" in summary["samples_by_kind"]:
-        console.print(acceptance_table(summary["acceptance"]))
+    for table in acceptance_tables(summary):
+        console.print(table)
     show_failures(console, read_failures(folder))
     console.print(timing_line(report.timing, "samples", summary["failures"]), highlight=False, soft_wrap=True)
 

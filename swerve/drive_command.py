@@ -1,6 +1,6 @@
 """Run `swerve drive`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,14 @@ from swerve.eval.closed_loop import (
     build_closed_loop_scene,
     drive_prepared,
     metric_names,
+)
+from swerve.eval.closed_loop.rollout_file import (
+    FOLDER,
+    LogRollouts,
+    RecordedRollout,
+    record_of,
+    write_index,
+    write_rollouts,
 )
 from swerve.eval.closed_loop.rollout_image import rollout_image
 from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
@@ -70,11 +78,15 @@ def run(args: Drive) -> int:
     worst: dict[str, list[SceneRollout]] = {}
     rows: list[dict[str, Any]] = []
     missing: dict[str, tuple[bool, ...]] = {}
+    recorded: dict[tuple[str, str], list[RecordedRollout]] = {}
     logs = _named_logs(sources, args.logs)
     for one in _rollouts(logs, planners, view_settings, args.options, args.scene_interval, progress):
+        rollout = one.rollout
         rows.append(_row(one))
-        if one.rollout.log not in missing:
-            missing[one.rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
+        if rollout.log not in missing:
+            missing[rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
+        if args.record:
+            recorded.setdefault((rollout.log, one.label), []).append(record_of(one.closed_loop_scene, rollout))
         shown = sorted([*worst.get(one.label, ()), one], key=lambda other: other.rollout.score)
         worst[one.label] = shown[:SHOWN]
     if not rows:
@@ -85,6 +97,8 @@ def run(args: Drive) -> int:
     for line in inactive:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
     write_output(args.out, lambda folder: _write(folder, rows, worst, args.options, inactive))
+    if args.record:
+        write_output(args.out, lambda folder: _write_recorded(folder / FOLDER, recorded, planners, args.options))
     console.print(
         f"{len(rows)} rollouts; tables and images in {args.out}, page {args.out / PAGE}",
         highlight=False,
@@ -181,6 +195,21 @@ def _write(
         image = rollout_image(one.closed_loop_scene, one.rollout, one.static)
         write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(image))
     write_atomically(folder / PAGE, drive_page(rows, worst, stamp).encode())
+
+
+def _write_recorded(
+    folder: Path,
+    recorded: Mapping[tuple[str, str], Sequence[RecordedRollout]],
+    planners: Sequence[OpenedPlanner],
+    options: ClosedLoopOptions,
+) -> None:
+    """Write the roll-outs of every log and planner, and their index."""
+    identities = {one.label: one.identity for one in planners}
+    files = [
+        write_rollouts(folder, LogRollouts(log, label, identities[label], options, tuple(rollouts)))
+        for (log, label), rollouts in recorded.items()
+    ]
+    write_index(folder, files)
 
 
 def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:

@@ -23,7 +23,7 @@ from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
-    from swerve.planners.rap import RapConfig, RapModel, RapPlanner
+    from swerve.planners.learning import LearnedPlanner, ModelConfig, PlannerModel
     from swerve.planners.rap.image_pairs import ImagePairs
 
 
@@ -44,7 +44,7 @@ def run(args: Probe) -> int:
     return 0
 
 
-def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
+def numbers_of(model: "PlannerModel", pairs: "ImagePairs") -> dict[str, Any]:
     """Return the measurements of a network on pairs of images, as JSON values."""
     from swerve.planners.rap.image_pairs import measure
 
@@ -52,7 +52,7 @@ def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
     return {"images": len(pairs.logs), "logs": logs, **asdict(measure(model, pairs))}
 
 
-def pairs_on(place: str, config: "RapConfig", args: Probe) -> "ImagePairs":
+def pairs_on(place: str, config: "ModelConfig", args: Probe) -> "ImagePairs":
     """Return the pairs of images of a training set or a source.
 
     Raises:
@@ -87,21 +87,21 @@ def _accuracy(value: Mapping[str, float]) -> str:
     return f"{value['mean']:.3f} ± {value['error']:.3f}"
 
 
-def measured(specs: Sequence[str], untrained: bool) -> Iterator[tuple[str, "RapPlanner"]]:
+def measured(specs: Sequence[str], untrained: bool) -> Iterator[tuple[str, "LearnedPlanner"]]:
     """Yield the planners by label, and before the first of each kind its initial weights."""
-    from swerve.planners.rap import load_rap
+    from swerve.planners.learning import load_learned
 
     measured_before = set()
     for spec in specs:
         name, _, path = spec.rpartition("=")
-        planner, label = load_rap(path), name or planner_name(Path(path))
+        planner, label = load_learned(path), name or planner_name(Path(path))
         if untrained and (key := _initialization(planner)) not in measured_before:
             measured_before.add(key)
             yield f"{label}, untrained", first_weights(planner)
         yield label, planner
 
 
-def first_weights(planner: "RapPlanner") -> "RapPlanner":
+def first_weights(planner: "LearnedPlanner") -> "LearnedPlanner":
     """Return the network with its initial weights; frozen backbones have their pretrained weights.
 
     Raises:
@@ -109,16 +109,16 @@ def first_weights(planner: "RapPlanner") -> "RapPlanner":
     """
     import torch
 
-    from swerve.planners.rap import RapModel
+    from swerve.planners.learning import build_model
 
     if "seed" not in planner.record:
         raise SwerveError("probe: the planner's file does not state its seed: give --no-untrained")
     torch.manual_seed(planner.record["seed"])
     device = next(planner.model.parameters()).device
-    return replace(planner, model=RapModel(planner.model.config).to(device).eval())
+    return replace(planner, model=build_model(planner.model.config).to(device).eval())
 
 
-def _initialization(planner: "RapPlanner") -> tuple[object, ...]:
+def _initialization(planner: "LearnedPlanner") -> tuple[object, ...]:
     """Return what the initial weights of a network depend on."""
     config = planner.model.config
     sizes = (config.image_height, config.image_width, config.trim, config.dim, config.hidden)

@@ -17,12 +17,12 @@ def run(args: Proposals) -> int:
     """Write the page of a planner's proposals, and return the exit code."""
     require_torch()
     require_safetensors()
-    from swerve.planners.rap import load_rap
+    from swerve.planners.learning import load_learned
     from swerve.planners.rap.proposals import proposals_on
     from swerve.planners.rap.proposals_page import proposals_page
 
     opened = open_benchmark(args.benchmark, args.views, splats=args.splats)
-    loaded, console, progress = load_rap(args.planner), Console(), progress_console()
+    loaded, console, progress = load_learned(args.planner), Console(), progress_console()
     proposals = proposals_on(opened, loaded, args.groups, args.follow_ups)
     scored = list(track(proposals, "scoring", console=progress, transient=True, disable=not progress.is_terminal))
     lines = (

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from swerve.data.dataset.augment_options import LOGGED_KINDS
 from swerve.data.dataset.calibration import camera_of
 from swerve.data.dataset.image_encoding import decode_depth, decode_image, decode_instance
 from swerve.data.dataset.read_manifest import read_manifest
@@ -21,15 +22,37 @@ from swerve.rasterizer import Style
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.camera_roles import cameras_by_role
 from swerve.scenes.split import Split
-from swerve.sheet_images import CROSS_AGENT, LOGGED, RECOVERY, evenly, front_of, gray, offsets_text, palette
+from swerve.sheet_images import (
+    CROSS_AGENT,
+    EXPERT,
+    LOGGED,
+    RECOVERY,
+    evenly,
+    front_of,
+    gray,
+    off_path_text,
+    offsets_text,
+    palette,
+)
 from swerve.viz.contact_sheet import Panel, Section
 from swerve.viz.overlay import draw_path
 
 _SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+_EXPERT: Final = "Magenta: the pseudo-expert, which is the target where there is no way back."
 _KINDS: Final = {
     "logged": ("The vehicle that recorded the log. White: what its driver did next.", LOGGED),
     "recovery": ("The vehicle beside its path. Orange: the target, a trajectory back to it.", RECOVERY),
     "cross_agent": ("Another vehicle of the scene. Green: what it did next.", CROSS_AGENT),
+    "follow_up": (
+        "The vehicle off its path, 4 s after a scene of the log, in traffic that moved on. Orange: the way back to "
+        f"the human's path. {_EXPERT}",
+        RECOVERY,
+    ),
+    "visited": (
+        "Where a planner got to in a roll-out, in the roll-out's traffic. Orange: the way back to the human's path. "
+        f"{_EXPERT}",
+        RECOVERY,
+    ),
 }
 _AGAIN = "Run the job that made the set again"
 _COLUMNS = ("key", "shard", "split", "source", "log", "kind", "command")
@@ -93,7 +116,8 @@ class SetSheet:
 
     def _samples(self) -> Section:
         counts, splits = Counter((row["kind"], row["split"]) for row in self._rows), list(self._catalogues)
-        of_kind = {kind.replace("_", "-"): [counts[kind, split] for split in splits] for kind in _KINDS}
+        shown = [kind for kind in _KINDS if kind in LOGGED_KINDS or any(counts[kind, split] for split in splits)]
+        of_kind = {kind.replace("_", "-"): [counts[kind, split] for split in splits] for kind in shown}
         commands = Counter(row["command"] for row in self._rows).most_common()
         text = f"Viewpoints by split. Commands: {', '.join(f'{count} {name}' for name, count in commands)}."
         cells = [(kind, *map(str, numbers), str(sum(numbers))) for kind, numbers in of_kind.items()]
@@ -198,16 +222,24 @@ def _degrees_across(camera: Camera) -> float:
 def _caption(sample: DecodedSample) -> str:
     details = sample.details
     offsets = f"; {offsets_text(details['parameters'])}" if details["kind"] == "recovery" else ""
+    if details["kind"] in ("follow_up", "visited"):
+        offsets = f"; {off_path_text(details['parameters'], details.get('expert'))}"
     speed = float(np.linalg.norm(sample.numbers["history_velocity"][-1]))
     return f"{details['log']}, scene {details['token']}: {speed:.1f} m/s, command {details['command']}{offsets}"
 
 
 def _with_target(sample: DecodedSample, camera: int, image: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
-    """Draw a sample's target on the ground of its image."""
-    target = sample.numbers["target_10hz"][sample.numbers["target_10hz_valid"]]
-    ground = np.zeros((len(target) + 1, 3))
-    ground[1:, :2] = target[:, :2]
-    return draw_path(image, sample.cameras[camera], ground, color)
+    """Draw a sample's target and pseudo-expert on the ground of its image."""
+    expert = sample.details.get("expert")
+    paths = [("expert_10hz", EXPERT)] if expert else []
+    if sample.details["parameters"].get("way_back", 1.0):
+        paths.append(("target_10hz", color))
+    for name, shown in paths:
+        poses = sample.numbers[name][sample.numbers[f"{name}_valid"]]
+        ground = np.zeros((len(poses) + 1, 3))
+        ground[1:, :2] = poses[:, :2]
+        image = draw_path(image, sample.cameras[camera], ground, shown)
+    return image
 
 
 def _shown(output: str, content: bytes) -> np.ndarray:

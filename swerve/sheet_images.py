@@ -1,7 +1,7 @@
 """Images and captions that contact sheets of scenes, sets and benchmarks share."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,6 +12,7 @@ from swerve.scenes import Camera
 _T = TypeVar("_T")
 # Colours of paths.
 PAST, LOGGED, RECOVERY, CROSS_AGENT = (120, 130, 145), (255, 255, 255), (255, 166, 43), (90, 220, 120)
+EXPERT = (240, 80, 220)
 
 
 def front_of(cameras: Sequence[Camera]) -> int:
@@ -48,6 +49,19 @@ def palette(numbers: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
     mixed = numbers * 2654435761 % 2**32
     channels = np.stack([64 + (mixed >> shift) % 192 for shift in (8, 16, 24)], axis=-1)
     return np.where(numbers[..., None] == 0, 0, channels).astype(np.uint8)
+
+
+def off_path_text(numbers: Mapping[str, float], expert: Mapping[str, Any] | None) -> str:
+    """Describe where a follow-up or visited viewpoint is relative to the human, and what its targets score."""
+    aside, along, faster = (numbers.get(name) or 0.0 for name in ("lateral", "longitudinal", "speed_difference"))
+    places = [f"{abs(aside):.1f} m {'left' if aside > 0 else 'right'}"]
+    places.append(f"{abs(along):.1f} m {'ahead' if along > 0 else 'behind'}")
+    text = f"{', '.join(places)}, {abs(faster):.1f} m/s {'faster' if faster > 0 else 'slower'}"
+    if expert is None:
+        return text
+    back = expert["target_score"]
+    scores = f"pseudo-expert {expert['score']:.2f}" + ("" if back is None else f", way back {back:.2f}")
+    return f"{text}; {scores}"
 
 
 def offsets_text(numbers: Mapping[str, float]) -> str:

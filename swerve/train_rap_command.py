@@ -1,6 +1,7 @@
 """Run `swerve train rap`."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,20 +21,20 @@ from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import LogError, SwerveError
 
 if TYPE_CHECKING:
-    from swerve.planners.rap import RapConfig
-    from swerve.planners.rap.validation import Validation
+    from swerve.planners.learning import ModelConfig
+    from swerve.planners.learning.validation import Validation
 
 
 def run(args: TrainRap) -> int:
     """Train RAP, and return the exit code."""
     require_torch()
     require_safetensors()
-    from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
-    from swerve.planners.rap.training_log import METRICS, require_tensorboard
+    from swerve.planners.learning.train import RunOptions, processes, train
+    from swerve.planners.learning.training_log import METRICS, require_tensorboard
 
     if args.loop.tensorboard:
         require_tensorboard()
-    config = _config(args.model, args.contexts is not None)
+    config = _config(args)
     stream_options = _stream_options(args, config)
     run_options = RunOptions(**vars(args.loop), validation=_validation(args))
     console, steps = Console(), args.training.steps
@@ -41,13 +42,13 @@ def run(args: TrainRap) -> int:
         stream = SampleStream(args.dataset, stream_options, process.rank, process.world)
         store = ContextStore(args.contexts, args.dataset) if args.contexts else None
         with _progress(progress_console(), process.rank > 0, steps) as reports:
-            path = train_rap(stream, store, config, args.training, args.out, process, run_options, *reports)
+            path = train(stream, store, config, args.training, args.out, process, run_options, *reports)
     if process.rank == 0:
         console.print(f"wrote {path} and {args.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
     return 0
 
 
-def _stream_options(args: TrainRap, config: "RapConfig") -> StreamOptions:
+def _stream_options(args: TrainRap, config: "ModelConfig") -> StreamOptions:
     """Return how batches are made for a network."""
     fit = ImageFit((config.image_width, config.image_height), config.trim)
     return StreamOptions(args.parts or default_parts(args.dataset), fit, config.cameras, args.batch, args.training.seed)
@@ -57,36 +58,57 @@ def default_parts(dataset: Path) -> tuple[Part, ...]:
     """Return the parts of a batch by what a set has: half of logged viewpoints, with photos if there are any."""
     there = read_catalogue(dataset, "train").parts
     logged = Part("paired", 0.5, "both") if len(there["paired"]) else Part("raster_only", 0.5)
-    wanted = (logged, Part("recovery", 0.25), Part("cross_agent", 0.25))
+    wanted = (logged, *(Part(name, 0.25) for name in ("recovery", "cross_agent", "follow_up", "visited")))
     return tuple(part for part in wanted if len(there[part.name]))
 
 
 def _validation(args: TrainRap) -> "Validation | None":
     """Return what the planner is validated on, if anything."""
-    from swerve.planners.rap.validation import Validation
+    from swerve.planners.learning.validation import Validation
 
     if args.validate is None:
         return None
     return Validation(open_benchmark(args.validate, args.validate_views), args.validate_every)
 
 
-def _config(text: str, scored: bool) -> "RapConfig":
-    """Return the config that the option --model names.
+def _config(args: TrainRap) -> "ModelConfig":
+    """Return the config of the network.
 
     Raises:
-        SwerveError: there is no such file, or it holds something else.
+        SwerveError: there is no such file, it holds something else, or a field is unknown or of another type.
     """
-    from swerve.planners.rap import RapConfig
+    from swerve.planners.learning.families import model_class
 
+    kind, text = model_class(args.family).config_class, args.model
     # Without contexts there is nothing to learn sub-scores from.
-    more: dict[str, Any] = {} if scored else {"score_weight": 0.0}
+    more = _fields(args.fields) | ({} if args.contexts else {"score_weight": 0.0, "ranking_weight": 0.0})
     if text in ("paper", "tiny"):
-        return RapConfig(**more) if text == "paper" else RapConfig.tiny(**more)
+        return kind.from_json({**(kind() if text == "paper" else kind.tiny()).to_json(), **more})
     try:
         content = read_json(Path(text), mapping_of(anything))
     except LogError as error:
-        raise SwerveError(f"model {text}: neither paper nor tiny, and no config of RapConfig ({error})") from error
-    return RapConfig.from_json({**RapConfig().to_json(), **content, **more})
+        raise SwerveError(
+            f"model {text}: neither paper nor tiny, and no config of {kind.__name__} ({error})"
+        ) from error
+    return kind.from_json({**kind().to_json(), **content, **more})
+
+
+def _fields(texts: Sequence[str]) -> dict[str, Any]:
+    """Return the values of texts NAME=VALUE, which are JSON or plain words.
+
+    Raises:
+        SwerveError: a text has another form.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise SwerveError(f"fields: {text!r} is not NAME=VALUE, such as proposals=16")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
 
 
 StepReport = Callable[[dict[str, int | float]], None]

@@ -101,23 +101,23 @@ def open_planner(path):
 
 def open_weights(path):
     pytest.importorskip("torch", reason="torch is an extra")
+    from swerve.planners.learning.backbone import build_backbone
     from swerve.planners.rap import RapConfig
-    from swerve.planners.rap.backbone import build_backbone
 
     build_backbone(RapConfig.tiny(backbone_weights=str(path)))
 
 
 def open_checkpoint(path):
     pytest.importorskip("torch", reason="torch is an extra")
-    from swerve.planners.rap.checkpoint import load_checkpoint
-    from swerve.planners.rap.training_step import Training
+    from swerve.planners.learning.checkpoint import load_checkpoint
+    from swerve.planners.learning.training_step import Training
 
     load_checkpoint(path, object.__new__(Training))
 
 
 def open_timm_weights(path):
     pytest.importorskip("torch", reason="torch is an extra")
-    from swerve.planners.rap.backbone import _check_file, _held
+    from swerve.planners.learning.backbone import _check_file, _held
 
     _check_file("vit", str(path))
     try:

@@ -8,16 +8,18 @@ from typing import Any
 from rich.console import Console
 
 from swerve.data.dataset.acceptance import Acceptance
-from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.augment_options import LOGGED_KINDS, AugmentOptions
 from swerve.data.dataset.augment_worker import AugmentWork
 from swerve.data.dataset.gpu_encoding import jpeg_packages
 from swerve.data.dataset.manifest import write_manifest
 from swerve.data.dataset.rigs import report_rigs
 from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_orphan_shards
+from swerve.data.dataset.viewpoint_maker import ViewpointMaker
 from swerve.data.jobs import CORE_PACKAGES, job_config, log_names, open_job, run_work, usable_cores
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.rasterizer.backends import rendering_packages, resolve_backend
+from swerve.scenes import SwerveError
 
 # Packages whose version may change rendered, encoded or written data (llvmlite compiles the numba kernels).
 _PACKAGES = (*CORE_PACKAGES, "pyarrow", "simplejpeg", "zlib-ng")
@@ -42,6 +44,7 @@ def augment(
     options: AugmentOptions,
     workers: int | None = None,
     console: Console | None = None,
+    maker: ViewpointMaker | None = None,
 ) -> AugmentReport:
     """Render every viewpoint of every scene of the logs into WebDataset shards with a manifest (docs/formats.md).
 
@@ -54,23 +57,31 @@ def augment(
         options: options of the set.
         workers: number of processes; one per usable core if None. With fewer, the remaining cores encode in parallel.
         console: console for progress; none if None.
+        maker: maker of follow-up and visited viewpoints and of pseudo-expert targets, see
+            `swerve.eval.training_viewpoints`; None if there are none.
 
     Raises:
         SwerveError: the sources hold no log or one twice, a log lacks a camera, the folder is not this
-            job's or cannot be written, or there is no such back end on this machine.
+            job's or cannot be written, there is no such back end on this machine, or a kind of viewpoints needs a
+            maker.
     """
     folder = Path(folder)
+    if maker is None and (needy := [kind for kind in options.viewpoints if kind not in LOGGED_KINDS]):
+        raise SwerveError(f"viewpoints: {needy[0]} needs a maker of viewpoints; swerve augment gives one")
     owners = log_names(sources)
+    if maker is not None:
+        maker.check(list(owners))
     report_rigs(sources, owners, options.rig, options.cameras, console)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     backend = resolve_backend(options.backend)
     options = replace(options, backend=backend)
     packages = (*_PACKAGES, *rendering_packages(backend), *jpeg_packages(options))
-    with open_job(folder, job_config(asdict(options), logs, packages), layout_of(options)):
+    plain = {**asdict(options), **({"maker": maker.identity} if maker else {})}
+    with open_job(folder, job_config(plain, logs, packages), layout_of(options)):
         with os_errors_as_swerve_errors(folder):
             remove_orphan_shards(folder)
             finished = finished_chunks(folder, options)
-        work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers))
+        work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers), maker)
         outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
         with os_errors_as_swerve_errors(folder):
             acceptance = Acceptance(options, read_records(folder))

@@ -11,15 +11,18 @@ from swerve.scenes.option_types import ImageSize
 from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.split import Split
 from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions
+from swerve.scenes.viewpoints.follow_up.start_draw_options import StartDrawOptions
 from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
 from swerve.scenes.viewpoints.viewpoint_options import ViewpointOptions
 
 StyleName = Literal["rap", "surfaces"]
 RigName = Literal["own", "default"]
 Rasters = Literal["images", "primitives"]
-LoggedKind = Literal["logged", "recovery", "cross_agent"]
+SampleKind = Literal["logged", "recovery", "cross_agent", "follow_up", "visited"]
 Extra = Literal["depth", "semantic", "instance"]
-KINDS: tuple[LoggedKind, ...] = get_args(LoggedKind)
+KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
+# Those of the log alone; the others need simulated traffic, or roll-outs.
+LOGGED_KINDS: tuple[SampleKind, ...] = KINDS[:3]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 
@@ -28,7 +31,9 @@ class AugmentOptions:
     """Options that determine a training set, besides the sources.
 
     Attributes:
-        viewpoints: Kinds of viewpoints.
+        viewpoints: Kinds of viewpoints: logged, recovery (off the path and back), cross_agent (another vehicle's),
+            follow_up (as in the second stage of a benchmark, in traffic that moved on for 4 s), visited (where a
+            planner got to, see --visited).
         seed: Seed of the recovery viewpoints.
         image_format: Format of RGB images. png is lossless, and smaller for rasters.
         jpeg_quality: JPEG quality, 1 to 100.
@@ -53,12 +58,13 @@ class AugmentOptions:
         shard_scenes: Scenes per shard, at most.
         recovery: Recovery viewpoints.
         cross_agent: Cross-agent viewpoints.
+        follow_up: Follow-up viewpoints.
 
     Raises:
         SwerveError: an option is out of its range.
     """
 
-    viewpoints: tuple[LoggedKind, ...] = KINDS
+    viewpoints: tuple[SampleKind, ...] = LOGGED_KINDS
     seed: int = 0
     image_format: ImageFormat = "png"
     jpeg_quality: int = 90
@@ -79,6 +85,7 @@ class AugmentOptions:
     shard_scenes: int = 64
     recovery: RecoveryOptions = field(default_factory=RecoveryOptions)
     cross_agent: CrossAgentOptions = field(default_factory=CrossAgentOptions)
+    follow_up: StartDrawOptions = field(default_factory=StartDrawOptions)
 
     def __post_init__(self) -> None:
         _check_names("viewpoints", self.viewpoints, KINDS)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.augment_options import LOGGED_KINDS, AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, write_record
 from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.sample import SampleRenderer, draw_sample, split_of
@@ -15,6 +15,8 @@ from swerve.data.dataset.sample_encoder import SampleEncoder
 from swerve.data.dataset.set_layout import check_split, save_static
 from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
+from swerve.data.dataset.targets import expert_target
+from swerve.data.dataset.viewpoint_maker import ExpertTarget, LogViewpoints, ViewpointMaker
 from swerve.data.jobs import Failure, PartResult, ProgressCallback, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
@@ -37,6 +39,7 @@ class AugmentWork:
         owners: index of the source of each log.
         options: options of the set.
         threads: threads per worker; see `SampleEncoder`.
+        maker: see `augment`.
     """
 
     folder: Path
@@ -44,6 +47,7 @@ class AugmentWork:
     owners: dict[str, int]
     options: AugmentOptions
     threads: int
+    maker: ViewpointMaker | None = None
 
     def open(self, log: str, watch: Stopwatch) -> "AugmentLog":
         """Load a log.
@@ -69,6 +73,7 @@ class AugmentLog:
         options: options of the set.
         threads: see `SampleEncoder`.
         stopwatch: timer of the stages.
+        made: maker of viewpoints beyond the log's own, if any.
     """
 
     folder: Path
@@ -80,6 +85,7 @@ class AugmentLog:
     options: AugmentOptions
     threads: int
     stopwatch: Stopwatch
+    made: LogViewpoints | None
 
     @property
     def chunks(self) -> int:
@@ -112,11 +118,12 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
             raise SwerveError(_no_scene(log, options, len(broken)))
     with watch.measure("viewpoints"):
         geometry = build_log_geometry(log)
+        made = work.maker.open(geometry, scenes) if work.maker else None
     with watch.measure("drawing"):
         stand_ins = SyntheticPhotos(log, options) if options.photos else None
         kept = 2 if work.threads > 1 else 1
         drawer = SampleRenderer(build_static(log.road_map), options, watch, stand_ins, kept)
-    return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch)
+    return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch, made)
 
 
 def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
@@ -185,8 +192,8 @@ def _write_scenes(
             made.failures.append(outcome)
             return
         with opened.stopwatch.measure("writing"):
-            writer.add(outcome)
-        made.rows.append(outcome.row)
+            offset = writer.add(outcome)
+        made.rows.append({**outcome.row, "offset": offset})
 
     with SampleEncoder(opened.options, opened.threads, opened.stopwatch) as encoder:
         for number, scene in enumerate(scenes):
@@ -214,24 +221,66 @@ def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
 
 def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Outcomes) -> Iterator[_Pending]:
     """Render the scene's viewpoints, one by one; yield a callable per viewpoint that waits for its sample."""
-    options = opened.options
-    kinds = [ViewpointKind(view) for view in options.viewpoints]
     try:
         with opened.stopwatch.measure("viewpoints"):
-            seats, rejected = build_viewpoints(scene, kinds, options.viewpoint_options, options.seed, opened.geometry)
+            seats, rejections = scene_viewpoints(scene, opened.options, opened.geometry, opened.made)
     except SwerveError as error:
         yield partial(_failure, scene, "", error)
         return
-    made.rejections.extend((scene.token, one.kind.value, one.index, one.reason) for one in rejected)
+    made.rejections.extend((scene.token, *one) for one in rejections)
     for viewpoint in seats:
-        yield _start(opened, viewpoint, encoder)
+        with opened.stopwatch.measure("experts"):
+            labelled, expert, rejections = _labelled(opened, viewpoint)
+        made.rejections.extend((scene.token, *one) for one in rejections)
+        if labelled is not None:
+            yield _start(opened, labelled, expert, encoder)
 
 
-def _start(opened: AugmentLog, viewpoint: Viewpoint, encoder: SampleEncoder) -> _Pending:
+def scene_viewpoints(
+    scene: Scene, options: AugmentOptions, geometry: LogGeometry, made: LogViewpoints | None
+) -> tuple[list[Viewpoint], list[tuple[str, int, str]]]:
+    """Build all viewpoints of a scene, kind by kind.
+
+    Returns:
+        viewpoints, and (kind, index, reason) of what was rejected: viewpoints, and ways back (kind "..._way_back").
+    """
+    seats, rejections = list[Viewpoint](), list[tuple[str, int, str]]()
+    for kind in (ViewpointKind(name) for name in options.viewpoints):
+        if kind.value in LOGGED_KINDS:
+            found, rejected = build_viewpoints(scene, [kind], options.viewpoint_options, options.seed, geometry)
+            seats += found
+            rejections += [(one.kind.value, one.index, one.reason) for one in rejected]
+        elif made is not None:
+            more = made.make(scene, kind)
+            seats += more.viewpoints
+            rejections += [(one.kind.value, one.index, one.reason) for one in more.rejected]
+            rejections += [(f"{one.kind.value}_way_back", one.index, one.reason) for one in more.without_way_back]
+    return seats, rejections
+
+
+def _labelled(
+    opened: AugmentLog, viewpoint: Viewpoint
+) -> tuple[Viewpoint | None, ExpertTarget | None, list[tuple[str, int, str]]]:
+    """Return a viewpoint with a target, its pseudo-expert, and what was rejected, see `scene_viewpoints`.
+
+    Where there is no way back the pseudo-expert is the target; without either the viewpoint is rejected.
+    """
+    kind, index = viewpoint.kind.value, viewpoint.index
+    expert = opened.made.expert(viewpoint) if opened.made else None
+    rejections = [(f"{kind}_expert", index, "unscorable")] if isinstance(expert, str) else []
+    found = expert if isinstance(expert, ExpertTarget) else None
+    if len(viewpoint.target):
+        return viewpoint, found, rejections
+    if found is None:
+        return None, None, [*rejections, (kind, index, "no_target")]
+    return replace(viewpoint, target=expert_target(viewpoint, found.poses)), found, rejections
+
+
+def _start(opened: AugmentLog, viewpoint: Viewpoint, expert: ExpertTarget | None, encoder: SampleEncoder) -> _Pending:
     """Render a viewpoint and start its encoding; return a callable that returns the sample or its failure."""
     failed = partial(_failure, viewpoint.scene, f"{viewpoint.kind.value} {viewpoint.index}")
     try:
-        encoded = encoder.start(draw_sample(viewpoint, opened.renderer, opened.options))
+        encoded = encoder.start(draw_sample(viewpoint, opened.renderer, opened.options, expert))
     except SwerveError as error:
         return partial(failed, error)
 

@@ -93,7 +93,7 @@ def _photo(log: Log, camera: str, now: int) -> Photo | None:
 
 
 def tracks_at(tracks: Tracks, times_us: Int[np.ndarray, "t"], time_us: int) -> Tracks:
-    """Interpolate the tracks at a time between their steps: a single step.
+    """Return the tracks at a time, a single step: interpolated between their steps, and at a step as they are.
 
     Positions are interpolated linearly, headings along the shorter arc, where the track is valid on both sides;
     otherwise it is extrapolated from the nearer step with its velocity. At 0.1 s between steps and 4 m/s2 either is off
@@ -101,6 +101,8 @@ def tracks_at(tracks: Tracks, times_us: Int[np.ndarray, "t"], time_us: int) -> T
     """
     if len(times_us) < 2:
         return tracks
+    if len(exact := np.flatnonzero(times_us == time_us)):
+        return tracks.at(slice(int(exact[0]), int(exact[0]) + 1))
     after = int(np.clip(np.searchsorted(times_us, time_us), 1, len(times_us) - 1))
     before = after - 1
     share = float(time_us - times_us[before]) / float(times_us[after] - times_us[before])

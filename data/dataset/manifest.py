@@ -26,6 +26,7 @@ from swerve.data.storage.files import to_json, write_atomically
 from swerve.data.storage.parquet_file import ParquetFile
 from swerve.scenes import Split
 
+UNKNOWN_OFFSET = -1
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -46,6 +47,7 @@ SCHEMA = pa.schema(
         ("relaxation", pa.float64()),
         ("weight", pa.float64()),
         ("parameters", pa.string()),
+        ("offset", pa.int64()),
     ]
 )
 
@@ -131,7 +133,8 @@ def write_manifest(
             counts.add(record)
             failed += record.failures
             weighted = zip(record.rows, weights_of(record), strict=True)
-            manifest.add({**row, "weight": weight} for row, weight in weighted)
+            # Records of before offsets were written have none: readers then look for the samples.
+            manifest.add({"offset": UNKNOWN_OFFSET, **row, "weight": weight} for row, weight in weighted)
         summary = {**counts.summary(len(failed)), "acceptance": acceptance}
         write_failures(folder, failed)
         write_atomically(folder / "summary.json", to_json(summary))

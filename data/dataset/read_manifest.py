@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from swerve.data.dataset.manifest import SCHEMA
+from swerve.data.dataset.manifest import SCHEMA, UNKNOWN_OFFSET
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
@@ -17,6 +17,7 @@ MANIFEST: Final = "manifest.parquet"
 _SHARD: Final = re.compile(r"(train|val|test)/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.tar")
 # Rows of the largest set that is read; the manifest says how many it has before they are.
 _MOST_ROWS: Final = 50_000_000
+_OFFSET: Final = "offset"
 _AGAIN: Final = "Run the job that made the set again"
 
 
@@ -25,7 +26,8 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> pa.Table:
 
     Args:
         folder: of the set.
-        columns: their names; "shard" and "split" must be among them.
+        columns: their names; "shard" and "split" must be among them. Sets of before offsets were written have unknown
+            ones.
 
     Raises:
         SwerveError: the set is not finished; or the manifest is damaged, of other types, lacks values, or names a shard
@@ -35,13 +37,26 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> pa.Table:
     if not path.is_file():
         raise SwerveError(f"{folder}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
     wanted = pa.schema([SCHEMA.field(name) for name in columns])
+    older = _OFFSET in columns and not _has_column(path, _OFFSET)
+    if older:
+        wanted = wanted.remove(wanted.get_field_index(_OFFSET))
     table = read_parquet(path, wanted, _AGAIN, _MOST_ROWS)
+    if older:
+        table = table.append_column(SCHEMA.field(_OFFSET), pa.array([UNKNOWN_OFFSET] * len(table), pa.int64()))
     places = table.select(["shard", "split"]).group_by(["shard", "split"]).aggregate([])
     for shard, split in zip(places["shard"].to_pylist(), places["split"].to_pylist(), strict=True):
         if not _SHARD.fullmatch(shard) or not shard.startswith(f"{split}/"):
             told = printable(f"{shard!r:.120} is no tar in the folder of split {split!r:.40}")
             raise SwerveError(f"{path}: shard: {told}. {_AGAIN}")
     return table
+
+
+def _has_column(path: Path, name: str) -> bool:
+    """Return whether a table has a column; damaged files have all, and are refused when they are read."""
+    try:
+        return name in pq.read_schema(path).names
+    except (pa.ArrowException, OSError, ValueError):
+        return True
 
 
 def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROWS, nulls: bool = False) -> pa.Table:

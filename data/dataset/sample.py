@@ -19,7 +19,8 @@ from swerve.data.dataset.manifest import relaxed_of
 from swerve.data.dataset.shards import FORMAT, Sample
 from swerve.data.dataset.stored_snapshots import MEMBER, capture_groups, dynamic_objects_at, snapshots_to_bytes
 from swerve.data.dataset.synthetic_photos import SyntheticPhoto, SyntheticPhotos
-from swerve.data.dataset.targets import Arrays, trajectory_arrays
+from swerve.data.dataset.targets import Arrays, expert_arrays, trajectory_arrays
+from swerve.data.dataset.viewpoint_maker import ExpertTarget
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name
 from swerve.rasterizer import StaticLayer, Style, View
@@ -116,33 +117,42 @@ class RenderedSample:
         viewpoint: viewpoint.
         captures: time and pose of each image.
         views: image of each capture; empty where rasters are not stored.
+        expert: pseudo-expert target, if any.
     """
 
     viewpoint: Viewpoint
     captures: tuple[ImageRequest, ...]
     views: list[View]
+    expert: ExpertTarget | None = None
 
 
-def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOptions) -> RenderedSample:
+def draw_sample(
+    viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOptions, expert: ExpertTarget | None = None
+) -> RenderedSample:
     """Render a viewpoint.
 
     Args:
         viewpoint: viewpoint.
         drawer: renderer of the viewpoint's log; it keeps ownership of the views, see `SampleRenderer.draw`.
         options: options of the set.
+        expert: pseudo-expert target, if any.
     """
     captures = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, options.cameras, options.resize))
     if options.rasters == "primitives":
-        return RenderedSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
-    return RenderedSample(viewpoint, captures, drawer.draw(viewpoint, captures))
+        return RenderedSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures], expert)
+    return RenderedSample(viewpoint, captures, drawer.draw(viewpoint, captures), expert)
 
 
 def encode_numbers(drawn: RenderedSample, options: AugmentOptions) -> Sample:
     """Encode the sample without its images: its JSON, its arrays, its row in the manifest."""
     viewpoint = drawn.viewpoint
     boxes, details = box_arrays(viewpoint), _details(viewpoint, drawn.captures, options)
+    arrays = {**trajectory_arrays(viewpoint, options.history, options.future), **boxes}
+    if drawn.expert is not None:
+        arrays |= expert_arrays(drawn.expert.poses, options.future)
+        details["expert"] = {name: value for name, value in vars(drawn.expert).items() if name != "poses"}
     members = {
-        "npz": _npz({**trajectory_arrays(viewpoint, options.history, options.future), **boxes}),
+        "npz": _npz(arrays),
         "json": json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(),
     }
     if options.rasters == "primitives":

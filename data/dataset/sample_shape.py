@@ -54,5 +54,6 @@ SAMPLE: Final = fields(
         "world_from_ego": array(4, 4),
         "origin": array(3),
         "cameras": list_of(_CAMERA),
-    }
+    },
+    {"expert": optional(fields({"source": text, "score": number(0.0, 1.0), "target_score": optional(number())}))},
 )

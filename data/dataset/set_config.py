@@ -1,12 +1,13 @@
 """Options of a set, read from its folder."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import CrossAgentOptions, KinematicLimits, RecoveryOptions
+from swerve.scenes.viewpoints.follow_up.start_draw_options import StartDrawOptions
 
 _JOB: Final = fields({"options": mapping_of(anything)})
 
@@ -25,7 +26,18 @@ def read_options(folder: Path) -> AugmentOptions:
             tuple(given["viewpoints"]),
             recovery=RecoveryOptions(**{**recovery, "bounds": KinematicLimits(**recovery["bounds"])}),
             cross_agent=CrossAgentOptions(**{**cross_agent, "length_range": tuple(cross_agent["length_range"])}),
+            follow_up=StartDrawOptions(**given["follow_up"]),
             **{name: given[name] for name in ("seed", "scene_interval", "history", "future", "shard_scenes")},
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise SwerveError(f"{path}: holds no options of a set of this program ({error!r})") from error
+
+
+def read_maker_identity(folder: Path) -> dict[str, Any] | None:
+    """Return the identity of the maker of a set's follow-up and visited viewpoints; None if it has none.
+
+    Raises:
+        SwerveError: the folder holds no set.
+    """
+    found: dict[str, Any] | None = read_json(folder / "job.json", _JOB)["options"].get("maker")
+    return found

@@ -58,8 +58,8 @@ class ShardWriter:
             fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT
         )
 
-    def add(self, sample: Sample) -> None:
-        """Append a sample.
+    def add(self, sample: Sample) -> int:
+        """Append a sample; return the offset of its first header in the shard.
 
         Raises:
             ValueError: the sample belongs to another split, or its key was used before.
@@ -69,10 +69,12 @@ class ShardWriter:
         if sample.key in self._keys:
             raise ValueError(f"sample {sample.key} is in the shard already")
         self._keys.add(sample.key)
+        offset: int = self._tar.offset
         for name in sorted(sample.members):
             entry = tarfile.TarInfo(f"{sample.key}.{name}")
             entry.size = len(sample.members[name])
             self._tar.addfile(entry, io.BytesIO(sample.members[name]))
+        return offset
 
     def finish(self) -> tuple[int, str]:
         """Close the archive and sync it to disk; return its size in bytes and its SHA-256."""

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.interpolate import CubicSpline
 
 from swerve.scenes.planning import History
-from swerve.scenes.transforms import interpolate_poses, relative_poses, wrap_angle
+from swerve.scenes.transforms import interpolate_poses, pose_from_yaw, relative_poses, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
 
 Arrays = dict[str, np.ndarray]
@@ -66,6 +66,7 @@ def _futures(viewpoint: Viewpoint, duration: float) -> Arrays:
     times_us, now = scene.times_us[scene.history :], scene.times_us[scene.history]
     logged = scene.log.ego.world_from_ego[scene.now]
     seat = viewpoint.world_from_ego if viewpoint.kind is ViewpointKind.CROSS_AGENT else logged
+    seat = seat if viewpoint.human_now is None else viewpoint.human_now
     target = np.concatenate([viewpoint.world_from_ego[None], viewpoint.target])
     human = np.concatenate([seat[None], viewpoint.human])
     arrays: Arrays = {}
@@ -77,6 +78,34 @@ def _futures(viewpoint: Viewpoint, duration: float) -> Arrays:
             arrays[f"{name}_{rate}hz"] = _relative(viewpoint, poses, valid).astype(np.float32)
             arrays[f"{name}_{rate}hz_valid"] = valid
     return arrays
+
+
+def expert_arrays(poses: Float[np.ndarray, "k 3"], duration: float) -> Arrays:
+    """Return pseudo-expert poses at 0.1, 0.2, ... s as arrays of a sample: at 2 and 10 Hz, with masks of known rows."""
+    arrays: Arrays = {}
+    for rate, every in ((2, 5), (10, 1)):
+        count = int(duration * rate + 1e-6)
+        known = poses[every - 1 :: every][:count].astype(np.float32)
+        arrays[f"expert_{rate}hz"] = np.concatenate([known, np.zeros((count - len(known), 3), np.float32)])
+        arrays[f"expert_{rate}hz_valid"] = np.arange(count) < len(known)
+    return arrays
+
+
+def expert_target(viewpoint: Viewpoint, poses: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "f 4 4"]:
+    """Return pseudo-expert poses at 0.1, 0.2, ... s as world_from_ego at the steps of the scene after now.
+
+    Heights are those of the current pose. Steps beyond the poses are left out.
+    """
+    scene, base = viewpoint.scene, viewpoint.world_from_ego
+    seconds = (scene.times_us[scene.history + 1 :] - scene.times_us[scene.history]) * 1e-6
+    known = np.concatenate([np.zeros((1, 3)), poses])
+    times = np.arange(len(known)) / _HISTORY_RATE
+    seconds = seconds[seconds <= times[-1] + 1e-6]
+    unwrapped = np.unwrap(known[:, 2])
+    x, y = (np.interp(seconds, times, known[:, axis]) for axis in (0, 1))
+    yaw = float(yaw_of(base))
+    world = np.stack([np.cos(yaw) * x - np.sin(yaw) * y, np.sin(yaw) * x + np.cos(yaw) * y, np.zeros_like(x)], axis=-1)
+    return pose_from_yaw(base[:3, 3] + world, np.interp(seconds, times, unwrapped) + yaw)
 
 
 def _relative(

@@ -9,6 +9,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,15 +123,23 @@ def _header(content: bytes) -> tuple[dict[str, Any], int]:
     size = int.from_bytes(content[len(_MAGIC) + 2 : first], "little")
     if size > min(_LONGEST_HEADER, len(content) - first):
         raise ValueError(f"a header of {size} bytes")
+    header = _parsed(content[first : first + size].decode("latin1" if version < (3, 0) else "utf-8"))
+    return header, first + size
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the values of a header, which arrays of one type and shape have in common."""
     try:
-        header = ast.literal_eval(content[first : first + size].decode("latin1" if version < (3, 0) else "utf-8"))
+        header = ast.literal_eval(text)
     except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("its header is damaged") from error
     if not isinstance(header, dict) or not {"descr", "shape", "fortran_order"} <= set(header):
         raise ValueError("its header is damaged")
-    return header, first + size
+    return header
 
 
+@lru_cache(maxsize=256)
 def _dtype(described: object) -> np.dtype[Any]:
     """Return a type of numbers, booleans or text.
 

@@ -11,7 +11,13 @@ from swerve.data.stream.camera_arrays import CameraArrays
 from swerve.scenes import MissingExtraError
 from swerve.scenes.viewpoints import ViewpointKind
 
-KINDS: Final = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
+KINDS: Final = (
+    ViewpointKind.LOGGED,
+    ViewpointKind.RECOVERY,
+    ViewpointKind.CROSS_AGENT,
+    ViewpointKind.FOLLOW_UP,
+    ViewpointKind.VISITED,
+)
 INSTALL_TORCH: Final = "pip install 'PATH[torch]'"
 T = TypeVar("T")
 
@@ -29,6 +35,7 @@ class Provenance:
         index: index of the viewpoint, within kind and scene.
         shard: path of the shard in the set.
         index_in_shard: index of the sample in the shard.
+        dataset: number of the set among those of the stream.
     """
 
     key: str
@@ -39,6 +46,7 @@ class Provenance:
     index: int
     shard: str
     index_in_shard: int
+    dataset: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,13 @@ class Batch:
         target_10hz_valid: mask of rows covered by the scene.
         kind: row of `KINDS`.
         weight: importance weight of each sample: the mean of a recovery's loss times its weight is that of the offsets
-            asked for, where rejection thinned some of them out (see docs/formats.md). 1 for other kinds.
+            asked for, where rejection thinned some of them out (see docs/formats.md); likewise of follow-ups. 1 for
+            other kinds.
+        expert_2hz: pseudo-expert poses x, y, heading, at the times of `time_2hz`.
+        expert_2hz_valid: mask of rows that the sample has; others are zero.
+        expert_10hz: the same at 10 Hz.
+        expert_10hz_valid: mask of rows that the sample has.
+        expert_score: exact score of the pseudo-expert, NaN where the sample has none.
         provenance: origin of each sample.
     """
 
@@ -100,6 +114,11 @@ class Batch:
     target_10hz_valid: Bool[Any, "b g"]
     kind: Int[Any, "b"]
     weight: Float[Any, "b"]
+    expert_2hz: Float[Any, "b f 3"]
+    expert_2hz_valid: Bool[Any, "b f"]
+    expert_10hz: Float[Any, "b g 3"]
+    expert_10hz_valid: Bool[Any, "b g"]
+    expert_score: Float[Any, "b"]
     provenance: tuple[Provenance, ...]
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from swerve.data.dataset.read_manifest import MANIFEST, read_manifest
 from swerve.data.stream.part import PARTS
 from swerve.scenes import Split, SwerveError
 
-_COLUMNS = ("key", "shard", "kind", "photos", "split", "log", "weight")
+_COLUMNS = ("key", "shard", "kind", "photos", "split", "log", "weight", "offset")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Catalogue:
         keys: keys of the samples.
         shards: path of each sample's shard in the folder.
         indices_in_shard: index of each sample in its shard.
+        offsets: offset of each sample's first header in its shard; negative where the set does not say.
         weights: importance weight of each sample, see the manifest.
         parts: row indices of each part's samples.
         logs: names of the samples' logs.
@@ -35,14 +36,16 @@ class Catalogue:
     keys: pa.Array
     shards: pa.DictionaryArray
     indices_in_shard: Int[np.ndarray, "n"]
+    offsets: Int[np.ndarray, "n"]
     weights: Float[np.ndarray, "n"]
     parts: dict[str, Int[np.ndarray, "_"]]
     logs: frozenset[str]
     digest: str
 
-    def where(self, row: int) -> tuple[str, int, str]:
-        """Return shard, index in the shard, and key of a sample."""
-        return self.shards[row].as_py(), int(self.indices_in_shard[row]), self.keys[row].as_py()
+    def where(self, row: int) -> tuple[str, int, str, int]:
+        """Return shard, index in the shard, key, and offset in the shard of a sample."""
+        place = int(self.indices_in_shard[row]), self.keys[row].as_py(), int(self.offsets[row])
+        return self.shards[row].as_py(), *place
 
 
 def read_catalogue(folder: Path, split: Split) -> Catalogue:
@@ -68,7 +71,8 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
         raise SwerveError(
             f"{folder}/{MANIFEST}: weight: is negative or not finite. Run the job that made the set again"
         )
-    return Catalogue(folder, keys, shards, indices, weights, _parts(table), logs, digest)
+    offsets = table["offset"].to_numpy()
+    return Catalogue(folder, keys, shards, indices, offsets, weights, _parts(table), logs, digest)
 
 
 def _parts(table: pa.Table) -> dict[str, Int[np.ndarray, "_"]]:

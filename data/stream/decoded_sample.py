@@ -28,11 +28,13 @@ NUMBERS: Final = (
         for name, end in (("time", ""), ("target", ""), ("target", "_valid"))
     ),
 )
+# Arrays of samples with a pseudo-expert.
+EXPERT: Final = tuple(f"expert_{rate}hz{end}" for rate in (2, 10) for end in ("", "_valid"))
 _EXTENSIONS = ("png", "jpg")
 # Second axes of the arrays that have one.
 _WIDTHS: Final = {
     **{"history_pose": (3,), "history_velocity": (2,), "history_acceleration": (2,)},
-    **{"target_2hz": (3,), "target_10hz": (3,)},
+    **{"target_2hz": (3,), "target_10hz": (3,), "expert_2hz": (3,), "expert_10hz": (3,)},
 }
 
 
@@ -43,7 +45,7 @@ class DecodedSample:
     Attributes:
         stored: location of the sample.
         details: JSON of the sample.
-        numbers: the arrays of `NUMBERS` by name.
+        numbers: the arrays of `NUMBERS` and `EXPERT` by name; the latter zero without a pseudo-expert.
         rows: indices of the selected cameras in the JSON, in the requested order.
         fit: crop and size of the images.
         drawer: renderer of rasters that the set does not store.
@@ -124,7 +126,8 @@ def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, d
             fit.camera(camera_of(details["cameras"][row]))
         except ValueError as error:
             raise _damaged(stored, f"json: cameras[{row}]", error) from error
-    return DecodedSample(stored, details, _numbers(stored), rows, fit, drawer)
+    numbers = numbers_of(stored, details.get("expert") is not None)
+    return DecodedSample(stored, details, numbers, rows, fit, drawer)
 
 
 def _details(stored: StoredSample) -> dict[str, Any]:
@@ -140,10 +143,10 @@ def _details(stored: StoredSample) -> dict[str, Any]:
     return details
 
 
-def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
-    """Read the arrays of `NUMBERS`, whose sizes must fit each other."""
+def numbers_of(stored: StoredSample, has_expert: bool) -> dict[str, np.ndarray]:
+    """Read the arrays of `NUMBERS` and `EXPERT`, whose sizes must fit each other."""
     where = f"{stored.path}: {stored.key}.npz"
-    arrays = read_npz(stored.read("npz"), where, NUMBERS, HINT)
+    arrays = read_npz(stored.read("npz"), where, NUMBERS + EXPERT * has_expert, HINT)
     for name, array in arrays.items():
         kind, _, rest = name.partition("_")
         first = arrays["history_time" if kind == "history" else f"time_{(rest or kind).partition('_')[0]}"]
@@ -152,6 +155,8 @@ def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
             raise LogError(where, name, f"is of {array.dtype} and shape {array.shape}, not {axes}", HINT)
         if not np.isfinite(array).all() or not axes[0]:
             raise LogError(where, name, "is empty or not finite", HINT)
+    if not has_expert:
+        arrays |= {name: np.zeros_like(arrays[name.replace("expert", "target")]) for name in EXPERT}
     return arrays
 
 

@@ -66,10 +66,17 @@ class StreamLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position in the stream as JSON values; the same for all ranks."""
-        return {"step": self.step, "stream": self._stream.identity}
+        return self.state_at(self.step)
+
+    def state_at(self, step: int) -> dict[str, Any]:
+        """Return the position in the stream when so many batches were used, which may be fewer than were loaded."""
+        return {"step": step, "stream": self._stream.identity, "consumed": self._stream.consumed(step)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume at a stream's position; takes effect with the next iteration.
+
+        The number of processes may differ: the parts' orders are continued where all processes together stopped. The
+        samples of a step, of all processes together, must stay the same.
 
         Raises:
             SwerveError: the state is of another stream; the message names the difference.
@@ -79,9 +86,10 @@ class StreamLoader:
             name = differing[0]
             raise SwerveError(
                 f"the stream cannot be resumed: {name} was {there.get(name)}, is {here.get(name)}. Resume with "
-                "the same set, options and number of processes, or start again"
+                "the same set, options and samples of a step in all processes together, or start again"
             )
         self.step = state["step"]
+        self._stream.resume(self.step, state["consumed"])
 
 
 @contextmanager

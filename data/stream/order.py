@@ -28,6 +28,11 @@ class PartOrder:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def rows(self) -> Int[np.ndarray, "n"]:
+        """Rows of the samples, ascending."""
+        return self._rows
+
     def at(self, first: int, count: int) -> Int[np.ndarray, "count"]:
         """Return the samples at positions first, first + 1, ... of the order."""
         passes, places = np.divmod(np.arange(first, first + count), len(self._rows))

@@ -6,7 +6,7 @@ from typing import Final, Literal, cast, get_args
 
 from swerve.scenes.errors import SwerveError
 
-PartName = Literal["paired", "raster_only", "recovery", "cross_agent"]
+PartName = Literal["paired", "raster_only", "recovery", "cross_agent", "follow_up", "visited"]
 ImageChoice = Literal["raster", "photo", "both"]
 # Samples of a batch per process, by default.
 BATCH: Final = 16
@@ -18,8 +18,8 @@ class Part:
     """A part of every batch.
 
     Attributes:
-        name: paired: logged viewpoints with photos; raster_only: logged viewpoints without; recovery and cross_agent:
-            with or without.
+        name: paired: logged viewpoints with photos; raster_only: logged viewpoints without; recovery, cross_agent,
+            follow_up and visited: with or without.
         share: Share of each batch, relative to the shares of the other parts.
         images: Images that are read: raster, photo or both.
         limit: use so many of its samples at most. Which ones depends on the seed alone; a smaller limit takes some of

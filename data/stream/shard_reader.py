@@ -48,8 +48,8 @@ class StoredSample:
 class ShardReader:
     """Reader of samples by index in the shards of one folder.
 
-    Sample offsets are found once per shard, on first access, from the tar's headers: 12 us per member. They are cached,
-    8 bytes a sample. No file is kept open.
+    Offsets that the manifest does not say are found once per shard, on first access, from the tar's headers: 12 us per
+    member. They are cached, 8 bytes a sample. No file is kept open.
 
     Args:
         folder: folder of the shards.
@@ -58,18 +58,24 @@ class ShardReader:
     def __init__(self, folder: Path) -> None:
         self._folder, self._starts = folder, dict[str, Int[np.ndarray, "n"]]()
 
-    def sample(self, shard: str, number: int, key: str) -> StoredSample:
+    def sample(self, shard: str, number: int, key: str, offset: int = -1) -> StoredSample:
         """Locate a sample of a shard.
 
         Args:
             shard: the shard's path in the folder.
             number: index of the sample in the shard.
             key: expected key.
+            offset: of its first header in the shard, negative if unknown. Where it is, or the shard was written anew,
+                all headers of the shard are read, once.
 
         Raises:
             SwerveError: the shard is missing or damaged, or another sample is at this index.
         """
         path = self._folder / shard
+        if offset >= 0:
+            there = _sample_at(path, offset)
+            if there is not None and there.key == key:
+                return there
         if shard not in self._starts:
             self._starts[shard] = sample_starts(path)
         starts = self._starts[shard]
@@ -78,6 +84,14 @@ class ShardReader:
             held = f"sample {found.key} in its place" if found else f"{len(starts)} samples"
             raise SwerveError(f"{path}: should hold sample {key} but has {held}. Run the job that made the set again")
         return found
+
+
+def _sample_at(path: Path, offset: int) -> StoredSample | None:
+    """Return the sample at an offset; None if there is none."""
+    try:
+        return stored_sample(path, offset)
+    except SwerveError:
+        return None
 
 
 def sample_starts(path: Path) -> Int[np.ndarray, "n"]:

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from swerve.data.stream.batch import KINDS, Batch, Provenance
 from swerve.data.stream.camera_arrays import camera_arrays
-from swerve.data.stream.catalogue import read_catalogue
-from swerve.data.stream.decoded_sample import NUMBERS, DecodedSample, decode_sample
+from swerve.data.stream.decoded_sample import DecodedSample, decode_sample, numbers_of
+from swerve.data.stream.merged_sets import MergedSets
 from swerve.data.stream.order import PartOrder, batch_start
 from swerve.data.stream.part import Part
-from swerve.data.stream.raster_drawer import RasterRenderer
-from swerve.data.stream.shard_reader import ShardReader
 from swerve.data.stream.stream_options import StreamOptions
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
@@ -31,7 +29,8 @@ class SampleStream:
     order, independent of the other parts. No two ranks get the same position of the order.
 
     Args:
-        folder: a finished set, as `swerve augment` writes it.
+        folder: a finished set, as `swerve augment` writes it, or several, whose samples are mixed: each part of a batch
+            takes from all of them, in proportion to their samples of that part.
         options: options of the stream.
         rank: rank of this process.
         world_size: number of training processes.
@@ -40,18 +39,21 @@ class SampleStream:
         SwerveError: the set is not finished, damaged or of another format, lacks a camera, or has no samples of a part.
     """
 
-    def __init__(self, folder: Path | str, options: StreamOptions, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, folder: Path | str | Sequence[Path | str], options: StreamOptions, rank: int = 0, world: int = 1
+    ) -> None:
         self.options, self.rank, self.world_size = options, rank, world
-        self._catalogue = read_catalogue(Path(folder), options.split)
+        folders = [folder] if isinstance(folder, (str, Path)) else folder
+        self._sets = MergedSets([Path(one) for one in folders], options.split)
         self._orders = [self._order(part) for part in options.parts]
-        self._reader, self._drawer = ShardReader(Path(folder)), RasterRenderer(Path(folder))
+        self._resumed = (0, (0,) * len(options.parts))
         first = self._decoded(int(self._orders[0].at(0, 1)[0]), options.cameras)
         self.cameras: tuple[str, ...] = tuple(entry["name"] for entry in first.entries)
 
     @property
     def logs(self) -> frozenset[str]:
         """Names of the logs of the split."""
-        return self._catalogue.logs
+        return self._sets.logs
 
     @property
     def steps_per_epoch(self) -> dict[str, float]:
@@ -61,9 +63,51 @@ class SampleStream:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Return everything that determines the batches of all ranks, as JSON values, for comparison on resumption."""
+        """Return what determines the batches of all ranks together, as JSON values, for comparison on resumption."""
         options = {**asdict(self.options), "cameras": list(self.cameras)}
-        return {"set": self._catalogue.digest, "world_size": self.world_size, **options}
+        options["batch"] = self.options.batch * self.world_size
+        return {"set": self._sets.digest, **options}
+
+    def consumed(self, step: int) -> list[int]:
+        """Return the position in each part's order, of all ranks together, before a step."""
+        first, offsets = self._resumed
+        counts = zip(offsets, self.options.counts, strict=True)
+        return [offset + batch_start(step - first, 0, self.world_size, count) for offset, count in counts]
+
+    def resume(self, step: int, consumed: Sequence[int]) -> None:
+        """Continue the parts' orders at these positions from a step on, with any number of ranks.
+
+        Raises:
+            SwerveError: there are not as many positions as parts.
+        """
+        if len(consumed) != len(self.options.parts) or min(consumed, default=0) < 0:
+            raise SwerveError(f"the stream cannot be resumed: {len(self.options.parts)} parts, positions {consumed}")
+        self._resumed = (step, tuple(consumed))
+
+    def targets(self, interval: float, poses: int) -> Float[np.ndarray, "n k 3"]:
+        """Read the target trajectories of all samples of the parts; those not known to the end are left out.
+
+        Args:
+            interval: seconds between poses.
+            poses: number of poses.
+
+        Raises:
+            SwerveError: the sets' targets are at other times or end earlier, or none is known.
+        """
+        wanted = interval * np.arange(1, poses + 1)
+        name, found = ", ".join(map(str, self._sets.folders)), []
+        for row in np.unique(np.concatenate([order.rows for order in self._orders])):
+            number, place = self._sets.where(int(row))
+            one = self._sets[number]
+            numbers = numbers_of(one.reader.sample(*one.catalogue.where(place)), False)
+            times = numbers["time_2hz"][:poses]
+            if len(times) < poses or not np.allclose(times, wanted, atol=1e-3):
+                raise SwerveError(f"{name}: no targets at {interval:g}, ... {wanted[-1]:g} s")
+            if numbers["target_2hz_valid"][:poses].all():
+                found.append(numbers["target_2hz"][:poses])
+        if not found:
+            raise SwerveError(f"{name}: no target is known up to {wanted[-1]:g} s")
+        return np.stack(found).astype(np.float64)
 
     def batch(self, step: int) -> Batch:
         """Build the batch of a step, from 0 on.
@@ -85,7 +129,7 @@ class SampleStream:
             has_raster=has_raster,
             has_photo=has_photo,
             cameras=camera_arrays([sample.cameras for sample in samples]),
-            weight=self._catalogue.weights[rows].astype(np.float32),
+            weight=self._sets.weights[rows].astype(np.float32),
             provenance=tuple(self._provenance(row, sample) for row, sample in zip(rows, samples, strict=True)),
             **_numbers(samples),
         )
@@ -93,24 +137,27 @@ class SampleStream:
     def rows(self, step: int) -> tuple[list[int], Int[np.ndarray, "b"]]:
         """Return the samples of a step, as rows of the split in the manifest's order, and the part of each."""
         rows, parts = list[int](), list[int]()
+        positions = self.consumed(step)
         for part, (order, count) in enumerate(zip(self._orders, self.options.counts, strict=True)):
-            rows += order.at(batch_start(step, self.rank, self.world_size, count), count).tolist()
+            rows += order.at(positions[part] + self.rank * count, count).tolist()
             parts += [part] * count
         return rows, np.array(parts)
 
     def _order(self, part: Part) -> PartOrder:
-        known = self._catalogue.parts
+        known = self._sets.parts
         if not len(known[part.name]):
             there = ", ".join(f"{len(rows)} {name}" for name, rows in known.items() if len(rows))
             raise SwerveError(
-                f"{self._catalogue.folder}: split {self.options.split!r} has no samples of part {part.name!r}"
+                f"{self._sets.folders[0]}: split {self.options.split!r} has no samples of part {part.name!r}"
                 f"{', logged viewpoints with photos' if part.name == 'paired' else ''}; it has {there}"
             )
         return PartOrder(part, known[part.name], self.options.seed)
 
     def _decoded(self, row: int, cameras: Sequence[str]) -> DecodedSample:
-        stored = self._reader.sample(*self._catalogue.where(row))
-        return decode_sample(stored, cameras, self.options.fit, self._drawer)
+        number, row = self._sets.where(row)
+        opened = self._sets[number]
+        stored = opened.reader.sample(*opened.catalogue.where(row))
+        return decode_sample(stored, cameras, self.options.fit, opened.drawer)
 
     def _images(
         self,
@@ -132,10 +179,11 @@ class SampleStream:
         return np.moveaxis(images, -1, 2), there
 
     def _provenance(self, row: int, sample: DecodedSample) -> Provenance:
-        details, (shard, number, key) = sample.details, self._catalogue.where(row)
+        dataset, row = self._sets.where(row)
+        details, (shard, number, key, _) = sample.details, self._sets[dataset].catalogue.where(row)
         kind = ViewpointKind(details["kind"])
         names = (details["source"], details["log"], details["token"])
-        return Provenance(key, *names, kind, details["index"], shard, number)
+        return Provenance(key, *names, kind, details["index"], shard, number, dataset)
 
 
 def _require_photos(samples: Sequence[DecodedSample], wanted: Sequence[Part], there: Bool[np.ndarray, "b c"]) -> None:
@@ -162,8 +210,11 @@ def _numbers(samples: Sequence[DecodedSample]) -> dict[str, np.ndarray]:
                     f"{samples[0].stored.key} of {samples[0].numbers[name].shape}. Make the set again"
                 )
     arrays = {name: samples[0].numbers[name] for name in _TIMES}
-    arrays |= {name: np.stack([one.numbers[name] for one in samples]) for name in NUMBERS if name not in _TIMES}
+    arrays |= {
+        name: np.stack([one.numbers[name] for one in samples]) for name in samples[0].numbers if name not in _TIMES
+    }
     details = [sample.details for sample in samples]
+    experts = [one.get("expert") for one in details]
     kinds = [KINDS.index(ViewpointKind(one["kind"])) for one in details]
     commands = [int(Command[one["command"].upper()]) for one in details]
     return {
@@ -172,4 +223,5 @@ def _numbers(samples: Sequence[DecodedSample]) -> dict[str, np.ndarray]:
         "speed": np.linalg.norm(arrays["history_velocity"][:, -1], axis=-1),
         "vehicle": np.array([[one["vehicle"][name] for name in _VEHICLE] for one in details], np.float32),
         "kind": np.array(kinds, np.int64),
+        "expert_score": np.array([one["score"] if one else np.nan for one in experts], np.float32),
     }

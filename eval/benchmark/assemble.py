@@ -118,19 +118,23 @@ def follow_up_log(log: Log, group_step: int, tracks: Tracks, start: FollowUpStar
     """
     steps, times_us = LAST - FIRST + 1, log.times_us[group_step] + STEP_US * np.arange(FIRST, LAST + 1)
     told = start.ego.by_own_poses(times_us[: len(start.ego)])
-    waiting = start.ego.at(np.full(steps - len(start.ego), len(start.ego) - 1))
-    still = np.zeros_like(waiting.velocity)
-    waiting = replace(waiting, velocity=still, acceleration=still, yaw_rate=np.zeros(len(waiting)))
     return replace(
         log,
         name=f"{log.name}-{log.times_us[group_step]}-{start.index:03d}",
         times_us=times_us,
-        ego=concatenated_ego(told, waiting),
+        ego=waiting_ego(told, steps - len(told)),
         tracks=tracks,
         lights=log.lights.at(slice(group_step + FIRST, group_step + LAST + 1)),
         photos=(),
         sweeps=(),
     )
+
+
+def waiting_ego(ego: Ego, steps: int) -> Ego:
+    """Append steps at which the ego stands where it ends: its later motion is unknown."""
+    waiting = ego.at(np.full(steps, len(ego) - 1))
+    still = np.zeros_like(waiting.velocity)
+    return concatenated_ego(ego, replace(waiting, velocity=still, acceleration=still, yaw_rate=np.zeros(steps)))
 
 
 def concatenated_ego(first: Ego, then: Ego) -> Ego:

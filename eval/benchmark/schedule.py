@@ -16,13 +16,25 @@ def scene_group_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
     Raises:
         SwerveError: the log's steps are not of 0.1 s.
     """
-    if abs(log.step - _STEP) > _SLACK:
-        raise SwerveError(
-            f"log {log.name} has steps of {log.step:.3g} s: a benchmark is built from logs with ten steps a second. "
-            "Resample it first"
-        )
+    check_rate(log, "a benchmark is built")
     even, broken = split_windows(log, (HISTORY + BEFORE) * _STEP, LAST * _STEP, every)
     return [scene.now for scene in even], [scene.now for scene in broken]
+
+
+def check_rate(log: Log, what: str) -> None:
+    """Check that a log has ten steps a second.
+
+    Args:
+        log: the log.
+        what: is made of it, for the message.
+
+    Raises:
+        SwerveError: it has not.
+    """
+    if abs(log.step - _STEP) > _SLACK:
+        raise SwerveError(
+            f"log {log.name} has steps of {log.step:.3g} s: {what} from logs with ten steps a second. Resample it first"
+        )
 
 
 def scene_at(log: Log, now: int) -> Scene:

@@ -9,11 +9,14 @@ from typing import Any, Final
 import numpy as np
 from rich.console import Console
 
-from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.augment_options import LOGGED_KINDS, AugmentOptions
+from swerve.data.dataset.augment_worker import scene_viewpoints
 from swerve.data.dataset.manifest import ShardRecord, read_record
-from swerve.data.dataset.set_config import read_options
+from swerve.data.dataset.sample import sample_key
+from swerve.data.dataset.set_config import read_maker_identity, read_options
 from swerve.data.dataset.set_layout import read_records
 from swerve.data.dataset.shards import HINT, Sample, ShardWriter, file_digest
+from swerve.data.dataset.viewpoint_maker import LogViewpoints, ViewpointMaker
 from swerve.data.jobs import (
     CORE_PACKAGES,
     Failure,
@@ -38,7 +41,7 @@ from swerve.eval.context.context_store import CONTEXT, CONTEXTS, MANIFEST, REASO
 from swerve.eval.context.sample_contexts import context_of
 from swerve.scenes import Log, Scene, SwerveError, split_windows
 from swerve.scenes.compilation import announce_compilation
-from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, build_log_geometry, build_viewpoints
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, build_log_geometry
 
 NOUN: Final = "contexts"
 _LAYOUT: Final = FolderLayout(
@@ -71,6 +74,7 @@ def write_contexts(
     folder: str | Path,
     workers: int | None = None,
     console: Console | None = None,
+    maker: ViewpointMaker | None = None,
 ) -> ContextReport:
     """Compute the context of every sample of a set, from the logs that the set was made of.
 
@@ -84,6 +88,7 @@ def write_contexts(
         folder: of the contexts; a new or empty one, or one of the same job.
         workers: processes; one per usable core if None.
         console: where progress is shown; nowhere if None.
+        maker: that of the set, see `augment`.
 
     Raises:
         SwerveError: the set is not finished, a log of it is in no source, or the folder is not this job's or cannot be
@@ -98,9 +103,10 @@ def write_contexts(
     logs = dict.fromkeys(record.log for record in records)
     if lost := [log for log in logs if log not in owners]:
         raise SwerveError(f"{dataset}: its log {lost[0]} is in none of the sources. Give those that it was made of")
+    _check_maker(dataset, options, maker)
     named = [(sources[owners[log]].kind, log) for log in logs]
     with open_job(folder, job_config({"manifest": digest, "version": VERSION}, named, CORE_PACKAGES), _LAYOUT):
-        work = ContextWork(folder, dataset, tuple(sources), owners, options)
+        work = ContextWork(folder, dataset, tuple(sources), owners, options, maker)
         outcome = run_work(work, folder, list(logs), _finished(folder, records), NOUN, workers, console)
         with os_errors_as_swerve_errors(folder):
             summary = {"version": VERSION, "manifest": digest, **_counts(folder, records, outcome.failures)}
@@ -109,6 +115,20 @@ def write_contexts(
             if not outcome.failures:
                 write_atomically(folder / CONTEXTS, to_json(summary))
     return ContextReport(summary, outcome.timing, outcome.failures)
+
+
+def _check_maker(dataset: Path, options: AugmentOptions, maker: ViewpointMaker | None) -> None:
+    """Check that the maker is that of the set.
+
+    Raises:
+        SwerveError: it is another one, or is missing.
+    """
+    needed = any(kind not in LOGGED_KINDS for kind in options.viewpoints)
+    if needed and (maker is None or read_maker_identity(dataset) != maker.identity):
+        raise SwerveError(
+            f"{dataset}: its follow-up or visited viewpoints were made with other options or roll-outs. Give --visited "
+            "as for swerve augment"
+        )
 
 
 @dataclass(frozen=True)
@@ -121,6 +141,7 @@ class ContextWork:
         sources: of the logs.
         owners: number of the source of each log.
         options: of the set.
+        maker: of the set, if any.
     """
 
     folder: Path
@@ -128,6 +149,7 @@ class ContextWork:
     sources: tuple[Source, ...]
     owners: dict[str, int]
     options: AugmentOptions
+    maker: ViewpointMaker | None = None
 
     def open(self, log: str, watch: Stopwatch) -> "OpenedSamples":
         """Load a log.
@@ -141,7 +163,9 @@ class ContextWork:
             options = self.options
             scenes, _ = split_windows(loaded, options.history, options.future, options.scene_interval)
         chunks = read_record(record_path(self.dataset, log, 0, ".json")).num_parts
-        return OpenedSamples(self, loaded, scenes, build_log_geometry(loaded), chunks, ShardReader(self.dataset), watch)
+        geometry = build_log_geometry(loaded)
+        made = self.maker.open(geometry, scenes) if self.maker else None
+        return OpenedSamples(self, loaded, scenes, geometry, made, chunks, ShardReader(self.dataset), watch)
 
 
 @dataclass(frozen=True)
@@ -153,6 +177,7 @@ class OpenedSamples:
         log: the log.
         scenes: all scenes of the log, including those of the set.
         geometry: of the log.
+        made: maker of viewpoints beyond the log's own, if any.
         chunks: number of parts of the set.
         reader: of the set.
         watch: measures the durations.
@@ -162,6 +187,7 @@ class OpenedSamples:
     log: Log
     scenes: list[Scene]
     geometry: LogGeometry
+    made: LogViewpoints | None
     chunks: int
     reader: ShardReader
     watch: Stopwatch
@@ -191,19 +217,19 @@ class OpenedSamples:
 
     def _viewpoints(self, record: ShardRecord) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
         """Recompute the viewpoints of a part's samples."""
-        options = self.work.options
-        kinds = [ViewpointKind(view) for view in options.viewpoints]
-        scenes, held, token = {scene.token: scene for scene in self.scenes}, dict[tuple[str, int], Viewpoint](), ""
-        for row in record.rows:
-            if row["token"] != token and (scene := scenes.get(row["token"])):
-                token = scene.token
-                with self.watch.measure("viewpoints"):
-                    made, _ = build_viewpoints(scene, kinds, options.viewpoint_options, options.seed, self.geometry)
-                held = {(viewpoint.kind.value, viewpoint.index): viewpoint for viewpoint in made}
-            viewpoint = held.get((row["kind"], row["index"]))
-            if row["token"] != token or viewpoint is None:
-                raise SwerveError(f"sample {row['key']} is not produced from the log any more: {_CHANGED}")
-            yield row, viewpoint
+        options, size = self.work.options, self.work.options.shard_scenes
+        rows = iter(record.rows)
+        row = next(rows, None)
+        for scene in self.scenes[record.part * size : (record.part + 1) * size]:
+            with self.watch.measure("viewpoints"):
+                made, _ = scene_viewpoints(scene, options, self.geometry, self.made)
+            for viewpoint in made:
+                # Samples are in the order of the viewpoints, of which those that failed are missing.
+                if row is not None and row["key"] == sample_key(viewpoint):
+                    yield row, viewpoint
+                    row = next(rows, None)
+        if row is not None:
+            raise SwerveError(f"sample {row['key']} is not produced from the log any more: {_CHANGED}")
 
     def _check(self, record: ShardRecord, number: int, viewpoint: Viewpoint) -> None:
         """Check that the viewpoint has the pose of the sample."""

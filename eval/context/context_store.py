@@ -25,19 +25,18 @@ class ContextStore:
     """Reader of the contexts of `write_contexts`. It has file positions only, and may be used from many threads.
 
     Args:
-        folder: of the store.
-        dataset: the set that it belongs to.
+        folder: of the store, or of those of several sets.
+        dataset: the set that it belongs to, or the sets of a stream, in its order.
 
     Raises:
-        SwerveError: the store is not finished, of another version, or of another set.
+        SwerveError: a store is not finished, of another version, or of another set.
     """
 
-    def __init__(self, folder: Path | str, dataset: Path | str) -> None:
-        self.folder = Path(folder)
-        self.info = _info(self.folder / CONTEXTS)
-        if self.info["manifest"] != file_digest(Path(dataset) / MANIFEST):
-            raise SwerveError(f"{folder}: these contexts are of another set than {dataset}. Make them for this one")
-        self._reader = ShardReader(self.folder)
+    def __init__(self, folder: Path | str | Sequence[Path | str], dataset: Path | str | Sequence[Path | str]) -> None:
+        folders, datasets = ([one] if isinstance(one, (str, Path)) else list(one) for one in (folder, dataset))
+        if len(folders) != len(datasets):
+            raise SwerveError(f"contexts of {len(folders)} sets are given for {len(datasets)} sets")
+        self._readers = [_opened(Path(one), Path(other)) for one, other in zip(folders, datasets, strict=True)]
 
     def context(self, provenance: Provenance) -> Context | None:
         """Return the context of a sample; None if it cannot be scored.
@@ -69,7 +68,14 @@ class ContextStore:
         return printable(stored.read(REASON).decode(errors="replace")) if REASON in stored.members else None
 
     def _stored(self, provenance: Provenance) -> StoredSample:
-        return self._reader.sample(provenance.shard, provenance.index_in_shard, provenance.key)
+        return self._readers[provenance.dataset].sample(provenance.shard, provenance.index_in_shard, provenance.key)
+
+
+def _opened(folder: Path, dataset: Path) -> ShardReader:
+    """Return the reader of a store, after checking that it belongs to a set."""
+    if _info(folder / CONTEXTS)["manifest"] != file_digest(dataset / MANIFEST):
+        raise SwerveError(f"{folder}: these contexts are of another set than {dataset}. Make them for this one")
+    return ShardReader(folder)
 
 
 def _info(path: Path) -> dict[str, Any]:

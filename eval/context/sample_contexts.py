@@ -20,7 +20,8 @@ _STATES = ("world_from_ego", "velocity", "acceleration", "yaw_rate")
 def context_of(viewpoint: Viewpoint) -> Context:
     """Build the scoring context of proposals from a viewpoint.
 
-    For a logged viewpoint it is `build_context(scene)`, for a follow-up the same without a human. For recovery and
+    For a logged viewpoint it is `build_context(scene)`, for a follow-up or a visited
+    state the same without a human. For recovery and
     cross-agent viewpoints it is the context of a log recorded by the viewpoint's ego:
 
     - Ego and history are those in the planner's observation.
@@ -34,8 +35,8 @@ def context_of(viewpoint: Viewpoint) -> Context:
     Raises:
         SwerveError: the scene cannot be scored, see `build_context`; most often a cross-agent off all lanes.
     """
-    if viewpoint.kind in (ViewpointKind.LOGGED, ViewpointKind.FOLLOW_UP):
-        return build_context(viewpoint.scene, follow_up=viewpoint.kind is ViewpointKind.FOLLOW_UP)
+    if viewpoint.kind not in (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT):
+        return build_context(viewpoint.scene, follow_up=viewpoint.kind is not ViewpointKind.LOGGED)
     token = f"{viewpoint.scene.token}-{viewpoint.kind.value}-{viewpoint.index}"
     return build_context(driven_scene(viewpoint), token)
 

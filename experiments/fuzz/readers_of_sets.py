@@ -161,10 +161,11 @@ def _ego_mlp() -> bytes:
 
 
 def _write_trained(folder: Path) -> None:
-    from swerve.planners.rap import RapConfig, RapModel, save_rap
+    from swerve.planners.learning import save_learned
+    from swerve.planners.rap import RapConfig, RapModel
 
     (folder / "ego.safetensors").write_bytes(_ego_mlp())
-    save_rap(RapModel(RapConfig.tiny(dim=8, hidden=8, heads=2, proposals=2)), {}, folder / "rap.safetensors")
+    save_learned(RapModel(RapConfig.tiny(dim=8, hidden=8, heads=2, proposals=2)), {}, folder / "rap.safetensors")
 
 
 def _read_trained(folder: Path) -> None:

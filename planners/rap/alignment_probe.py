@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from scipy.optimize import minimize
 
-from swerve.planners.rap.rap_model import RapModel
+from swerve.planners.learning.alignment import neck_of
+from swerve.planners.learning.model import PlannerModel
 from swerve.scenes import SwerveError
 
 # Maximum number of cross-validation folds of image groups.
@@ -137,13 +138,21 @@ def folds_of(groups: Sequence[str], most: int = _FOLDS) -> Int[np.ndarray, "n"]:
 
 
 @torch.inference_mode()
-def features_of(model: RapModel, images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n m d"]:
-    """Compute the neck's content features of images of the model's size, one row per patch, in evaluation mode."""
+def features_of(model: PlannerModel, images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n m d"]:
+    """Compute the neck's content features of images of the model's size, one row per patch, in evaluation mode.
+
+    Raises:
+        SwerveError: the network has no neck.
+    """
+    neck = neck_of(model)
+    if neck is None:
+        raise SwerveError(f"probe: a planner of family {model.family} has no image features")
+    backbone = model.get_submodule("backbone")
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
     pixels = torch.as_tensor(np.ascontiguousarray(images)).movedim(-1, 1)
     made = [
-        model.neck.content(model.backbone(some.to(device))).flatten(2).transpose(1, 2).float().cpu().numpy()
+        neck.content(backbone(some.to(device))).flatten(2).transpose(1, 2).float().cpu().numpy()
         for some in pixels.split(_AT_ONCE)
     ]
     model.train(was_training)

@@ -1,13 +1,16 @@
 """Decoder: iterative refinement of proposals by image features at their poses."""
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
-from swerve.planners.rap.inputs import STATUS, RapInput
-from swerve.planners.rap.layers import SelfAttentionBlock, mlp
-from swerve.planners.rap.projection import project
+from swerve.planners.learning.inputs import STATUS, ModelInput
+from swerve.planners.learning.layers import SelfAttentionBlock, mlp
+from swerve.planners.learning.projection import project
 from swerve.planners.rap.rap_config import RapConfig
 
 # Scale of the head's outputs: 10 m/s forward, 4 m/s laterally, 0.3 rad/s.
@@ -26,6 +29,7 @@ class Decoder(nn.Module):
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
         self.rounds, self.proposals, self.poses = config.refinement_rounds, config.proposals, config.poses
+        self.recompute = config.recompute_rounds
         self.ego = mlp(STATUS, config.hidden, config.dim)
         self.queries = nn.Parameter(_FIRST_QUERIES * torch.randn(config.proposals * config.poses, config.dim))
         self.head = mlp(config.dim, config.hidden, 3)
@@ -35,10 +39,12 @@ class Decoder(nn.Module):
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
 
     def forward(
-        self, features: Float[Tensor, "b c d p q"], inputs: RapInput
+        self, features: Float[Tensor, "b c d p q"], inputs: ModelInput
     ) -> tuple[Float[Tensor, "r b n k 3"], Float[Tensor, "b n k d"]]:
         """Return poses (x, y, heading; ego frame) after each round, and the final queries."""
         queries = self.queries + self.ego(inputs.status)[:, None]
+        # The same in all rounds, which share their layers.
+        values = [layer.cross_attention.values_of(features) for layer in self._layers]
         rounds = []
         for _ in range(self.rounds):
             raw = self._decoded(queries).unflatten(1, (self.proposals, self.poses))
@@ -46,9 +52,28 @@ class Decoder(nn.Module):
             # Sampling locations get no gradient through the poses (Zhu et al., "Deformable DETR", 2021).
             poses, seen_from = rounds[-1].detach().flatten(1, 2), raw.detach().flatten(1, 2)
             queries = queries + self.place(seen_from.to(queries.dtype))
-            for layer in self.layers:
-                queries = layer(queries, poses, features, inputs)
+            for layer, own in zip(self._layers, values, strict=True):
+                queries = self._refined(layer, queries, poses, own, inputs)
         return torch.stack(rounds), queries.unflatten(1, (self.proposals, self.poses))
+
+    @property
+    def _layers(self) -> list["DecoderLayer"]:
+        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
+
+    def _refined(
+        self,
+        layer: nn.Module,
+        queries: Float[Tensor, "b m d"],
+        poses: Float[Tensor, "b m 3"],
+        values: Float[Tensor, "b c d p q"],
+        inputs: ModelInput,
+    ) -> Float[Tensor, "b m d"]:
+        """Apply a layer; with `recompute`, its activations are computed again for the gradient instead of kept."""
+        if self.recompute and self.training and torch.is_grad_enabled():
+            again: Float[Tensor, "b m d"] = checkpoint(layer, queries, poses, values, inputs, use_reentrant=False)
+            return again
+        refined: Float[Tensor, "b m d"] = layer(queries, poses, values, inputs)
+        return refined
 
     def _decoded(self, queries: Float[Tensor, "b m d"]) -> Float[Tensor, "b m 3"]:
         """Decode poses in units of `scale`; in float32, since half precision has steps of decimetres at 40 m."""
@@ -70,12 +95,12 @@ class DecoderLayer(nn.Module):
         self,
         queries: Float[Tensor, "b m d"],
         poses: Float[Tensor, "b m 3"],
-        features: Float[Tensor, "b c d p q"],
-        inputs: RapInput,
+        values: Float[Tensor, "b c d p q"],
+        inputs: ModelInput,
     ) -> Float[Tensor, "b m d"]:
-        """Return the updated queries."""
+        """Return the updated queries; `values` are those of `PoseAttention.values_of`."""
         mixed: Float[Tensor, "b m d"] = self.self_attention(
-            queries + self.cross_attention(self.norm(queries), poses, features, inputs)
+            queries + self.cross_attention(self.norm(queries), poses, values, inputs)
         )
         return mixed
 
@@ -95,6 +120,7 @@ class PoseAttention(nn.Module):
         super().__init__()
         points, self.heads = _CORNERS * len(config.heights), config.heads
         self.register_buffer("heights", torch.tensor(config.heights), persistent=False)
+        self.visible_queries = config.visible_queries
         self.offsets = nn.Linear(config.dim, points * 3)
         self.weights = nn.Linear(config.dim, config.heads * points)
         self.values, self.outgoing = nn.Linear(config.dim, config.dim), nn.Linear(config.dim, config.dim)
@@ -106,21 +132,45 @@ class PoseAttention(nn.Module):
         self,
         queries: Float[Tensor, "b m d"],
         poses: Float[Tensor, "b m 3"],
-        features: Float[Tensor, "b c d p q"],
-        inputs: RapInput,
+        values: Float[Tensor, "b c d p q"],
+        inputs: ModelInput,
     ) -> Float[Tensor, "b m d"]:
-        """Compute the image features of each query."""
+        """Compute the image features of each query, from those of `values_of`."""
         points = body_points(poses, inputs.footprint, self.heights)
         points = points + self.offsets(queries).float().unflatten(-1, (-1, 3))
         count = points.shape[2]
         pixels, _, visible = project(inputs.rig, points.flatten(1, 2))
         visible = (visible & inputs.present[..., None]).unflatten(-1, (-1, count))
-        values = self.values(features.movedim(2, -1)).movedim(-1, 2)
-        seen = sample(values, pixels, inputs.rig.size).unflatten(-1, (-1, count))
         weights = self._weights(queries, visible)
-        mixed = torch.einsum("bchemn,bchmn->bmhe", seen.unflatten(2, (self.heads, -1)), weights.to(seen.dtype))
+        if self.visible_queries:
+            rows = visible_rows(visible)
+            placed = torch.gather(pixels.unflatten(2, (-1, count)), 2, _over(rows, (count, 2))).flatten(2, 3)
+            own = torch.gather(weights, 3, _over(rows[:, :, None].expand(-1, -1, self.heads, -1), (count,)))
+            part = self._mixed(values, placed, own, inputs, "bchemn,bchmn->bcmhe")
+            place = _over(rows, part.shape[3:])
+            empty = part.new_zeros(*visible.shape[:3], *part.shape[3:])
+            mixed = empty.scatter_add(2, place, part).sum(dim=1)
+        else:
+            mixed = self._mixed(values, pixels, weights, inputs, "bchemn,bchmn->bmhe")
         looked: Float[Tensor, "b m d"] = self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
         return looked
+
+    def _mixed(
+        self,
+        values: Float[Tensor, "b c d p q"],
+        pixels: Float[Tensor, "b c l 2"],
+        weights: Float[Tensor, "b c h m n"],
+        inputs: ModelInput,
+        sums: str,
+    ) -> Float[Tensor, "b *r"]:
+        """Sample the features at pixels and add them up by the weights."""
+        seen = sample(values, pixels, inputs.rig.size).unflatten(-1, (-1, weights.shape[-1]))
+        return torch.einsum(sums, seen.unflatten(2, (self.heads, -1)), weights.to(seen.dtype))
+
+    def values_of(self, features: Float[Tensor, "b c d p q"]) -> Float[Tensor, "b c d p q"]:
+        """Project image features to what is sampled."""
+        values: Float[Tensor, "b c d p q"] = self.values(features.movedim(2, -1)).movedim(-1, 2)
+        return values
 
     def _weights(self, queries: Float[Tensor, "b m d"], visible: Bool[Tensor, "b c m n"]) -> Float[Tensor, "b c h m n"]:
         """Compute each head's attention weights over all visible points in all cameras; zeros where none is visible."""
@@ -130,6 +180,18 @@ class PoseAttention(nn.Module):
         shares = masked.flatten(-2).softmax(dim=-1).unflatten(-1, masked.shape[-2:]).movedim(-1, 1)
         weights: Float[Tensor, "b c h m n"] = shares * known
         return weights
+
+
+def visible_rows(visible: Bool[Tensor, "b c m n"]) -> Int[Tensor, "b c v"]:
+    """Return each camera's queries with a visible point, filled up with others to the largest number of them."""
+    seen = visible.any(dim=-1)
+    most = max(int(seen.sum(dim=-1).max()), 1)
+    return seen.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :most]
+
+
+def _over(rows: Int[Tensor, "..."], sizes: Sequence[int]) -> Int[Tensor, "..."]:
+    """Expand indices over further axes of these sizes."""
+    return rows.reshape(*rows.shape, *(1,) * len(sizes)).expand(*rows.shape, *sizes)
 
 
 def body_points(

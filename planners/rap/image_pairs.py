@@ -11,9 +11,9 @@ from swerve.data.dataset.augment_options import StyleName
 from swerve.data.dataset.capture import tracks_at
 from swerve.data.dataset.sample import STYLES
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
+from swerve.planners.learning.model import PlannerModel
+from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.rap.alignment_probe import Alignment, alignment_metrics, features_of
-from swerve.planners.rap.rap_config import RapConfig
-from swerve.planners.rap.rap_model import RapModel
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Log, Photo, Split, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
@@ -46,7 +46,7 @@ class ImagePairs:
         return self.logs if len(set(self.logs)) > 1 else self.cameras
 
 
-def measure(model: RapModel, pairs: ImagePairs) -> Alignment:
+def measure(model: PlannerModel, pairs: ImagePairs) -> Alignment:
     """Compute the alignment of a network's features of the pairs.
 
     Raises:
@@ -56,7 +56,7 @@ def measure(model: RapModel, pairs: ImagePairs) -> Alignment:
 
 
 def pairs_of_set(
-    folder: Path, config: RapConfig, split: Split, most: int, cameras: Sequence[str] | None = None
+    folder: Path, config: ModelConfig, split: Split, most: int, cameras: Sequence[str] | None = None
 ) -> ImagePairs:
     """Load pairs of a finished set's logged samples, preprocessed as for the planner.
 
@@ -86,7 +86,7 @@ def pairs_of_set(
 
 
 def pairs_of_logs(
-    logs: Sequence[Log], config: RapConfig, most: int, cameras: Sequence[str] | None = None, style: StyleName = "rap"
+    logs: Sequence[Log], config: ModelConfig, most: int, cameras: Sequence[str] | None = None, style: StyleName = "rap"
 ) -> ImagePairs:
     """Pair the photos of logs with rasters of the same camera, time and pose.
 
@@ -118,7 +118,7 @@ def pairs_of_logs(
     return ImagePairs(np.stack(photographs), np.stack(rasters), names, seen)
 
 
-def fit_of(config: RapConfig) -> ImageFit:
+def fit_of(config: ModelConfig) -> ImageFit:
     """Return the preprocessing of images for the planner."""
     return ImageFit((config.image_width, config.image_height), config.trim)
 

@@ -14,8 +14,8 @@ from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import pdm_score
-from swerve.planners.rap.inputs import inputs_of
-from swerve.planners.rap.rap_planner import RapPlanner
+from swerve.planners.learning.inputs import inputs_of
+from swerve.planners.learning.learned_planner import LearnedPlanner
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ class Proposals:
         return float(spearmanr(self.predicted_score, self.true_score).statistic)
 
 
-def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: RapPlanner) -> tuple[Proposals, Context]:
+def proposals_in(
+    frame: BenchmarkScene, case: SceneGroup, name: str, planner: LearnedPlanner
+) -> tuple[Proposals, Context]:
     """Compute and score a planner's proposals in a scene of a benchmark; also return the scene's context.
 
     Raises:
@@ -87,7 +89,7 @@ def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: Ra
     return Proposals(frame.token, name, poses, config.interval, predicted, true), context
 
 
-def proposals_on(benchmark: Benchmark, planner: RapPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:
+def proposals_on(benchmark: Benchmark, planner: LearnedPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:
     """Yield the proposals in a benchmark's scene groups.
 
     Args:

@@ -13,9 +13,9 @@ from swerve.eval.context.scene_context import Context
 from swerve.eval.report.scene_images import AGENT_COLORS, swatch
 from swerve.eval.report.sentences import LONG
 from swerve.eval.scoring.sub_scores import Metric
+from swerve.planners.learning.learned_planner import LearnedPlanner
 from swerve.planners.rap.proposal_pictures import RED, color_bar, ground_of, map_picture, mark_swatch, on_image, on_map
 from swerve.planners.rap.proposals import Proposals, proposals_in, spread_out
-from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, ObjectClass
 from swerve.scenes.primitives import build_dynamic, build_static
@@ -79,7 +79,7 @@ def proposals_page(
     lines: Sequence[str],
     scored: Sequence[Proposals],
     benchmark: Benchmark,
-    planner: RapPlanner,
+    planner: LearnedPlanner,
     shown: int,
 ) -> str:
     """Build the self-contained HTML page.
@@ -239,7 +239,7 @@ def score_table(proposals: Proposals) -> str:
     )
 
 
-def scene_images(frame: BenchmarkScene, group: SceneGroup, context: Context, planner: RapPlanner) -> SceneDrawing:
+def scene_images(frame: BenchmarkScene, group: SceneGroup, context: Context, planner: LearnedPlanner) -> SceneDrawing:
     """Load the planner's image of a scene, and its raster.
 
     Raises:

@@ -1,217 +1,69 @@
 """Configuration of RAP: all sizes and weights."""
 
-import json
-import types
-import typing
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import numpy as np
-
-from swerve.eval.scoring.sub_scores import Metric
+from swerve.planners.learning.model_config import ModelConfig
 from swerve.scenes import SwerveError
-
-Direction = Literal["real-to-raster", "raster-to-real", "both"]
-TINY_BACKBONE: Final = "tiny"
-HUB: Final = "hub"
-_SHORTEST: Final = 4.0
-_POSITIVE: Final = (
-    "image_height",
-    "image_width",
-    "dim",
-    "hidden",
-    "heads",
-    "layers_per_round",
-    "refinement_rounds",
-    "proposals",
-    "poses",
-    "interval",
-)
-# Bounds of sizes and of numbers of layers: a file could otherwise ask for any amount of memory.
-_LARGEST: Final = 2**16
-_DEPTHS: Final = ("layers_per_round", "refinement_rounds")
-_DEEPEST: Final = 64
-_SHARES: Final = ("dropout", "round_decay", "ema_decay", "alignment_start")
 
 
 @dataclass(frozen=True)
-class RapConfig:
-    """Sizes of the planner and weights of its losses. Defaults are the paper's (Feng et al., arXiv 2510.04333).
+class RapConfig(ModelConfig):
+    """Sizes of RAP and weights of its losses. Defaults are the paper's (Feng et al., arXiv 2510.04333).
 
     Where the paper and its released code differ, the paper's number is used, except for unpublished ones (heights of
-    the sampled points, weight of earlier rounds), which are the code's.
+    the sampled points, weight of earlier rounds), which are the code's. `ModelConfig` has the fields that all families
+    share.
 
     Attributes:
-        cameras: camera names, in the order of the images.
-        image_height: image height, pixels.
-        image_width: image width, pixels.
-        trim: shares cropped from images before resizing, see `swerve.data.stream.image_fit.ImageFit`.
-        backbone: timm model (`vit_huge_plus_patch16_dinov3`, `vit_small_patch14_dinov2`, ...), or `tiny`.
-        backbone_weights: a file of timm's weights, `hub` to download them, None for random initialisation.
-        frozen: whether the backbone is excluded from training.
-        dim: dimension of queries and image features.
-        hidden: dimension of hidden layers.
-        heads: number of attention heads.
         layers_per_round: number of attention layers per round.
         refinement_rounds: number of refinement rounds; all share their weights. The poses of the first do not depend on
             the images, so that a planner with a single round plans blind, and uses images for scoring only.
         proposals: number of proposed trajectories.
-        poses: number of poses of each.
-        interval: seconds between poses.
         heights: metres above ground of the sampling points of a pose, at each corner of the body.
-        dropout: dropout rate of the decoder.
-        round_decay: weight of a round's imitation loss relative to the next one's.
-        imitation_weight: weight of the winner-takes-all imitation loss.
-        score_weight: weight of the sub-scores' cross entropy.
-        metric_weights: weight of each sub-score in it, columns as in `swerve.eval.Metric`.
-        cross_agent_weight: weight of cross-agent samples in the imitation loss; others have 1.
-        importance_weights: whether samples count by the set's `weight`, which makes up for recoveries that were
-            rejected, in the imitation and score losses.
-        spatial_weight: weight of the distance of features between an image's two domains, over their variance; the
-            paper's number is for a plain distance.
-        global_weight: weight of the domain classifier's loss.
-        reversal_scale: largest scale of the classifier's reversed gradient.
-        classifier_hidden: dimension of the classifier's two hidden layers.
-        direction: domain whose features are aligned to the other's.
-        ema_decay: decay of the neck's moving average per step.
-        alignment_start: share of training before alignment begins. A randomly initialised backbone must first be
-            trained: uninformative features are aligned at once, and then stay so (docs/ablation.md).
+        recompute_rounds: whether activations of the rounds are computed again for the gradient instead of kept: less
+            memory, more time, the same result.
+        visible_queries: whether each camera is sampled only for the queries that it shows: less memory with several
+            cameras, the same result but for the order of sums; it waits for the GPU and breaks graphs of torch.compile.
+        anchors: number of proposals of a vocabulary beside them: k-means of the set's target trajectories.
+        profiles: whether the vocabulary has speed profiles along the present curve as well, from an emergency stop on.
+        residuals: whether the vocabulary's proposals are refined. They are then scored in every step; else their exact
+            sub-scores are computed once per sample, and stored.
+        scorer_layers: attention layers of a scorer of plans, which attends to the images for each proposal; 0 for the
+            paper's, which sees the queries of learned proposals alone. A vocabulary needs one.
     """
 
-    cameras: tuple[str, ...] = ("back", "front", "left", "right")
-    image_height: int = 448
-    image_width: int = 768
-    trim: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    backbone: str = "vit_huge_plus_patch16_dinov3"
-    backbone_weights: str | None = HUB
-    frozen: bool = True
-    dim: int = 1280
-    hidden: int = 1024
-    heads: int = 8
+    family: ClassVar[str] = "rap"
     layers_per_round: int = 2
     refinement_rounds: int = 4
     proposals: int = 64
-    poses: int = 10
-    interval: float = 0.5
     heights: tuple[float, ...] = (-2.0, 2.0 / 3.0, 10.0 / 3.0, 6.0)
-    dropout: float = 0.1
-    round_decay: float = 0.1
-    imitation_weight: float = 1.0
-    score_weight: float = 1.0
-    metric_weights: tuple[float, ...] = (1.0,) * len(Metric)
-    cross_agent_weight: float = 0.1
-    importance_weights: bool = False
-    spatial_weight: float = 0.002
-    global_weight: float = 0.1
-    reversal_scale: float = 0.1
-    classifier_hidden: int = 512
-    direction: Direction = "real-to-raster"
-    ema_decay: float = 0.999
-    alignment_start: float = 0.0
+    recompute_rounds: bool = False
+    visible_queries: bool = False
+    anchors: int = 0
+    profiles: bool = False
+    residuals: bool = False
+    scorer_layers: int = 0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_range(field.name, getattr(self, field.name))
-        if self.dim % self.heads:
-            raise SwerveError(f"rap: dim is {self.dim}, it must be a multiple of heads ({self.heads})")
-        if self.poses * self.interval < _SHORTEST - 1e-6:
-            raise SwerveError(f"rap: {self.poses} poses every {self.interval} s end before {_SHORTEST:g} s")
-        if not self.cameras or len(set(self.cameras)) < len(self.cameras):
-            raise SwerveError(f"rap: cameras are {list(self.cameras)}; they must be one or more, each named once")
-        if len(self.metric_weights) != len(Metric) or not self.heights:
-            raise SwerveError(f"rap: needs {len(Metric)} metric_weights, and a height")
+        super().__post_init__()
+        names = ("layers_per_round", "refinement_rounds", *(() if self.has_vocabulary else ("proposals",)))
+        for name in names:
+            if not getattr(self, name) > 0:
+                raise SwerveError(f"rap: {name} is {getattr(self, name)}, it must be above 0")
+        if self.has_vocabulary and not self.scorer_layers:
+            raise SwerveError("rap: a vocabulary (anchors, profiles) needs scorer_layers above 0")
+        if self.residuals and not self.has_vocabulary:
+            raise SwerveError("rap: residuals refine a vocabulary: set anchors, profiles or both")
+        if not self.heights:
+            raise SwerveError("rap: needs a height")
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Return whether there are proposals of a vocabulary."""
+        return self.anchors > 0 or self.profiles
 
     @classmethod
-    def tiny(cls, **changes: Any) -> "RapConfig":  # noqa: ANN401 values of the fields
-        """Return a config that trains in seconds on a CPU; any field can be changed."""
-        small: dict[str, Any] = {
-            "cameras": ("front",),
-            "image_height": 48,
-            "image_width": 80,
-            "backbone": TINY_BACKBONE,
-            "backbone_weights": None,
-            "frozen": False,
-            "dim": 64,
-            "hidden": 128,
-            "heads": 4,
-            "layers_per_round": 1,
-            "refinement_rounds": 2,
-            "proposals": 8,
-            "poses": 8,
-            "heights": (0.0, 1.5),
-            "dropout": 0.0,
-            "classifier_hidden": 32,
-            "ema_decay": 0.99,
-        }
-        return cls(**{**small, **changes})
-
-    def to_json(self) -> dict[str, Any]:
-        """Convert to JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, content: object) -> "RapConfig":
-        """Build the config from the result of `to_json`.
-
-        Raises:
-            SwerveError: a field is missing, unknown or of the wrong type.
-        """
-        names = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or set(content) != names:
-            given = set(content) if isinstance(content, dict) else set()
-            raise SwerveError(f"rap: the config lacks {sorted(names - given)}, does not know {sorted(given - names)}")
-        values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in content.items()}
-        for field in fields(cls):
-            _check_type(field.name, values[field.name], field.type)
-        return cls(**values)
-
-    def __str__(self) -> str:
-        return json.dumps(self.to_json(), sort_keys=True)
-
-
-def _check_range(name: str, value: Any) -> None:  # noqa: ANN401 of any field
-    """Check ranges: sizes are positive, weights not negative, shares between 0 and 1.
-
-    Raises:
-        SwerveError: a value is out of range.
-    """
-    if name in (*_POSITIVE, "classifier_hidden") and not value > 0:
-        raise SwerveError(f"rap: {name} is {value}, it must be above 0")
-    if type(value) is int and value > (_DEEPEST if name in _DEPTHS else _LARGEST):
-        raise SwerveError(f"rap: {name} is {value}, it must not be above {_DEEPEST if name in _DEPTHS else _LARGEST}")
-    if isinstance(value, (float, tuple)) and not _is_finite(value):
-        raise SwerveError(f"rap: {name} is {value}, it must be finite")
-    if name in _SHARES and not 0 <= value <= 1:
-        raise SwerveError(f"rap: {name} is {value}, it must be between 0 and 1")
-    if name.endswith(("_weight", "_weights", "_scale")) and name != "backbone_weights" and not np.min(value) >= 0:
-        raise SwerveError(f"rap: {name} is {value}, it must not be below 0")
-
-
-def _is_finite(value: float | tuple[Any, ...]) -> bool:
-    numbers = value if isinstance(value, tuple) else (value,)
-    return all(isinstance(one, str) or bool(np.isfinite(one)) for one in numbers)
-
-
-def _check_type(name: str, value: object, kind: Any) -> None:  # noqa: ANN401 a type, or what typing makes of one
-    """Check that a value has its field's type; integers are accepted as floats.
-
-    Raises:
-        SwerveError: the type is wrong.
-    """
-    if not _fits(value, kind):
-        shown = getattr(kind, "__name__", None) if isinstance(kind, type) else None
-        raise SwerveError(f"rap: {name} is {value!r}, it must be {shown or kind}")
-
-
-def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 see _check_type
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal:
-        return value in inner
-    if origin is tuple:
-        long_enough = inner[-1] is Ellipsis or (isinstance(value, tuple) and len(value) == len(inner))
-        return isinstance(value, tuple) and long_enough and all(_fits(one, inner[0]) for one in value)
-    if origin is types.UnionType:
-        return any(_fits(value, one) for one in inner)
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value) is kind
+    def _small(cls) -> dict[str, Any]:
+        own = {"layers_per_round": 1, "refinement_rounds": 2, "proposals": 8, "heights": (0.0, 1.5)}
+        return {**super()._small(), **own}

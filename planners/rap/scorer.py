@@ -1,15 +1,11 @@
-"""Scorer: predicted sub-scores of each proposal."""
+"""RAP's scorer: predicted sub-scores of each proposal from its own queries."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from swerve.eval.scoring.sub_scores import Metric
-from swerve.eval.scoring.thresholds import HISTORY_COMFORT_WEIGHT, LANE_KEEPING_WEIGHT, PROGRESS_WEIGHT, TTC_WEIGHT
-from swerve.planners.rap.layers import mlp
+from swerve.planners.learning.layers import mlp
 from swerve.planners.rap.rap_config import RapConfig
-
-_WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT)
 
 
 class Scorer(nn.Module):
@@ -28,16 +24,3 @@ class Scorer(nn.Module):
         """Compute logits of the sub-scores."""
         logits: Float[Tensor, "b n 8"] = self.head(self.norm(queries).amax(dim=2)).float()
         return logits
-
-
-def expected_score(metrics: Float[Tensor, "*b 8"]) -> Float[Tensor, "*b"]:
-    """Compute the EPDMS without extended comfort from sub-scores: `scoring.sub_scores.pdm_score` in torch."""
-    split = int(Metric.EGO_PROGRESS)
-    weights = metrics.new_tensor(_WEIGHTS)
-    return metrics[..., :split].prod(dim=-1) * (metrics[..., split:] @ weights) / weights.sum()
-
-
-def best_proposal(logits: Float[Tensor, "b n 8"], poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b k 3"]:
-    """Select each sample's proposal with the highest predicted score."""
-    chosen = expected_score(logits.sigmoid()).argmax(dim=1)
-    return poses[torch.arange(len(poses), device=poses.device), chosen]

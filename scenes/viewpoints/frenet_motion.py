@@ -106,17 +106,22 @@ def offset_state(at: PathPoints, value: float, turn: float) -> State:
 
 
 def offset_states(
-    at: PathPoints, value: Float[np.ndarray, "*b"], turn: Float[np.ndarray, "*b"]
+    at: PathPoints,
+    value: Float[np.ndarray, "*b"],
+    turn: Float[np.ndarray, "*b"],
+    curvature: Float[np.ndarray, "*b"] | None = None,
 ) -> tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]]:
-    """Return (value, slope, bend) of the offset of a car with a heading offset but the path's curvature.
+    """Return (value, slope, bend) of the offset of a car with a heading offset, and its own curvature or the path's.
 
     Args:
         at: points of the path.
         value: metres to the left.
         turn: heading offset, radians, less than a right angle.
+        curvature: of the car's path, 1/m; None for the path's.
     """
     shrink = 1 - at.curvatures * value
     slope = shrink * np.tan(turn)
     twist = (at.curvature_slopes * value + at.curvatures * slope) * np.tan(turn)
-    bend = (at.curvatures * shrink / np.cos(turn) - at.curvatures) * shrink / np.cos(turn) ** 2 - twist
+    own = at.curvatures if curvature is None else curvature
+    bend = (own * shrink / np.cos(turn) - at.curvatures) * shrink / np.cos(turn) ** 2 - twist
     return value, slope, bend

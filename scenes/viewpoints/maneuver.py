@@ -54,14 +54,22 @@ class Maneuver:
 
 
 @dataclass(frozen=True)
-class _Start:
-    """Perturbed state now: arc length on the path, its first and second rate; offset; rate over the human's speed."""
+class ManeuverStart:
+    """State now beside the path.
+
+    Attributes:
+        along: arc length of the nearest point on the path, metres.
+        pace: its rate, m/s.
+        pull: rate of that, m/s2.
+        offset: offset to the left, metres, and its first and second derivative by arc length.
+        gain: ratio of the rate to the human's speed; of recoveries alone.
+    """
 
     along: float
     pace: float
     pull: float
     offset: State
-    gain: float
+    gain: float = 1.0
 
 
 def recovery_maneuver(
@@ -92,6 +100,34 @@ def recovery_maneuver(
     return None
 
 
+def return_maneuver(
+    scene: Scene,
+    geometry: LogGeometry,
+    start: ManeuverStart,
+    past: tuple[FrenetTrajectory, Float[np.ndarray, "h"]],
+    bounds: KinematicLimits,
+) -> Maneuver | None:
+    """Compute the return from any state beside the path, by the rules of `recovery_maneuver`.
+
+    Args:
+        scene: window of the log, with as many steps up to now as `past` has.
+        geometry: of the log.
+        start: state now.
+        past: motion up to now, and arc lengths of its nearest points on the path.
+        bounds: limits of the last steps of `past` and of the return.
+
+    Returns:
+        None where no candidate is feasible.
+    """
+    stated, relaxed = np.ones(len(BOUND_NAMES)), allowed_shares(geometry, scene.window, bounds)
+    for allowed in (stated, relaxed) if (relaxed > 1.0).any() else (stated,):
+        for rejoins_schedule in (True, False):
+            back = _way_back(scene, geometry, start, past, rejoins_schedule, bounds, allowed)
+            if back is not None:
+                return back
+    return None
+
+
 def history_beside(
     scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]
 ) -> tuple[Float[np.ndarray, "h"], Float[np.ndarray, "h"]]:
@@ -100,7 +136,7 @@ def history_beside(
 
 
 def _within(
-    scene: Scene, geometry: LogGeometry, start: _Start, bounds: KinematicLimits, allowed: Float[np.ndarray, "9"]
+    scene: Scene, geometry: LogGeometry, start: ManeuverStart, bounds: KinematicLimits, allowed: Float[np.ndarray, "9"]
 ) -> Maneuver | None:
     """Return the best manoeuvre that takes no more of the bounds than is allowed."""
     past = _bent_history(scene, geometry, start, bounds, allowed)
@@ -113,7 +149,7 @@ def _within(
     return None
 
 
-def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]) -> _Start:
+def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]) -> ManeuverStart:
     """Compute the perturbed state. The offset's bend is such that the car has the path's curvature."""
     lateral, longitudinal, turn, faster = (float(value) for value in offsets)
     along = float(geometry.path.arc_lengths[scene.now]) + longitudinal
@@ -122,13 +158,13 @@ def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"])
     gain = (1 + faster) / float(np.hypot(1 - at.curvatures[0] * lateral, offset[1]))
     motion = geometry.ego_motion
     speed, pull = max(float(motion.speeds[scene.now]), 0.0), float(motion.accelerations[scene.now])
-    return _Start(along, gain * speed, gain * pull, offset, gain)
+    return ManeuverStart(along, gain * speed, gain * pull, offset, gain)
 
 
 def _bent_history(
     scene: Scene,
     geometry: LogGeometry,
-    start: _Start,
+    start: ManeuverStart,
     bounds: KinematicLimits,
     allowed: Float[np.ndarray, "9"],
 ) -> tuple[FrenetTrajectory, Float[np.ndarray, "h"]] | None:
@@ -153,7 +189,7 @@ def _bent_history(
 
 
 def _paced_history(
-    scene: Scene, geometry: LogGeometry, start: _Start
+    scene: Scene, geometry: LogGeometry, start: ManeuverStart
 ) -> tuple[Float[np.ndarray, "h"], Float[np.ndarray, "h"]]:
     """Compute arc lengths up to now and their rate: the human's, and the changed speed as it builds up."""
     steps = slice(scene.now - scene.history, scene.now + 1)
@@ -168,7 +204,7 @@ def _paced_history(
 def _way_back(
     scene: Scene,
     geometry: LogGeometry,
-    start: _Start,
+    start: ManeuverStart,
     past: tuple[FrenetTrajectory, Float[np.ndarray, "h"]],
     rejoins_schedule: bool,
     bounds: KinematicLimits,
@@ -209,7 +245,7 @@ def _way_back(
 def _rejoin(
     scene: Scene,
     geometry: LogGeometry,
-    start: _Start,
+    start: ManeuverStart,
     durations: Float[np.ndarray, "d"],
     seconds: Float[np.ndarray, "f"],
     rejoins_schedule: bool,

@@ -50,7 +50,7 @@ def recovery_at(
     scene: Scene, index: int, offsets: Float[np.ndarray, "4"], options: RecoveryOptions, geometry: LogGeometry
 ) -> Viewpoint | Rejection:
     """Build the recovery viewpoint with the given offsets, or say why there is none, see `recovery`."""
-    if reason := _unfit(scene, geometry, options):
+    if reason := unfit_reason(scene, geometry, options):
         return Rejection(ViewpointKind.RECOVERY, index, reason)
     if geometry.beyond_log_ends(*history_beside(scene, geometry, offsets)):
         return Rejection(ViewpointKind.RECOVERY, index, "beyond_log")
@@ -64,7 +64,7 @@ def recovery_at(
     return _viewpoint(scene, index, geometry, offsets, found)
 
 
-def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str | None:
+def unfit_reason(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str | None:
     """Return the reason why the scene has no path to perturb; None if it has."""
     if geometry.is_implausible(scene.window):
         return "rough_log"

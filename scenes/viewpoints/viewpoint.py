@@ -19,6 +19,7 @@ class ViewpointKind(Enum):
     RECOVERY = "recovery"
     CROSS_AGENT = "cross_agent"
     FOLLOW_UP = "follow_up"
+    VISITED = "visited"
 
 
 class Command(IntEnum):
@@ -40,7 +41,8 @@ class Viewpoint:
         index: index of the viewpoint among those of its kind in the scene.
         ego: states at the steps up to and including now (history + 1 of them); the last is the ego's state now. Those
             of recovery and cross-agent viewpoints follow the smoothed log: planners are given `told_ego`.
-        target: world_from_ego at the steps after now: the target trajectory of a planner.
+        target: world_from_ego at the steps after now: the target trajectory of a planner. Of follow-ups and visited
+            states without a way back it is not known: an empty array.
         human: world_from_ego of the logged human driver of this vehicle, at the same steps.
         vehicle: dimensions of the ego.
         cameras: camera rig of the ego.
@@ -48,6 +50,8 @@ class Viewpoint:
         command: driving command.
         parameters: provenance of the viewpoint, in SI units.
         coverage: share of the ego's surroundings that the recording vehicle's sensors can annotate, 0 to 1.
+        human_now: world_from_ego of that driver now, where the scene is in a log of the viewpoint's own, whose ego is
+            another one; None where it is the log's ego.
     """
 
     scene: Scene
@@ -62,6 +66,7 @@ class Viewpoint:
     command: Command
     parameters: dict[str, float]
     coverage: float = 1.0
+    human_now: Float[np.ndarray, "4 4"] | None = None
 
     @property
     def world_from_ego(self) -> Float[np.ndarray, "4 4"]:
@@ -76,7 +81,7 @@ class Viewpoint:
         Recovery and cross-agent viewpoints follow the smoothed log, which depends on the future. The motion given of
         them is estimated from their own poses up to now alone.
         """
-        if self.kind in (ViewpointKind.LOGGED, ViewpointKind.FOLLOW_UP):
+        if self.kind not in (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT):
             return self.ego
         scene = self.scene
         return self.ego.by_own_poses(scene.times_us[: scene.history + 1])

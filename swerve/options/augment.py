@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.eval.training_viewpoints.training_viewpoint_options import TrainingViewpointOptions
 from swerve.options.shared import Config, OutFolder, Sources, Workers
 from swerve.scenes.option_types import FLAT
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Render logs from logged, recovery and cross-agent viewpoints into a training set.
+    """Render logs from logged, perturbed and other viewpoints into a training set.
 
     Writes WebDataset shards (OUT/train, OUT/val, OUT/test), manifest.parquet and summary.json; docs/formats.md
     describes them. A job that was stopped or killed is resumed by the same command.
@@ -23,6 +24,7 @@ class Augment:
         sources: Logs.
         out: Output folder.
         options: The training set.
+        training: Follow-up and visited viewpoints, and pseudo-expert targets.
         workers: Worker processes.
         config: Options to start from.
     """
@@ -30,5 +32,6 @@ class Augment:
     sources: Sources
     out: OutFolder
     options: Annotated[AugmentOptions, FLAT] = field(default_factory=AugmentOptions)
+    training: Annotated[TrainingViewpointOptions, FLAT] = field(default_factory=TrainingViewpointOptions)
     workers: Workers = None
     config: Config = None

@@ -1,6 +1,10 @@
 """Options of `swerve contexts`."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
 
 from swerve.options.shared import Config, Dataset, OutFolder, Sources, Workers
 
@@ -20,6 +24,7 @@ class Contexts:
         sources: Logs of the set.
         dataset: Training set.
         out: Output folder.
+        visited: Folder of swerve drive --record that the set was made with, if it has visited viewpoints.
         workers: Worker processes.
         config: Options to start from.
     """
@@ -27,5 +32,6 @@ class Contexts:
     sources: Sources
     dataset: Dataset
     out: OutFolder
+    visited: Annotated[Path | None, arg(metavar="FOLDER")] = None
     workers: Workers = None
     config: Config = None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 from tyro.constructors import PrimitiveConstructorSpec
@@ -10,7 +10,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from swerve.data.stream.part import BATCH, Part
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.options.shared import Config, Dataset
-from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
+from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.scenes.option_types import FLAT
 
 BatchPart = Annotated[
@@ -27,7 +27,7 @@ BatchPart = Annotated[
 
 @dataclass(frozen=True)
 class TrainRap:
-    """Train RAP: proposals that are refined with camera features, and scored by the exact scorer during training.
+    """Train RAP, or another network: proposals from camera features, scored by the exact scorer during training.
 
     Trains on samples of split train. Writes OUT/planner.safetensors (for --planners), checkpoint.safetensors and
     metrics.csv; with --validate also validation.csv and best.safetensors, the weights with the best score. A run that
@@ -40,7 +40,10 @@ class TrainRap:
         dataset: Training set.
         out: Output folder.
         contexts: Contexts of the same set, made by swerve contexts; without them sub-scores are not trained.
-        model: paper, tiny, or a JSON file with the fields of RapConfig that differ from the paper's.
+        family: Network: rap; chainflow, controls of a bicycle refined by a flow; or ego-mlp, without images.
+        model: paper, tiny, or a JSON file with the fields of the network's config that differ from the defaults.
+        fields: Fields of the network's config in addition, NAME=VALUE, such as proposals=0 anchors=64 profiles=true
+            scorer_layers=2 for a scored vocabulary; docs/train_rap.md has all.
         parts: Parts of every batch: paired, raster_only, recovery or cross_agent, each with its share, and raster
             (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25, of which those are
             left out that the set lacks; without photos raster_only takes the place of paired.
@@ -59,10 +62,12 @@ class TrainRap:
         arg(metavar="OUT", help="Folder of the run: new, or of this same run, which is then resumed."),
     ]
     contexts: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    family: Literal["rap", "chainflow", "ego-mlp"] = "rap"
     model: Annotated[str, arg(metavar="paper|tiny|FILE.json")] = "paper"
+    fields: Annotated[tuple[str, ...], arg(metavar="[NAME=VALUE ...]")] = ()
     parts: tuple[BatchPart, ...] = ()
     batch: int = BATCH
-    training: Annotated[RapTrainOptions, FLAT] = field(default_factory=RapTrainOptions)
+    training: Annotated[TrainingOptions, FLAT] = field(default_factory=TrainingOptions)
     loop: Annotated[LoopOptions, FLAT] = field(default_factory=LoopOptions)
     validate: Annotated[Path | None, arg(metavar="BENCHMARK")] = None
     validate_views: ViewKind | None = None

@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -15,16 +16,15 @@ import torch
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
+from swerve.planners.learning.train import RunOptions, processes, train
+from swerve.planners.learning.train_options import TrainingOptions
+from swerve.planners.learning.training_step import Training
+from swerve.planners.learning.validation import Validation
 from swerve.planners.rap import RapConfig
-from swerve.planners.rap import train_rap as rap_train
-from swerve.planners.rap.train_options import RapTrainOptions
-from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
-from swerve.planners.rap.training_step import Training
-from swerve.planners.rap.validation import Validation
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, image_height=40, image_width=72, dropout=0.1)
 PARTS = (Part("paired", images="both"), Part("raster_only"), Part("recovery"), Part("cross_agent"))
-OPTIONS = RapTrainOptions(4, learning_rate=1e-3)
+OPTIONS = TrainingOptions(4, learning_rate=1e-3)
 
 
 def stream_of(folder, config=CONFIG, seed=0, batch=4, rank=0, world=1):
@@ -53,11 +53,14 @@ def main(folder, out, step):
         if noted["step"] == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    rap_train.Training = Recorded
+    # Its package exports a function of the module's name.
+    import_module("swerve.planners.learning.train").Training = Recorded
     run = RunOptions(workers=0, checkpoint_every=2, validation=Validation(open_benchmark(folder / "benchmark"), 2))
     with processes() as process:
         stream = stream_of(folder, rank=process.rank, world=process.world)
-        train_rap(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, OPTIONS, out, process, run, told)
+        # Each process has a disk of its own.
+        disk = out if process.rank == 0 else out / f"disk-{process.rank}"
+        train(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, OPTIONS, disk, process, run, told)
         (out / f"rank-{process.rank}.txt").write_text(digest(made[0]))
 
 

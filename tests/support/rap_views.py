@@ -7,9 +7,10 @@ import torch
 
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.stream import camera_arrays
-from swerve.planners.rap.inputs import RapInput, status_of
-from swerve.planners.rap.projection import CameraRig
-from swerve.planners.rap.rap_batch import RapBatch
+from swerve.planners.learning.inputs import ModelInput, status_of
+from swerve.planners.learning.model_config import patch_of
+from swerve.planners.learning.projection import CameraRig
+from swerve.planners.learning.training_batch import TrainingBatch
 from swerve.scenes import Vehicle
 
 
@@ -26,10 +27,12 @@ def inputs_of_images(config, images, speed, command, names=None):
     status = status_of(torch.stack([speed, zero[:, 0]], dim=1), zero, zero[:, 0], command)
     footprint = torch.as_tensor(Vehicle.pacifica().footprint()).float().expand(count, 4, 2).contiguous()
     present = torch.ones(images.shape[:2], dtype=torch.bool)
-    return RapInput(images, rig_of(config, count, names), present, status, footprint)
+    motion = torch.stack([speed, zero[:, 0]], dim=1)
+    rig = rig_of(config, count, names).with_rays(patch_of(config))
+    return ModelInput(images, rig, present, status, torch.zeros(count, 3, 3), motion, footprint)
 
 
-def turning_batch(config, count, seed=0) -> RapBatch:
+def turning_batch(config, count, seed=0) -> TrainingBatch:
     """Build photos, then their rasters, of cars that turn as the images' stripes lean; speeds are given."""
     random = np.random.default_rng(seed)
     speed, rate = random.uniform(3, 12, count), random.uniform(-0.2, 0.2, count)
@@ -44,7 +47,7 @@ def turning_batch(config, count, seed=0) -> RapBatch:
     images = torch.as_tensor(np.concatenate([photo, raster]).clip(0, 255).astype(np.uint8))
     known = torch.as_tensor(np.tile(speed, 2)).float()
     rows = torch.arange(2 * count)
-    return RapBatch(
+    return TrainingBatch(
         inputs_of_images(config, images, known, torch.full((2 * count,), 3)),
         is_photo=rows < count,
         paired_row=(rows + count) % (2 * count),
@@ -56,9 +59,25 @@ def turning_batch(config, count, seed=0) -> RapBatch:
     )
 
 
-def without_photographs(batch: RapBatch) -> RapBatch:
+def without_photographs(batch: TrainingBatch) -> TrainingBatch:
     """Return the batch's rasters only."""
     rows = torch.nonzero(~batch.is_photo)[:, 0]
     parts = {name: getattr(batch, name)[rows] for name in ("is_photo", "targets", "valid", "cross_agent", "weight")}
     nobody = torch.full((len(rows),), -1)
     return replace(batch, inputs=batch.inputs.rows(rows), paired_row=nobody, contexts=(None,) * len(rows), **parts)
+
+
+def rows_of(batch: TrainingBatch, rows, groups=None) -> TrainingBatch:
+    """Return views of a batch in this order; pairs across groups, of these sizes, are not pairs any more."""
+    chosen, place = torch.tensor(rows), {row: position for position, row in enumerate(rows)}
+    group = np.repeat(np.arange(len(groups or [len(rows)])), groups or [len(rows)])
+    partners = [place.get(int(batch.paired_row[row]), -1) for row in rows]
+    partners = [two if two >= 0 and group[one] == group[two] else -1 for one, two in enumerate(partners)]
+    names = ("is_photo", "targets", "valid", "cross_agent", "weight")
+    return replace(
+        batch,
+        inputs=batch.inputs.rows(chosen),
+        paired_row=torch.tensor(partners),
+        contexts=tuple(batch.contexts[row] for row in rows),
+        **{name: getattr(batch, name)[chosen] for name in names},
+    )

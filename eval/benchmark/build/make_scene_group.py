@@ -95,7 +95,7 @@ def _chosen(
 ) -> tuple[list[FollowUpStart], list[tuple[int, str]]]:
     starts, rejected = list[FollowUpStart](), list[tuple[int, str]]()
     for one in _in_order(scene, found, options.seed):
-        now, before = (_command(geometry, scene.now, one, step) for step in (-1, -1 - BEFORE))
+        now, before = (command_beside(geometry, scene.now, one, step) for step in (-1, -1 - BEFORE))
         start = FollowUpStart(one.index, one.ego, one.history_source, one.parameters, now, before)
         reason = (
             OVER_CAP if len(starts) == options.max_follow_ups else _rejection_reason(scene, geometry, tracks, start)
@@ -130,7 +130,7 @@ def _violation_of(benchmark_scene: BenchmarkScene) -> str | None:
         return UNSCORABLE
 
 
-def _command(geometry: LogGeometry, group_step: int, one: FollowUp, step: int) -> Command:
+def command_beside(geometry: LogGeometry, group_step: int, one: FollowUp, step: int) -> Command:
     """Compute the driving command of the logged path ahead of a follow-up's projection onto it."""
     path, log = geometry.path, geometry.log
     middle = float(path.arc_lengths[group_step + ENDPOINT])

@@ -92,7 +92,7 @@ def follow_ups(
     if options.sources == "bank":
         found += _rejected(grid.of(~matched), "no_match")
     else:
-        found += _synthesised(geometry, human, grid.of(~matched), options)
+        found += synthesised_follow_ups(geometry, human, grid.of(~matched), options)
     return sorted(found, key=lambda one: one.index)
 
 
@@ -139,9 +139,10 @@ def _placed(
     )
 
 
-def _synthesised(
+def synthesised_follow_ups(
     geometry: LogGeometry, human: HumanReference, grid: StartGrid, options: FollowUpOptions
 ) -> list[FollowUp | Rejection]:
+    """Build start points of a grid with synthesised histories; rejects as "infeasible" or "beyond_log"."""
     synthesis = synthesise(geometry, human, grid, options)
     feasible = synthesis.limit_ratio <= 1.0
     drives, last = synthesis.drives, slice(-options.history_steps, None)

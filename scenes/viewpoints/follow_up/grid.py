@@ -114,19 +114,26 @@ def grid_of(human: HumanReference, path: DrivenPath, options: FollowUpOptions) -
     chosen = fits[row]
     lateral = columns[column[chosen]] * options.lateral_step
     longitudinal = all_rows[row[chosen]] * options.longitudinal_step
+    headings = np.array(options.heading_offsets, dtype=np.float64)[turn[chosen]]
+    speeds = np.array(options.speed_offsets, dtype=np.float64)[faster[chosen]]
+    return points_at(human, path, np.flatnonzero(chosen), lateral, longitudinal, headings, speeds)
+
+
+def points_at(
+    human: HumanReference,
+    path: DrivenPath,
+    indices: Int[np.ndarray, "p"],
+    lateral: Float[np.ndarray, "p"],
+    longitudinal: Float[np.ndarray, "p"],
+    heading_offsets: Float[np.ndarray, "p"],
+    speed_offsets: Float[np.ndarray, "p"],
+) -> StartGrid:
+    """Build start points at the given offsets, see `StartGrid`."""
     along = human.end + longitudinal
     at = path.at(along)
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
-    return StartGrid(
-        np.flatnonzero(chosen),
-        lateral,
-        longitudinal,
-        np.array(options.heading_offsets, dtype=np.float64)[turn[chosen]],
-        np.array(options.speed_offsets, dtype=np.float64)[faster[chosen]],
-        along,
-        at.positions[:, :2] + lateral[:, None] * left,
-        at.headings,
-    )
+    positions = at.positions[:, :2] + lateral[:, None] * left
+    return StartGrid(indices, lateral, longitudinal, heading_offsets, speed_offsets, along, positions, at.headings)
 
 
 def reachable(speed: float, options: FollowUpOptions) -> tuple[float, float]:

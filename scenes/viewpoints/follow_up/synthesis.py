@@ -52,9 +52,7 @@ def synthesise(
     to the bounds or, where they cannot be kept, to `allowed_shares`: 1.25 times the human's own ratio where that is
     more. Both the states and the poses are checked (`drive_shares`).
     """
-    if human.speed < _STANDING_SPEED:
-        # Residual deceleration of a stop, or noise: it would force the car to reverse before it pulls away.
-        human = replace(human, speed=0.0, acceleration=max(human.acceleration, 0.0))
+    human = _settled(human)
     relaxed = allowed_shares(geometry, human.steps, options.bounds)
     stated = _synthesise_within(geometry, human, grid, options, np.ones(len(relaxed)))
     if (relaxed <= 1.0).all() or (stated.limit_ratio <= 1.0).all():
@@ -71,6 +69,21 @@ def synthesise(
         np.where(kept, stated.limit_ratio, wider.limit_ratio),
         np.where(kept, stated.shares, wider.shares),
     )
+
+
+def free_speed(human: HumanReference, distance: Float[np.ndarray, "p"], horizon: float) -> Float[np.ndarray, "p"]:
+    """Compute the final speed of the minimal-jerk profile that covers a distance, from which speed offsets count."""
+    human = _settled(human)
+    extra = distance - human.speed * horizon - human.acceleration * horizon**2 / 2
+    return human.speed + human.acceleration * horizon + 2.5 * extra / horizon
+
+
+def _settled(human: HumanReference) -> HumanReference:
+    """Return the human; at rest if slower than 0.1 m/s."""
+    if human.speed >= _STANDING_SPEED:
+        return human
+    # Residual deceleration of a stop, or noise: it would force the car to reverse before it pulls away.
+    return replace(human, speed=0.0, acceleration=max(human.acceleration, 0.0))
 
 
 def _synthesise_within(

@@ -12,7 +12,8 @@ from tests.support.photographed_source import PhotographedSource, write_photo
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.data.dataset import AugmentOptions, augment
-from swerve.planners.rap import RapConfig, RapModel, save_rap
+from swerve.planners.learning import save_learned
+from swerve.planners.rap import RapConfig, RapModel
 from swerve.planners.rap.alignment_probe import alignment_metrics, feature_distances, features_of, folds_of
 from swerve.planners.rap.image_pairs import fit_of, measure, pairs_of_logs, pairs_of_set
 from swerve.scenes import SwerveError
@@ -172,9 +173,9 @@ def test_pairs_of_a_log_show_the_same_window(test_data):
 
 def test_the_command_measures_before_and_after(folder):
     torch.manual_seed(7)
-    save_rap(RapModel(CONFIG), {"seed": 7, "steps": 0}, folder / "same.safetensors")
+    save_learned(RapModel(CONFIG), {"seed": 7, "steps": 0}, folder / "same.safetensors")
     torch.manual_seed(8)
-    save_rap(RapModel(CONFIG), {"seed": 7, "steps": 9}, folder / "moved.safetensors")
+    save_learned(RapModel(CONFIG), {"seed": 7, "steps": 9}, folder / "moved.safetensors")
     given = [f"{folder}/same.safetensors", f"later={folder}/moved.safetensors", f"{folder}/probe.json"]
     result = invoke("probe", *given, "--on", f"{folder}/set", "--split", "train")
     assert result.exit_code == 0, result.output
@@ -190,7 +191,7 @@ def test_the_command_measures_before_and_after(folder):
 
 
 def test_what_cannot_be_probed_is_named(folder):
-    save_rap(RapModel(CONFIG), {}, folder / "odd.safetensors")
+    save_learned(RapModel(CONFIG), {}, folder / "odd.safetensors")
 
     def said(*arguments):
         result = invoke("probe", f"{folder}/odd.safetensors", f"{folder}/odd.json", *arguments)

@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import Metric
+from swerve.planners.learning import LearnedPlanner, save_learned
 from swerve.planners.load_planner import planner_name
-from swerve.planners.rap import RapConfig, RapModel, RapPlanner, save_rap
+from swerve.planners.rap import RapConfig, RapModel
 from swerve.planners.rap.proposal_pictures import (
     clipped_ahead,
     color_bar,
@@ -75,7 +76,7 @@ class OneGroup(Benchmark):
 @pytest.fixture(scope="module")
 def planner():
     torch.manual_seed(2)
-    return RapPlanner(RapModel(CONFIG).eval(), {"steps": 0, "seed": 2})
+    return LearnedPlanner(RapModel(CONFIG).eval(), {"steps": 0, "seed": 2})
 
 
 def test_choice_regret_and_order():
@@ -181,7 +182,7 @@ def test_promises_are_the_networks_and_worth_the_scorers(planner):
     again, context = proposals_in(frame, case(), "case", planner)
     np.testing.assert_array_equal(alone.true, score(context, again.poses, interval=0.5).metrics)
     assert ((alone.predicted > 0) & (alone.predicted < 1)).all()
-    blind = RapPlanner(RapModel(RapConfig.tiny(cameras=("nose",))).eval(), {})
+    blind = LearnedPlanner(RapModel(RapConfig.tiny(cameras=("nose",))).eval(), {})
     with pytest.raises(SwerveError, match="needs camera 'nose'"):
         proposals_in(frame, case(), "case", blind)
 
@@ -247,7 +248,7 @@ def test_a_scene_that_no_one_ranks_is_drawn_too(planner):
 
 
 def test_the_command_writes_the_page(planner, tmp_path, monkeypatch):
-    save_rap(planner.model, planner.record, tmp_path / "eyes.safetensors")
+    save_learned(planner.model, planner.record, tmp_path / "eyes.safetensors")
     monkeypatch.setattr("swerve.proposals_command.open_benchmark", lambda *_, **__: OneGroup())
     arguments = ["proposals", tmp_path / "eyes.safetensors", tmp_path / "bench", tmp_path / "new" / "page.html"]
     result = invoke(*arguments, "--shown", 1)

@@ -11,6 +11,13 @@ def test_json_keeps_it_all():
         assert RapConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
+def test_older_files_get_the_defaults_of_new_fields():
+    content = RapConfig.tiny(dim=32).to_json()
+    for name in ("anchors", "status_dropout", "lora_rank"):
+        del content[name]
+    assert RapConfig.from_json(content) == RapConfig.tiny(dim=32)
+
+
 def test_the_papers_numbers():
     """Reference: tables of the paper, and the released code's config for what it does not say."""
     config = RapConfig()

@@ -12,9 +12,10 @@ safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an
 
 from swerve.data.sources.town.rig import town_rig
 from swerve.planners import load_planner
-from swerve.planners.rap import RapConfig, RapModel, RapPlanner, load_rap, save_rap
-from swerve.planners.rap.inputs import inputs_of
-from swerve.planners.rap.scorer import best_proposal
+from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
+from swerve.planners.learning.inputs import inputs_of
+from swerve.planners.learning.selection import best_proposal
+from swerve.planners.rap import RapConfig, RapModel
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.scenes.viewpoints import Command
@@ -25,7 +26,7 @@ CONFIG = RapConfig.tiny(cameras=("left", "front"), proposals=4)
 @pytest.fixture(scope="module")
 def planner():
     torch.manual_seed(1)
-    return RapPlanner(RapModel(CONFIG).eval(), {"steps": 3})
+    return LearnedPlanner(RapModel(CONFIG).eval(), {"steps": 3})
 
 
 def seeing(token="token", seed=0, speed=8.0):
@@ -87,23 +88,23 @@ def test_the_command_and_the_image_are_heard(planner):
 
 def test_what_is_saved_is_what_is_loaded(planner, tmp_path):
     path = tmp_path / "rap.safetensors"
-    save_rap(planner.model, planner.record, path)
+    save_learned(planner.model, planner.record, path)
     first = path.read_bytes()
-    loaded = load_rap(path, "cpu")
+    loaded = load_learned(path, "cpu")
     assert loaded.model.config == CONFIG
     assert loaded.record == {"steps": 3}
     assert not loaded.model.training
     np.testing.assert_array_equal(loaded.plan(seeing()).poses, planner.plan(seeing()).poses)
-    save_rap(loaded.model, loaded.record, path)
+    save_learned(loaded.model, loaded.record, path)
     assert path.read_bytes() == first
 
 
 def test_planners_are_loaded_by_what_their_file_says(planner, tmp_path):
-    save_rap(planner.model, {}, tmp_path / "eyes.safetensors")
+    save_learned(planner.model, {}, tmp_path / "eyes.safetensors")
     named = load_planner(f"{tmp_path}/eyes.safetensors,delay=0.1")
     assert named.label == "eyes"
     assert tuple(named.planner.cameras) == ("left", "front")
-    assert isinstance(load_planner(f"{tmp_path}/eyes.safetensors").planner, RapPlanner)
+    assert isinstance(load_planner(f"{tmp_path}/eyes.safetensors").planner, LearnedPlanner)
 
 
 def test_a_wrong_camera_set_is_named(planner):
@@ -120,7 +121,7 @@ def test_a_wrong_camera_set_is_named(planner):
 
 def test_files_that_are_no_planner_are_refused(planner, tmp_path):
     whole = tmp_path / "whole.safetensors"
-    save_rap(planner.model, {}, whole)
+    save_learned(planner.model, {}, whole)
     tensors = safetensors.load_file(whole)
     header = {"format": "swerve-rap", "version": 2, "config": CONFIG.to_json(), "record": {}}
 
@@ -134,26 +135,26 @@ def test_files_that_are_no_planner_are_refused(planner, tmp_path):
     (tmp_path / "half").write_bytes(whole.read_bytes()[:3000])
     queries = tensors["decoder.queries"].clone()
     queries[0, 0] = torch.inf
-    load_rap(written("same"))
+    load_learned(written("same"))
     for path, complaint in (
         (tmp_path / "none", "cannot be read as a trained planner"),
         (tmp_path / "half", "cannot be read as a trained planner"),
-        (written("old", {**header, "version": 0}), "not a RAP planner of version 2. Train it again"),
-        (written("other", {**header, "format": "swerve-ego-mlp"}), "not a RAP planner of version 2"),
-        (written("strange", []), "not a RAP planner of version 2"),
-        (written("bare", {**header, "config": None}), "the config lacks .*'backbone'"),
-        (written("more", {**header, "config": {**CONFIG.to_json(), "wings": 2}}), "does not know .*'wings'"),
+        (written("old", {**header, "version": 0}), "not a trained planner of version 2. Train it again"),
+        (written("other", {**header, "format": "swerve-ego-mlp"}), "not a trained planner of version 2"),
+        (written("strange", []), "not a trained planner of version 2"),
+        (written("bare", {**header, "config": None}), "the config is not an object"),
+        (written("more", {**header, "config": {**CONFIG.to_json(), "wings": 2}}), r"unknown fields \['wings'\]"),
         (written("wide", {**header, "config": {**CONFIG.to_json(), "dim": 128}}), "the tensors do not fit"),
         (written("lacking", **{"decoder.queries": None}), "the tensors do not fit"),
         (written("infinite", **{"decoder.queries": queries}), "not finite, in decoder.queries"),
     ):
         with pytest.raises(SwerveError, match=complaint):
-            load_rap(path)
+            load_learned(path)
 
 
 def test_missing_torch_is_named(planner, tmp_path, monkeypatch):
-    save_rap(planner.model, {}, tmp_path / "eyes.safetensors")
-    for name in [name for name in sys.modules if name.startswith("swerve.planners.rap")]:
+    save_learned(planner.model, {}, tmp_path / "eyes.safetensors")
+    for name in [name for name in sys.modules if name.startswith(("swerve.planners.rap", "swerve.planners.learning"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(SwerveError, match=r"torch is not installed. Install it with: pip install 'PATH\[torch\]'"):

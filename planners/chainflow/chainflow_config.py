@@ -1,0 +1,53 @@
+"""Configuration of ChainFlow."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from swerve.planners.learning.model_config import ModelConfig
+from swerve.scenes import SwerveError
+
+Conditioning = Literal["none", "pooled"]
+_MOST_STEPS = 12
+
+
+@dataclass(frozen=True)
+class ChainFlowConfig(ModelConfig):
+    """Sizes of ChainFlow and weights of its losses, after ChainFlow-VLA; `ModelConfig` has the shared fields.
+
+    Attributes:
+        modes: number of proposed trajectories.
+        flow_layers: blocks of the flow.
+        flow_steps: Euler steps in which the flow refines a trajectory, 12 at most.
+        flow_noise: standard deviation of the noise that is added to the flow's input, in units of usual distances.
+        flow_weight: weight of the flow matching loss.
+        conditioning: what the flow attends to: none, or pooled image features.
+        pooled: rows and columns of the pooled features of an image.
+        scorer_layers: attention layers of the scorer.
+    """
+
+    family: ClassVar[str] = "chainflow"
+    round_decay: float = 1.0
+    modes: int = 64
+    flow_layers: int = 4
+    flow_steps: int = 4
+    flow_noise: float = 0.05
+    flow_weight: float = 1.0
+    conditioning: Conditioning = "pooled"
+    pooled: int = 4
+    scorer_layers: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("modes", "flow_layers", "flow_steps", "pooled", "scorer_layers"):
+            if not getattr(self, name) > 0:
+                raise SwerveError(f"chainflow: {name} is {getattr(self, name)}, it must be above 0")
+        if self.flow_steps > _MOST_STEPS or self.flow_noise < 0:
+            raise SwerveError(
+                f"chainflow: flow_steps is {self.flow_steps}, at most {_MOST_STEPS}; flow_noise is {self.flow_noise}, "
+                "0 or more"
+            )
+
+    @classmethod
+    def _small(cls) -> dict[str, Any]:
+        own = {"modes": 4, "flow_layers": 1, "flow_steps": 2, "pooled": 2, "scorer_layers": 1}
+        return {**super()._small(), **own}

@@ -1,0 +1,20 @@
+"""Precision of training, validation and inference."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from swerve.planners.learning.train_options import Precision
+
+
+def is_mixed(precision: Precision, device: torch.device) -> bool:
+    """Return whether a precision means bfloat16 on a device."""
+    return precision == "bf16" or (precision == "auto" and device.type == "cuda")
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which operators run in bfloat16 where it is safe, if the precision asks for it."""
+    context: AbstractContextManager[None] = torch.autocast(
+        device.type, torch.bfloat16, enabled=is_mixed(precision, device)
+    )
+    return context

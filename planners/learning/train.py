@@ -1,0 +1,359 @@
+"""Training run of any family, with checkpoints, metrics and validation."""
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+import torch
+
+from swerve.data.storage.files import make_folder
+from swerve.data.stream import Batch, SampleStream, StreamLoader
+from swerve.data.stream.batch import Provenance
+from swerve.eval.context.context_store import ContextStore
+from swerve.eval.scoring.score import PreparedContext, prepare_context
+from swerve.planners.learning.alignment import neck_of
+from swerve.planners.learning.checkpoint import CheckpointWriter, load_checkpoint, require_equal_states
+from swerve.planners.learning.learned_planner import LearnedPlanner, save_learned
+from swerve.planners.learning.model import PlannerModel
+from swerve.planners.learning.model_config import ModelConfig
+from swerve.planners.learning.precision import is_mixed
+from swerve.planners.learning.score_store import ScoreStore
+from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
+from swerve.planners.learning.training_batch import TrainingBatch, views_of
+from swerve.planners.learning.training_log import TrainingLog
+from swerve.planners.learning.training_step import Training
+from swerve.planners.learning.validation import Validation, require_held_out, validate
+from swerve.planners.learning.vocabulary import Vocabulary, kmeans_anchors
+from swerve.planners.trained_file import read_tensors
+from swerve.scenes import SwerveError
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+PLANNER: Final = "planner.safetensors"
+BEST: Final = "best.safetensors"
+# Columns of metrics.csv with the timing of a step, see docs/train_rap.md.
+PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimizer")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Process:
+    """Process of distributed training.
+
+    Attributes:
+        rank: rank of the process.
+        world: world size.
+        device: training device.
+    """
+
+    rank: int
+    world: int
+    device: torch.device
+
+
+@contextmanager
+def processes() -> Iterator[Process]:
+    """Initialise distributed training from torchrun's environment; without it, yield a single process."""
+    rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if world < 2:
+        yield Process(0, 1, device)
+        return
+    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield Process(rank, world, device)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@dataclass(frozen=True)
+class RunOptions(LoopOptions):
+    """Options of a run that do not change the weights, and its validation.
+
+    Attributes:
+        validation: What the planner is validated on; None for nothing.
+    """
+
+    validation: Validation | None = None
+
+
+def train(
+    stream: SampleStream,
+    store: ContextStore | None,
+    config: ModelConfig,
+    options: TrainingOptions,
+    folder: str | Path,
+    process: Process,
+    run: RunOptions = RunOptions(),
+    report: Callable[[dict[str, int | float]], None] = lambda noted: None,
+    report_validation: Callable[[int, dict[str, float]], None] = lambda step, found: None,
+) -> Path:
+    """Train until `options.steps`, resuming from the folder's checkpoint if there is one; return the planner's file.
+
+    The folder gets `checkpoint.safetensors`, `metrics.csv` with a row per step of the first process, and in the end
+    `planner.safetensors` with the averaged weights; with a validation `validation.csv`, and `best.safetensors` with the
+    averaged weights of the best one. A killed run resumes from its last checkpoint.
+
+    Args:
+        stream: stream of batches with the config's cameras and image size.
+        store: scoring contexts of the same set; None trains without sub-scores.
+        config: config of the network.
+        options: training options.
+        folder: folder of the run.
+        process: current process.
+        run: options of the run.
+        report: called in the first process after each step with its row of metrics.
+        report_validation: called in the first process with the step and no scores when a validation begins, and with
+            its scores when it ends.
+
+    Raises:
+        MissingExtraError: TensorBoard is requested and not installed.
+        SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
+            checkpoint is of another run, the loss is not finite, or memory does not suffice.
+    """
+    folder = Path(folder)
+    _check(stream, store, config)
+    training = Training(config, options, process.device, process.rank, process.world)
+    if run.validation:
+        require_held_out(run.validation.benchmark, stream.logs, LearnedPlanner(training.model, {}))
+    make_folder(folder)
+    loader = StreamLoader(stream, options.steps * options.accumulation, run.workers)
+    resumed = load_checkpoint(folder / CHECKPOINT, training)
+    if resumed is None:
+        begin(training, stream)
+    else:
+        loader.load_state_dict(resumed)
+    scores = _score_store(folder, training, stream) if store else None
+    keeper = _Keeper(folder, training, loader, run) if process.rank == 0 else None
+    with closing(_prepared(loader, store, scores, training)) as batches, keeper or nullcontext():
+        for parts in batched(batches, options.accumulation):
+            noted = training.train_step(*parts)
+            row = {**noted, **_seconds(training)}
+            due = run.validation and _is_due(run.validation, training)
+            if keeper and due:
+                report_validation(training.step, {})
+            found = _validated(run.validation, training, process) if run.validation and due else {}
+            if keeper:
+                keeper.keep(row, found)
+                if found:
+                    report_validation(training.step, found)
+                report(row)
+    if keeper:
+        keeper.finish()
+    return folder / PLANNER
+
+
+class _Keeper:
+    """Writer of a run's outputs in the first process."""
+
+    def __init__(self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions) -> None:
+        self._folder, self._training, self._loader, self._run = folder, training, loader, run
+        self._checkpoints = CheckpointWriter(folder / CHECKPOINT)
+        self._journal = TrainingLog(folder, training.step, run.tensorboard)
+
+    def __enter__(self) -> "_Keeper":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Wait for the last checkpoint, however the steps ended."""
+        self._checkpoints.wait()
+
+    def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
+        """Write the outputs of a step: metrics, validation if any, and a checkpoint if due.
+
+        The checkpoint comes last, so that a step that is not repeated has written everything.
+        """
+        training = self._training
+        self._journal.step(row)
+        if found and self._journal.validation({"step": training.step, **found}):
+            self._save(BEST, found)
+        if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
+            self._journal.flush()
+            # The loader's own state is ahead of the training.
+            stream = self._loader.state_at(training.step * training.options.accumulation)
+            self._checkpoints.save(training, stream)
+
+    def finish(self) -> None:
+        """Write the planner."""
+        self._journal.close()
+        self._save(PLANNER, {})
+
+    def _save(self, name: str, found: dict[str, float]) -> None:
+        options = self._training.options
+        record: dict[str, Any] = {"steps": self._training.step, "seed": options.seed}
+        if is_mixed(options.precision, self._training.device):
+            record["precision"] = "bf16"
+        save_learned(
+            self._training.averaged_model(), {**record, **({"validation": found} if found else {})}, self._folder / name
+        )
+
+
+def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig) -> None:
+    """Check that stream, contexts and config are consistent.
+
+    Raises:
+        SwerveError: images or cameras are not the stream's, or sub-scores are trained without contexts.
+    """
+    size, trim = (config.image_width, config.image_height), config.trim
+    fits = stream.options.fit.size == size and stream.options.fit.trim == trim and stream.cameras == config.cameras
+    if config.cameras and not fits:
+        fit = stream.options.fit
+        raise SwerveError(
+            f"{config.family}: the config has cameras {', '.join(config.cameras)} at {size[0]}x{size[1]} with "
+            f"trim {trim}; the stream has {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with "
+            f"trim {fit.trim}"
+        )
+    if store is None and (config.score_weight or config.ranking_weight):
+        raise SwerveError(
+            f"{config.family}: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight and "
+            "ranking_weight to 0"
+        )
+
+
+def begin(training: Training, stream: SampleStream) -> None:
+    """Prepare a run that begins: find the vocabulary's anchors, take the weights of `warm_start`.
+
+    All processes must then have the same weights.
+
+    Raises:
+        SwerveError: the file is no planner, or shares no weights with the network; or the processes' weights differ.
+    """
+    vocabulary = vocabulary_of(training.model)
+    if vocabulary is not None and len(vocabulary.anchors):
+        targets = stream.targets(training.config.interval, training.config.poses)
+        anchors = kmeans_anchors(targets, len(vocabulary.anchors), training.options.seed)
+        vocabulary.set_anchors(torch.as_tensor(anchors).float())
+    if training.options.warm_start:
+        warm_start(training, training.options.warm_start)
+    require_equal_states(training)
+
+
+def warm_start(training: Training, path: Path) -> list[str]:
+    """Take the weights of a trained planner where names and shapes are the same; return their names.
+
+    Raises:
+        SwerveError: the file is no planner, or none of its weights fits.
+    """
+    _, tensors = read_tensors(path, "a trained planner", "pt")
+    own = training.model.state_dict()
+    fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
+    if not fitting:
+        raise SwerveError(f"{path}: none of its weights fits {training.config.family}. Choose another warm_start")
+    training.model.load_state_dict(fitting, strict=False)
+    for name, one in training.model.named_parameters():
+        if name in training.average:
+            training.average[name].copy_(one.detach())
+    neck = neck_of(training.model)
+    if neck and training.teacher:
+        training.teacher.neck.load_state_dict(neck.state_dict())
+    return sorted(fitting)
+
+
+def vocabulary_of(model: PlannerModel) -> Vocabulary | None:
+    """Return the vocabulary of a network; None without one."""
+    found = getattr(model, "vocabulary", None)
+    return found if isinstance(found, Vocabulary) else None
+
+
+def _score_store(folder: Path, training: Training, stream: SampleStream) -> ScoreStore | None:
+    """Open the store of the scores of a fixed vocabulary, in the folder of the run."""
+    vocabulary = vocabulary_of(training.model)
+    if vocabulary is None or not vocabulary.is_fixed:
+        return None
+    dataset = str(stream.identity["set"])
+    return ScoreStore(folder, vocabulary.anchors, vocabulary.profiles, vocabulary.interval, dataset)
+
+
+def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
+    """Yield tuples of `count` successive items; a rest is left out."""
+    while len(found := tuple(islice(items, count))) == count:
+        yield found
+
+
+def _prepared(
+    loader: StreamLoader, store: ContextStore | None, scores: ScoreStore | None, training: Training
+) -> Generator[TrainingBatch, None, None]:
+    """Yield the batches with their contexts, prefetching one in a thread during training.
+
+    Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
+    """
+    batches, watch = iter(loader), training.watch
+
+    def made() -> TrainingBatch | None:
+        with watch.measure("load"):
+            batch = next(batches, None)
+        if batch is None:
+            return None
+        with watch.measure("contexts"):
+            if scores is not None and store is not None:
+                return _scored_views(batch, store, scores, training)
+            return views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
+
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(made)
+        while True:
+            with watch.measure("wait"):
+                ready = pending.result()
+            if ready is None:
+                return
+            pending = pool.submit(made)
+            yield ready
+
+
+def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[PreparedContext | None]:
+    if store is None:
+        return [None] * len(batch)
+    return _prepared_contexts(store, batch.provenance, threads)
+
+
+def _prepared_contexts(
+    store: ContextStore, provenances: Sequence[Provenance], threads: int
+) -> list[PreparedContext | None]:
+    contexts = store.contexts(provenances, threads)
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda one: prepare_context(one) if one else None, contexts))
+
+
+def _scored_views(batch: Batch, store: ContextStore, scores: ScoreStore, training: Training) -> TrainingBatch:
+    """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
+    keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
+    missing = scores.missing(keys)
+    yardsticks: list[PreparedContext | None] = [None] * len(batch)
+    # Contexts of stored samples are needed for learned proposals alone.
+    for row in range(len(batch)) if _learns_proposals(training) else missing:
+        (yardsticks[row],) = _prepared_contexts(store, [batch.provenance[row]], 1)
+    if missing:
+        motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
+        scores.add([keys[row] for row in missing], [yardsticks[row] for row in missing], motion, threads)
+    return views_of(batch, yardsticks, training.config, scores.scores(keys))
+
+
+def _learns_proposals(training: Training) -> bool:
+    return bool(getattr(training.config, "proposals", 0))
+
+
+def _is_due(validation: Validation, training: Training) -> bool:
+    return training.step == training.options.steps or training.step % validation.every == 0
+
+
+def _validated(validation: Validation, training: Training, process: Process) -> dict[str, float]:
+    """Validate the averaged weights."""
+    precision = training.options.precision
+    mixed = is_mixed(precision, training.device)
+    planner = LearnedPlanner(training.averaged_model(), {}, "bf16" if mixed else "fp32")
+    return validate(planner, validation.benchmark, process.rank, process.world)
+
+
+def _seconds(training: Training) -> dict[str, float]:
+    """Return the columns of the step's timing by part."""
+    taken = training.watch.take()
+    return {f"{part}_seconds": taken.get(part, 0.0) for part in PARTS}

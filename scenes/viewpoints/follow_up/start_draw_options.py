@@ -1,0 +1,50 @@
+"""Options of random follow-up start points, for training."""
+
+import math
+from dataclasses import dataclass
+
+from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import Angle
+
+
+@dataclass(frozen=True)
+class StartDrawOptions:
+    """Options of the follow-up viewpoints of a training set, drawn at random around the human's position 4 s later.
+
+    Offsets are uniform over their ranges and independent of each other; a draw that no car can drive to in 4 s is
+    rejected. The defaults cover a benchmark's start points from a stop to 30 % faster than the human.
+
+    Attributes:
+        samples_per_scene: Follow-up viewpoints that are tried in each scene.
+        lateral: Largest lateral offset from the logged path, in metres.
+        longitudinal: Largest longitudinal offset along the logged path, in metres.
+        heading: Largest heading offset, in degrees (in Python, radians).
+        slowest: Lowest speed, as a share of the logged speed at that time: 0 is standing.
+        fastest: Highest speed, as a share of the logged speed at that time: 1.3 is 30 % faster.
+        attempts: Draws for each viewpoint, of similar longitudinal offset and speed, until one is accepted.
+
+    Raises:
+        SwerveError: an option is out of its range.
+    """
+
+    samples_per_scene: int = 2
+    lateral: float = 2.0
+    longitudinal: float = 15.0
+    heading: Angle = math.radians(10.0)
+    slowest: float = 0.0
+    fastest: float = 1.3
+    attempts: int = 8
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "samples_per_scene": (0, 1000),
+            "lateral": (0, 20),
+            "longitudinal": (0, 30),
+            "heading": (0, math.radians(60)),
+            "slowest": (0, self.fastest),
+            "fastest": (0, 3),
+            "attempts": (1, 1000),
+        }
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise SwerveError(f"follow_up.{name}: {getattr(self, name):g} must lie between {low:g} and {high:g}")
