@@ -23,7 +23,7 @@ from swerve.eval.benchmark.renderers import RasterRenderer
 from swerve.eval.benchmark.schedule import scene_at
 from swerve.eval.benchmark.view_renderers import snapshot_of
 from swerve.eval.training_viewpoints import TrainingViewpointOptions, maker_of
-from swerve.eval.training_viewpoints.follow_up_viewpoints import follow_up_viewpoint, follow_up_viewpoints, past_of
+from swerve.eval.training_viewpoints.follow_up_viewpoints import follow_up_viewpoint, follow_up_viewpoints
 from swerve.scenes import SwerveError
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import KinematicLimits, Rejection
@@ -187,19 +187,13 @@ def test_only_logs_with_ten_steps_a_second():
     )
     with pytest.raises(SwerveError, match="ten steps a second"):
         follow_up_viewpoints(scene_at(thin, 15), geometry_of(thin), OPTIONS, "log-replay")
-    assert past_of(drawn(log)).speeds.shape == (3,)
-
-
-def drawn(log):
-    attempts = drawn_starts(scene_at(log, NOW), geometry_of(log), 0, DRAWS, FollowUpOptions(), 0)
-    return next(one for one in attempts if isinstance(one, FollowUp))
 
 
 def test_start_points_of_the_grid_are_unchanged():
     """Drawn points share the code of the grid's: a grid point drawn has the grid's history."""
     log, options = small_log(), FollowUpOptions(sources="synthesis")
     geometry, scene = geometry_of(log), scene_at(log, NOW)
-    grid = [one for one in follow_ups(scene, geometry, TrajectoryBank.empty(options), options)]
+    grid = follow_ups(scene, geometry, TrajectoryBank.empty(options), options)
     one = next(one for one in grid if isinstance(one, FollowUp) and one.parameters["lateral"])
     human = HumanReference.of(scene, geometry, 4.0)
     number = np.array([one.index])
