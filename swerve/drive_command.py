@@ -31,7 +31,6 @@ from swerve.eval.closed_loop.rollout_file import (
     RecordedRollout,
     record_of,
     write_index,
-    write_rollouts,
 )
 from swerve.eval.closed_loop.rollout_image import rollout_image
 from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
@@ -60,7 +59,7 @@ _METRIC = {
 
 
 @dataclass(frozen=True)
-class _ViewSettings:
+class ViewSettings:
     """Renderer of the views of planners, and resizing of their cameras."""
 
     renderer: ViewRenderer
@@ -72,7 +71,7 @@ def run(args: Drive) -> int:
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
     sources, console, progress = open_sources(args.sources), Console(), progress_console()
     _check_labels(planners)
-    view_settings = _ViewSettings(
+    view_settings = ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
     )
     worst: dict[str, list[SceneRollout]] = {}
@@ -80,7 +79,7 @@ def run(args: Drive) -> int:
     missing: dict[str, tuple[bool, ...]] = {}
     recorded: dict[tuple[str, str], list[RecordedRollout]] = {}
     logs = _named_logs(sources, args.logs)
-    for one in _rollouts(logs, planners, view_settings, args.options, args.scene_interval, progress):
+    for one in rollouts_of(logs, planners, view_settings, args.options, args.scene_interval, progress):
         rollout = one.rollout
         rows.append(_row(one))
         if rollout.log not in missing:
@@ -127,10 +126,10 @@ def _check_labels(planners: Sequence[OpenedPlanner]) -> None:
         raise SwerveError(f"two planners have the label {twice[0]!r}: give one of them label=TEXT")
 
 
-def _rollouts(
+def rollouts_of(
     logs: Iterable[Log],
     planners: Sequence[OpenedPlanner],
-    view_settings: _ViewSettings,
+    view_settings: ViewSettings,
     options: ClosedLoopOptions,
     every: float,
     console: Console,

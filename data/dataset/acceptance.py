@@ -185,7 +185,7 @@ def acceptance_tables(summary: dict[str, Any]) -> list[Table]:
     return tables
 
 
-def _table(what: str, rows: Sequence[tuple[str, dict[str, int]]]) -> Table:
+def _table(what: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> Table:
     columns = [name for name in ("tried", "accepted", "way_back") if name in rows[0][1]]
     table = Table(what, *(name.replace("_", " ") for name in columns), "share", box=None)
     for name, one in rows:

@@ -9,6 +9,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from swerve.data.stream.part import BATCH, Part
 from swerve.eval.benchmark.build_options import ViewKind
+from swerve.options.rounds import RoundOptions
 from swerve.options.shared import Config, Dataset
 from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
 from swerve.scenes.option_types import FLAT
@@ -41,15 +42,17 @@ class TrainRap:
         out: Output folder.
         contexts: Contexts of the same set, made by swerve contexts; without them sub-scores are not trained.
         model: paper, tiny, or a JSON file with the fields of RapConfig that differ from the paper's.
-        parts: Parts of every batch: paired, raster_only, recovery or cross_agent, each with its share, and raster
-            (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25, of which those are
-            left out that the set lacks; without photos raster_only takes the place of paired.
+        parts: Parts of every batch: paired, raster_only, recovery, cross_agent, follow_up or visited, each with its
+            share, and raster (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25
+            follow_up:0.25 visited:0.25, of which those are left out that the set lacks; without photos raster_only
+            takes the place of paired.
         batch: Samples of a step per process.
         training: The training.
         loop: The run.
         validate: Benchmark of swerve build, of other logs, to validate on.
         validate_views: Images for validation; None: those that are stored, or raster if several are.
         validate_every: Steps between validations.
+        rounds: Rounds of training.
         config: Options to start from.
     """
 
@@ -67,4 +70,5 @@ class TrainRap:
     validate: Annotated[Path | None, arg(metavar="BENCHMARK")] = None
     validate_views: ViewKind | None = None
     validate_every: int = 1000
+    rounds: Annotated[RoundOptions, FLAT] = field(default_factory=RoundOptions)
     config: Config = None
