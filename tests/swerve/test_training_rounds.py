@@ -12,6 +12,7 @@ from swerve.data.dataset.shards import dataset_digest, file_digest
 from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
 from tests.support.command import invoke
 
+pytestmark = pytest.mark.slow
 ROUNDS = 3
 
 
@@ -103,7 +104,7 @@ def test_killed_before_after_and_within_every_step_it_is_the_same(base, undistur
         break
     assert ended.exit_code == 0, ended
     assert {kill.split()[0] for kill in kills} == {"before", "after", "within"}
-    assert len(kills) == 11
+    assert len(kills) == 10
     assert reports
     assert file_digest(out / "planner.safetensors") == file_digest(undisturbed / "planner.safetensors")
     for number in range(ROUNDS - 1):
