@@ -31,6 +31,7 @@ from swerve.eval.closed_loop.rollout_file import (
     RecordedRollout,
     record_of,
     write_index,
+    write_rollouts,
 )
 from swerve.eval.closed_loop.rollout_image import rollout_image
 from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
