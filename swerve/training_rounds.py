@@ -178,6 +178,8 @@ def _drive(
     renderers = default_renderers(drawn.style, drawn.seed, None)
     settings = ViewSettings(renderer_of(options.round_views, renderers), Resize(drawn.size, drawn.fit))
     opened = open_planner(str(planner), PlannerLimits())
+    # Whatever the folder of the rounds, so that sets and planners do not depend on it.
+    opened = replace(opened, label=planner.parent.parent.name, identity=file_digest(planner))
     logs = [(sources[owners[name]], name) for name in wanted]
     quiet = console or Console(quiet=True)
     record_rollouts(logs, opened, settings, options.round_drive, options.round_interval, folder, quiet)

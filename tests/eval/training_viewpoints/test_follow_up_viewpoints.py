@@ -111,7 +111,8 @@ def test_start_points_are_those_drawn():
             if isinstance(one, Rejection):
                 continue
             share = one.parameters["speed_share"]
-            assert (int((one.parameters["longitudinal"] / 15 + 1) * 3), int(share / 1.3 * 4)) == stratum
+            speed_bin = 0 if one.parameters["speed"] == 0 else 1 + int(share / 1.3 * 4)
+            assert (int((one.parameters["longitudinal"] / 15 + 1) * 3), speed_bin) == stratum
             assert abs(one.parameters["lateral"]) <= DRAWS.lateral
             assert abs(one.parameters["heading"]) <= DRAWS.heading
             along = one.ego.velocity[-1, 0] * np.cos(one.parameters["heading"])
@@ -122,8 +123,11 @@ def test_start_points_are_those_drawn():
 
 
 def test_quantiles_of_the_draws():
+    """A fifth arrives at free speed, the rest is uniform."""
     shares = np.array([[0.0] * 4, [0.5] * 4, [1.0] * 4])
     expected = [[-2, -15, -np.deg2rad(10), 0], [0, 0, 0, 0.65], [2, 15, np.deg2rad(10), 1.3]]
+    np.testing.assert_allclose(draws_at(replace(DRAWS, free_speed=False), shares), expected, atol=1e-12)
+    expected[0][3], expected[1][3] = np.nan, 1.3 * 3 / 8
     np.testing.assert_allclose(draws_at(DRAWS, shares), expected, atol=1e-12)
 
 
@@ -164,12 +168,13 @@ def test_acceptance_is_reported_by_offset(tmp_path):
     acceptance, rejected = summary["acceptance"]["follow_up"], summary["rejections"]["follow_up"]
     assert rejected["no_target"] == sum(summary["rejections"]["follow_up_way_back"].values())
     tried = summary["samples"] + sum(count for reason, count in rejected.items() if reason != "log_end")
-    for axis, bins in (("longitudinal", 6), ("speed_share", 4)):
+    for axis, bins in (("longitudinal", 6), ("speed_share", 5)):
         assert len(acceptance[axis]) == bins
         assert sum(one["tried"] for one in acceptance[axis]) == tried
         assert sum(one["accepted"] for one in acceptance[axis]) == summary["samples"] > 0
         assert sum(one["way_back"] for one in acceptance[axis]) == summary["samples"]
     assert acceptance["longitudinal"][0]["from"] == -15.0
+    assert [one["to"] for one in acceptance["speed_share"]] == pytest.approx([-1.0, 0.325, 0.65, 0.975, 1.3])
     rows = read_manifest(tmp_path / "set", ("shard", "split", "weight", "parameters")).to_pylist()
     assert np.mean([row["weight"] for row in rows]) == pytest.approx(1.0)
     assert all("start_longitudinal" in json.loads(row["parameters"]) for row in rows)
