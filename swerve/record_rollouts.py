@@ -6,7 +6,6 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.data import Source
-from swerve.drive_command import ViewSettings, rollouts_of
 from swerve.eval.closed_loop import ClosedLoopOptions
 from swerve.eval.closed_loop.rollout_file import (
     LogRollouts,
@@ -18,6 +17,7 @@ from swerve.eval.closed_loop.rollout_file import (
     write_rollouts,
 )
 from swerve.planners.open_planner import OpenedPlanner
+from swerve.scene_rollouts import ViewSettings, rollouts_of
 from swerve.scenes import SwerveError
 
 

@@ -23,7 +23,6 @@ from swerve.data.jobs import log_names
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import make_folder, to_json, write_atomically
 from swerve.data.stream.catalogue import read_catalogue
-from swerve.drive_command import ViewSettings
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.closed_loop.rollout_file import FOLDER, INDEX
 from swerve.eval.context.context_job import write_contexts
@@ -31,9 +30,10 @@ from swerve.eval.context.context_store import CONTEXTS
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.training_viewpoints import TrainingViewpointOptions, maker_of
 from swerve.job_report import open_sources
-from swerve.options.rounds import RoundOptions
 from swerve.planners.open_planner import open_planner
 from swerve.record_rollouts import record_rollouts
+from swerve.round_options import RoundOptions
+from swerve.scene_rollouts import ViewSettings
 from swerve.scenes import SwerveError
 from swerve.scenes.resize import Resize
 

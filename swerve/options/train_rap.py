@@ -9,9 +9,9 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from swerve.data.stream.part import BATCH, Part
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.options.rounds import RoundOptions
 from swerve.options.shared import Config, Dataset
 from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
+from swerve.round_options import RoundOptions
 from swerve.scenes.option_types import FLAT
 
 BatchPart = Annotated[
