@@ -39,7 +39,7 @@ class Candidates:
 
 
 def pseudo_expert(viewpoint: Viewpoint, context: Context) -> ExpertTarget:
-    """Return the best candidate by EPDMS without extended comfort under log replay, as `swerve score` computes it.
+    """Return the best candidate by EPDMS without extended comfort under log replay, as `score` computes it.
 
     Candidates are scored as they are stored, in float32. Of equals the first wins: PDM-Closed's proposal, then its
     proposals by their own (a share of the speed limit at a lateral offset each), then the arcs, gentle ones first.
