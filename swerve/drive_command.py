@@ -1,28 +1,22 @@
 """Run `swerve drive`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from swerve.cells import bar_text, cell
+from swerve.cells import cell
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
 from swerve.drive_page import SHOWN, SceneRollout, drive_page, reason_text
-from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, uses_images
+from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
-from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
     ClosedLoopOptions,
-    RolloutViews,
-    build_closed_loop_scene,
-    drive_prepared,
     metric_names,
 )
 from swerve.eval.closed_loop.rollout_file import (
@@ -41,11 +35,10 @@ from swerve.options.drive import Drive
 from swerve.output import write_output
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import OpenedPlanner, open_planner
-from swerve.scenes import Log, SwerveError, extract_scenes
-from swerve.scenes.primitives import build_static
+from swerve.scene_rollouts import ViewSettings, rollouts_of
+from swerve.scenes import Log, SwerveError
 from swerve.scenes.printable import printable
 from swerve.scenes.resize import Resize
-from swerve.scenes.viewpoints import build_log_geometry, logged
 
 PAGE = "index.html"
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
@@ -59,20 +52,12 @@ _METRIC = {
 }
 
 
-@dataclass(frozen=True)
-class _ViewSettings:
-    """Renderer of the views of planners, and resizing of their cameras."""
-
-    renderer: ViewRenderer
-    resize: Resize
-
-
 def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
     sources, console, progress = open_sources(args.sources), Console(), progress_console()
     _check_labels(planners)
-    view_settings = _ViewSettings(
+    view_settings = ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
     )
     worst: dict[str, list[SceneRollout]] = {}
@@ -80,7 +65,7 @@ def run(args: Drive) -> int:
     missing: dict[str, tuple[bool, ...]] = {}
     recorded: dict[tuple[str, str], list[RecordedRollout]] = {}
     logs = _named_logs(sources, args.logs)
-    for one in _rollouts(logs, planners, view_settings, args.options, args.scene_interval, progress):
+    for one in rollouts_of(logs, planners, view_settings, args.options, args.scene_interval, progress):
         rollout = one.rollout
         rows.append(_row(one))
         if rollout.log not in missing:
@@ -125,28 +110,6 @@ def _check_labels(planners: Sequence[OpenedPlanner]) -> None:
     labels = [one.label for one in planners]
     if twice := [label for label in labels if labels.count(label) > 1]:
         raise SwerveError(f"two planners have the label {twice[0]!r}: give one of them label=TEXT")
-
-
-def _rollouts(
-    logs: Iterable[Log],
-    planners: Sequence[OpenedPlanner],
-    view_settings: _ViewSettings,
-    options: ClosedLoopOptions,
-    every: float,
-    console: Console,
-) -> Iterator[SceneRollout]:
-    """Yield all rollouts, log by log."""
-    for log in logs:
-        geometry, static = build_log_geometry(log), build_static(log.road_map)
-        needs_images = any(uses_images(one.planner) for one in planners)
-        views = RolloutViews(view_settings.renderer.prepare(log), view_settings.resize) if needs_images else None
-        scenes = extract_scenes(log, history=HISTORY_SECONDS, future=options.seconds, interval=every)
-        for scene in track(scenes, description=bar_text(log.name), console=console, transient=True):
-            closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
-            for one in planners:
-                yield SceneRollout(
-                    one.label, closed_loop_scene, drive_prepared(closed_loop_scene, one.planner, views), static
-                )
 
 
 def _row(one: SceneRollout) -> dict[str, Any]:

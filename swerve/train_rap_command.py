@@ -1,8 +1,10 @@
 """Run `swerve train rap`."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.data.stream.catalogue import read_catalogue
+from swerve.data.stream.part import PARTS, PartName
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
 from swerve.job_report import progress_console, stoppable
@@ -19,6 +22,7 @@ from swerve.options.train_rap import TrainRap
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import LogError, SwerveError
+from swerve.training_rounds import RoundSet, train_in_rounds
 
 if TYPE_CHECKING:
     from swerve.planners.learning import ModelConfig
@@ -26,40 +30,68 @@ if TYPE_CHECKING:
 
 
 def run(args: TrainRap) -> int:
-    """Train RAP, and return the exit code."""
+    """Train RAP, in one or more rounds, and return the exit code."""
     require_torch()
     require_safetensors()
+    base, console = RoundSet(args.dataset, args.contexts), Console()
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    with stoppable():
+        if args.rounds.rounds == 1:
+            _train(args, [base], args.out, say)
+            return 0
+        train = partial(_train, args, say=say)
+        path = train_in_rounds(base, args.out, args.rounds, train, console=progress_console(), report=say)
+    say(f"wrote {path}")
+    return 0
+
+
+def _train(args: TrainRap, sets: Sequence[RoundSet], folder: Path, say: Callable[[str], None]) -> Path:
+    """Train a network on one or more sets; return the planner's file."""
     from swerve.planners.learning.train import RunOptions, processes, train
     from swerve.planners.learning.training_log import METRICS, require_tensorboard
 
     if args.loop.tensorboard:
         require_tensorboard()
     config = _config(args)
-    stream_options = _stream_options(args, config)
+    datasets, contexts = [one.dataset for one in sets], [one.contexts for one in sets if one.contexts]
     run_options = RunOptions(**vars(args.loop), validation=_validation(args))
-    console, steps = Console(), args.training.steps
-    with stoppable(), processes() as process:
-        stream = SampleStream(args.dataset, stream_options, process.rank, process.world)
-        store = ContextStore(args.contexts, args.dataset) if args.contexts else None
-        with _progress(progress_console(), process.rank > 0, steps) as reports:
-            path = train(stream, store, config, args.training, args.out, process, run_options, *reports)
+    with processes() as process:
+        stream = SampleStream(datasets, _stream_options(args, datasets, config), process.rank, process.world)
+        store = ContextStore(contexts, datasets) if contexts else None
+        with _progress(progress_console(), process.rank > 0, args.training.steps) as reports:
+            path = train(stream, store, config, args.training, folder, process, run_options, *reports)
     if process.rank == 0:
-        console.print(f"wrote {path} and {args.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
-    return 0
+        say(f"wrote {path} and {folder / METRICS}")
+    return path
 
 
-def _stream_options(args: TrainRap, config: "ModelConfig") -> StreamOptions:
-    """Return how batches are made for a network."""
+def _stream_options(args: TrainRap, datasets: Sequence[Path], config: "ModelConfig") -> StreamOptions:
+    """Return how batches are made for a network.
+
+    Before the first visited states are drawn, the part of a batch that is theirs goes to the others.
+    """
     fit = ImageFit((config.image_width, config.image_height), config.trim)
-    return StreamOptions(args.parts or default_parts(args.dataset), fit, config.cameras, args.batch, args.training.seed)
+    parts = args.parts or default_parts(*datasets)
+    if args.rounds.rounds > 1 and not _counts(datasets)["visited"]:
+        parts = tuple(part for part in parts if part.name != "visited")
+    return StreamOptions(parts, fit, config.cameras, args.batch, args.training.seed)
 
 
-def default_parts(dataset: Path) -> tuple[Part, ...]:
-    """Return the parts of a batch by what a set has: half of logged viewpoints, with photos if there are any."""
-    there = read_catalogue(dataset, "train").parts
-    logged = Part("paired", 0.5, "both") if len(there["paired"]) else Part("raster_only", 0.5)
-    wanted = (logged, *(Part(name, 0.25) for name in ("recovery", "cross_agent", "follow_up", "visited")))
-    return tuple(part for part in wanted if len(there[part.name]))
+def default_parts(*datasets: Path) -> tuple[Part, ...]:
+    """Return the parts of a batch by what sets have: half of logged viewpoints, with photos if there are any."""
+    there = _counts(datasets)
+    logged = Part("paired", 0.5, "both") if there["paired"] else Part("raster_only", 0.5)
+    names: tuple[PartName, ...] = ("recovery", "cross_agent", "follow_up", "visited")
+    return tuple(part for part in (logged, *(Part(name, 0.25) for name in names)) if there[part.name])
+
+
+def _counts(datasets: Sequence[Path]) -> Counter[str]:
+    """Count the samples of each part, of split train."""
+    known = [read_catalogue(dataset, "train").parts for dataset in datasets]
+    return Counter({name: sum(len(one[name]) for one in known) for name in PARTS})
 
 
 def _validation(args: TrainRap) -> "Validation | None":

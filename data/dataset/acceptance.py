@@ -17,6 +17,8 @@ from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
 from swerve.scenes.viewpoints.recovery import SCENE_REASONS
 from swerve.scenes.viewpoints.recovery_offsets import offset_bins, offsets_at, stratum_of
 
+# Both ends of the bin of follow-ups that arrive at free speed.
+_FREE = -1.0
 # (split, bin along the first axis, bin along the second)
 _Stratum = tuple[str, int, int]
 
@@ -93,8 +95,8 @@ class Acceptance:
     def summary(self) -> dict[str, Any]:
         """Return tried and accepted counts: of recoveries by lateral offset in metres, heading in degrees, and side.
 
-        Under "follow_up": by longitudinal offset in metres and by speed as a share of the logged one, with the number
-        of those accepted that have a way back.
+        Under "follow_up": by longitudinal offset in metres and by speed as a share of the logged one (both ends are -1
+        for free speed), with the number of those accepted that have a way back.
         """
         recovery, follow_up = ViewpointKind.RECOVERY.value, ViewpointKind.FOLLOW_UP.value
         bins = len(self._kinds[recovery].edges[0])
@@ -149,14 +151,16 @@ def _recovery(options: AugmentOptions) -> _Kind:
 def _follow_up(options: AugmentOptions) -> _Kind:
     drawn, seed = options.follow_up, options.seed
     bins = start_draws.start_bins(drawn)
-    ends = [start_draws.draws_at(drawn, np.repeat(np.linspace(0.0, 1.0, n + 1)[:, None], 4, axis=1)) for n in bins]
+    along = np.linspace(-drawn.longitudinal, drawn.longitudinal, bins[0] + 1)
+    free = int(drawn.free_speed)
+    speeds = _pairs(np.linspace(drawn.slowest, drawn.fastest, bins[1] - free + 1))
     later = round(FollowUpOptions().horizon * 1e6)
     return _Kind(
         start_draws.SCENE_REASONS,
         lambda log, token, index: start_draws.start_stratum(seed, log, token, index, drawn),
         lambda token: str(int(token) - later),
         ("longitudinal", "speed_share"),
-        (_pairs(ends[0][:, start_draws.LONGITUDINAL]), _pairs(ends[1][:, start_draws.SPEED])),
+        (_pairs(along), [[_FREE, _FREE]] * free + speeds),
     )
 
 
@@ -180,12 +184,16 @@ def acceptance_tables(summary: dict[str, Any]) -> list[Table]:
         tables.append(_table("recoveries", rows))
     if follow_ups := acceptance.get("follow_up"):
         rows = [(f"along {one['from']:+.1f} to {one['to']:+.1f} m", one) for one in follow_ups["longitudinal"]]
-        rows += [(f"speed {one['from']:.0%} to {one['to']:.0%}", one) for one in follow_ups["speed_share"]]
+        rows += [(_speeds(one), one) for one in follow_ups["speed_share"]]
         tables.append(_table("follow-ups", rows))
     return tables
 
 
-def _table(what: str, rows: Sequence[tuple[str, dict[str, int]]]) -> Table:
+def _speeds(one: dict[str, Any]) -> str:
+    return "free speed" if one["from"] == _FREE else f"speed {one['from']:.0%} to {one['to']:.0%}"
+
+
+def _table(what: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> Table:
     columns = [name for name in ("tried", "accepted", "way_back") if name in rows[0][1]]
     table = Table(what, *(name.replace("_", " ") for name in columns), "share", box=None)
     for name, one in rows:

@@ -1,5 +1,7 @@
 """Options of a set, read from its folder."""
 
+from dataclasses import fields as fields_of
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +33,22 @@ def read_options(folder: Path) -> AugmentOptions:
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise SwerveError(f"{path}: holds no options of a set of this program ({error!r})") from error
+
+
+def read_all_options(folder: Path) -> AugmentOptions:
+    """Read all options of a set from job.json, those of images included.
+
+    Raises:
+        SwerveError: the folder holds no set, or one of another version.
+    """
+    given, known = read_json(folder / "job.json", _JOB)["options"], read_options(folder)
+    names = [field.name for field in fields_of(AugmentOptions) if field.name in given]
+    plain: dict[str, Any] = {name: given[name] for name in names if not isinstance(given[name], dict)}
+    plain = {name: tuple(one) if isinstance(one, list) else one for name, one in plain.items()}
+    try:
+        return replace(known, **plain)
+    except (ValueError, TypeError) as error:
+        raise SwerveError(f"{folder}: holds no options of a set of this program ({error!r})") from error
 
 
 def read_maker_identity(folder: Path) -> dict[str, Any] | None:

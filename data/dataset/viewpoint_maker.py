@@ -1,4 +1,4 @@
-"""What a set may take from above this package: viewpoints in simulated traffic, and pseudo-expert targets."""
+"""Interfaces of viewpoints in simulated traffic and of pseudo-expert targets, which packages above make for a set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -21,6 +21,7 @@ from swerve.scenes.viewpoints import Viewpoint
 _STEPS: Final = 50
 # Arcs from the current state: constant acceleration until standstill, m/s2, and constant curvature, 1/m.
 _ACCELERATIONS: Final = (0.0, -1.0, 1.0, -2.0, 2.0, -0.5, 0.5, -3.0, -4.0, -6.0)
+_HARDEST, _TIGHTEST = 6.0, 0.15
 _CURVATURES: Final = (0.0, 0.005, -0.005, 0.01, -0.01, 0.02, -0.02, 0.04, -0.04, 0.08, -0.08, 0.15, -0.15)
 
 
@@ -38,7 +39,7 @@ class Candidates:
 
 
 def pseudo_expert(viewpoint: Viewpoint, context: Context) -> ExpertTarget:
-    """Return the best candidate by EPDMS without extended comfort under log replay, as `swerve score` computes it.
+    """Return the best candidate by EPDMS without extended comfort under log replay, as `score` computes it.
 
     Candidates are scored as they are stored, in float32. Of equals the first wins: PDM-Closed's proposal, then its
     proposals by their own (a share of the speed limit at a lateral offset each), then the arcs, gentle ones first.
@@ -76,9 +77,14 @@ def candidates_of(context: Context) -> Candidates:
 
 
 def arcs_from(speed: float) -> Float[np.ndarray, "a 50 3"]:
-    """Return arcs of constant curvature, driven with constant acceleration from a speed (m/s) until standstill."""
+    """Return arcs of constant curvature, driven with constant acceleration from a speed (m/s) until standstill.
+
+    Gentle ones come first: in order of |acceleration| / 6 m/s2 + |curvature| / 0.15 1/m.
+    """
     seconds = np.arange(1, _STEPS + 1) / EXPERT_RATE
     pull, bend = (one.ravel() for one in np.meshgrid(_ACCELERATIONS, _CURVATURES, indexing="ij"))
+    order = np.argsort(np.abs(pull) / _HARDEST + np.abs(bend) / _TIGHTEST, kind="stable")
+    pull, bend = pull[order], bend[order]
     start = max(speed, 0.0)
     until = np.where(pull < 0, np.minimum(start / np.maximum(-pull, 1e-9), seconds[-1]), seconds[-1])
     time = np.minimum(seconds, until[:, None])

@@ -58,7 +58,7 @@ class Viewpoint:
     kind: ViewpointKind
     index: int
     ego: Ego
-    target: Float[np.ndarray, "f 4 4"]
+    target: Float[np.ndarray, "g 4 4"]
     human: Float[np.ndarray, "f 4 4"]
     vehicle: Vehicle
     cameras: tuple[Camera, ...]

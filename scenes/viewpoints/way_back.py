@@ -28,7 +28,7 @@ _FARTHEST, _LARGEST_TURN = 20.0, np.pi / 3
 
 @dataclass(frozen=True)
 class PathOffset:
-    """Where a state is relative to the human at the same time.
+    """Position of a state relative to the human at the same time.
 
     Attributes:
         along: arc length of the nearest point on the human's path, metres.

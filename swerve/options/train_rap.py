@@ -11,6 +11,7 @@ from swerve.data.stream.part import BATCH, Part
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.options.shared import Config, Dataset
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
+from swerve.round_options import RoundOptions
 from swerve.scenes.option_types import FLAT
 
 BatchPart = Annotated[
@@ -44,15 +45,17 @@ class TrainRap:
         model: paper, tiny, or a JSON file with the fields of the network's config that differ from the defaults.
         fields: Fields of the network's config in addition, NAME=VALUE, such as proposals=0 anchors=64 profiles=true
             scorer_layers=2 for a scored vocabulary; docs/train_rap.md has all.
-        parts: Parts of every batch: paired, raster_only, recovery or cross_agent, each with its share, and raster
-            (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25, of which those are
-            left out that the set lacks; without photos raster_only takes the place of paired.
+        parts: Parts of every batch: paired, raster_only, recovery, cross_agent, follow_up or visited, each with its
+            share, and raster (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25
+            follow_up:0.25 visited:0.25, of which those are left out that the set lacks; without photos raster_only
+            takes the place of paired.
         batch: Samples of a step per process.
         training: The training.
         loop: The run.
         validate: Benchmark of swerve build, of other logs, to validate on.
         validate_views: Images for validation; None: those that are stored, or raster if several are.
         validate_every: Steps between validations.
+        rounds: Rounds of training.
         config: Options to start from.
     """
 
@@ -72,4 +75,5 @@ class TrainRap:
     validate: Annotated[Path | None, arg(metavar="BENCHMARK")] = None
     validate_views: ViewKind | None = None
     validate_every: int = 1000
+    rounds: Annotated[RoundOptions, FLAT] = field(default_factory=RoundOptions)
     config: Config = None

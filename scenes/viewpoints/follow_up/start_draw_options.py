@@ -21,6 +21,8 @@ class StartDrawOptions:
         heading: Largest heading offset, in degrees (in Python, radians).
         slowest: Lowest speed, as a share of the logged speed at that time: 0 is standing.
         fastest: Highest speed, as a share of the logged speed at that time: 1.3 is 30 % faster.
+        free_speed: Whether a fifth of the draws arrives at the speed of a free drive to the point instead, as start
+            points of a benchmark do.
         attempts: Draws for each viewpoint, of similar longitudinal offset and speed, until one is accepted.
 
     Raises:
@@ -33,6 +35,7 @@ class StartDrawOptions:
     heading: Angle = math.radians(10.0)
     slowest: float = 0.0
     fastest: float = 1.3
+    free_speed: bool = True
     attempts: int = 8
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from swerve.scenes.log import Scene
 from swerve.scenes.randomness import keyed_generator
@@ -21,6 +21,8 @@ _LONGITUDINAL_BINS, _SPEED_BINS = 6, 4
 # Reasons that hold for a scene whatever the draw.
 LOG_END: Final = "log_end"
 SCENE_UNSCORABLE: Final = "scene_unscorable"
+# Share of the draws at free speed; humans slower than this, m/s, have no share of their speed.
+_FREE, _SLOWEST = 1 / (_SPEED_BINS + 1), 0.1
 SCENE_REASONS: Final = ("rough_log", LOG_END, SCENE_UNSCORABLE)
 
 
@@ -35,7 +37,7 @@ def drawn_starts(
 
     Reasons to reject: "rough_log" (no car drives the human's poses, or they reverse), "beyond_log", "infeasible". In
     `parameters`, "speed" is the offset from the speed of a free drive to that point, as in a benchmark, and
-    "speed_share" the drawn share of the human's speed, along the path.
+    "speed_share" the share of the human's speed (of 0.1 m/s at least), along the path.
 
     Args:
         scene: of the log, with the horizon after it.
@@ -49,13 +51,15 @@ def drawn_starts(
     if geometry.is_implausible(human.steps):
         return [Rejection(ViewpointKind.FOLLOW_UP, index, "rough_log")]
     shares = np.stack(
-        [_shares(seed, scene.log.name, scene.token, index, attempt) for attempt in range(options.attempts)]
+        [_shares(seed, scene.log.name, scene.token, index, attempt, options) for attempt in range(options.attempts)]
     )
     lateral, longitudinal, heading, share = draws_at(options, shares).T
     arrival = geometry.seconds[scene.now] + histories.horizon
     there = max(float(np.interp(arrival, geometry.seconds, geometry.ego_motion.speeds)), 0.0)
     distance = human.end + longitudinal - human.along
-    offsets = share * there - free_speed(human, distance, histories.horizon)
+    free = free_speed(human, distance, histories.horizon)
+    share = np.where(np.isnan(share), free / max(there, _SLOWEST), share)
+    offsets = np.where(_is_free(options, shares), 0.0, share * there - free)
     points = points_at(human, geometry.path, np.arange(len(shares)), lateral, longitudinal, heading, offsets)
     found = sorted(synthesised_follow_ups(geometry, human, points, histories), key=lambda one: one.index)
     for one in found:
@@ -65,7 +69,13 @@ def drawn_starts(
 
 
 def draws_at(options: StartDrawOptions, shares: Float[np.ndarray, "*q 4"]) -> Float[np.ndarray, "*q 4"]:
-    """Compute the quantiles of (lateral m, longitudinal m, heading rad, share of the speed) at shares from 0 to 1."""
+    """Compute the quantiles of (lateral m, longitudinal m, heading rad, share of the speed) at shares from 0 to 1.
+
+    The share of the speed is NaN in the fifth that arrives at free speed.
+    """
+    if options.free_speed:
+        free, shares = _is_free(options, shares), shares.copy()
+        shares[..., SPEED] = np.where(free, np.nan, (shares[..., SPEED] - _FREE) / (1 - _FREE))
     low = np.array([-options.lateral, -options.longitudinal, -options.heading, options.slowest])
     high = np.array([options.lateral, options.longitudinal, options.heading, options.fastest])
     draws: Float[np.ndarray, "*q 4"] = low + shares * (high - low)
@@ -74,7 +84,9 @@ def draws_at(options: StartDrawOptions, shares: Float[np.ndarray, "*q 4"]) -> Fl
 
 def start_bins(options: StartDrawOptions) -> tuple[int, int]:
     """Return the numbers of bins of longitudinal offset and of speed, equally probable as requested."""
-    return _LONGITUDINAL_BINS if options.longitudinal else 1, (_SPEED_BINS if options.fastest > options.slowest else 1)
+    speeds = _SPEED_BINS if options.fastest > options.slowest else 1
+    # With free speed the first bin, as probable as each of four others, is that of draws at free speed.
+    return _LONGITUDINAL_BINS if options.longitudinal else 1, _SPEED_BINS + 1 if options.free_speed else speeds
 
 
 def start_stratum(seed: int, log: str, token: str, index: int, options: StartDrawOptions) -> tuple[int, int]:
@@ -87,15 +99,23 @@ def start_stratum(seed: int, log: str, token: str, index: int, options: StartDra
         index: number of the viewpoint in its scene.
         options: ranges of the draws.
     """
-    shares = _shares(seed, log, token, index, 0)
+    shares = _shares(seed, log, token, index, 0, options)
     bins = start_bins(options)
     return int(shares[LONGITUDINAL] * bins[0]), int(shares[SPEED] * bins[1])
 
 
-def _shares(seed: int, log: str, token: str, index: int, attempt: int) -> Float[np.ndarray, "4"]:
+def _is_free(options: StartDrawOptions, shares: Float[np.ndarray, "*q 4"]) -> Bool[np.ndarray, "*q"]:
+    """Return which draws arrive at free speed."""
+    free: Bool[np.ndarray, "*q"] = (shares[..., SPEED] < _FREE) & options.free_speed
+    return free
+
+
+def _shares(
+    seed: int, log: str, token: str, index: int, attempt: int, options: StartDrawOptions
+) -> Float[np.ndarray, "4"]:
     """Return numbers that are uniform in [0, 1), in the bins of the first attempt."""
     first, shares = (_uniform(seed, log, token, index, number) for number in (0, attempt))
-    for axis, bins in ((LONGITUDINAL, _LONGITUDINAL_BINS), (SPEED, _SPEED_BINS)):
+    for axis, bins in zip((LONGITUDINAL, SPEED), start_bins(options), strict=True):
         shares[axis] = (np.floor(first[axis] * bins) + (shares[axis] * bins) % 1.0) / bins
     return shares
 

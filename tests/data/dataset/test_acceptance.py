@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from swerve.data.dataset.acceptance import Acceptance, acceptance_table
+from swerve.data.dataset.acceptance import Acceptance, acceptance_tables
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, write_manifest
 from swerve.scenes import Scene
@@ -105,7 +105,8 @@ def test_counts_by_offset():
     assert found["empty_strata"] == 12
     assert (found["lateral"][0]["from"], found["lateral"][-1]["to"]) == (-2.0, 2.0)
     assert found["heading"][0]["from"] == pytest.approx(-15.0)
-    assert acceptance_table(found).row_count == 6 + 4 + 2
+    (table,) = acceptance_tables({"acceptance": found, "samples_by_kind": {"recovery": 1}})
+    assert table.row_count == 6 + 4 + 2
     assert np.mean(acceptance.weights(record)) == pytest.approx(1.0)
 
 

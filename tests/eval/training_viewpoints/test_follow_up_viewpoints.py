@@ -23,7 +23,7 @@ from swerve.eval.benchmark.renderers import RasterRenderer
 from swerve.eval.benchmark.schedule import scene_at
 from swerve.eval.benchmark.view_renderers import snapshot_of
 from swerve.eval.training_viewpoints import TrainingViewpointOptions, maker_of
-from swerve.eval.training_viewpoints.follow_up_viewpoints import follow_up_viewpoint, follow_up_viewpoints, past_of
+from swerve.eval.training_viewpoints.follow_up_viewpoints import follow_up_viewpoint, follow_up_viewpoints
 from swerve.scenes import SwerveError
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import KinematicLimits, Rejection
@@ -111,7 +111,8 @@ def test_start_points_are_those_drawn():
             if isinstance(one, Rejection):
                 continue
             share = one.parameters["speed_share"]
-            assert (int((one.parameters["longitudinal"] / 15 + 1) * 3), int(share / 1.3 * 4)) == stratum
+            speed_bin = 0 if one.parameters["speed"] == 0 else 1 + int(share / 1.3 * 4)
+            assert (int((one.parameters["longitudinal"] / 15 + 1) * 3), speed_bin) == stratum
             assert abs(one.parameters["lateral"]) <= DRAWS.lateral
             assert abs(one.parameters["heading"]) <= DRAWS.heading
             along = one.ego.velocity[-1, 0] * np.cos(one.parameters["heading"])
@@ -122,8 +123,11 @@ def test_start_points_are_those_drawn():
 
 
 def test_quantiles_of_the_draws():
+    """A fifth arrives at free speed, the rest is uniform."""
     shares = np.array([[0.0] * 4, [0.5] * 4, [1.0] * 4])
     expected = [[-2, -15, -np.deg2rad(10), 0], [0, 0, 0, 0.65], [2, 15, np.deg2rad(10), 1.3]]
+    np.testing.assert_allclose(draws_at(replace(DRAWS, free_speed=False), shares), expected, atol=1e-12)
+    expected[0][3], expected[1][3] = np.nan, 1.3 * 3 / 8
     np.testing.assert_allclose(draws_at(DRAWS, shares), expected, atol=1e-12)
 
 
@@ -164,12 +168,13 @@ def test_acceptance_is_reported_by_offset(tmp_path):
     acceptance, rejected = summary["acceptance"]["follow_up"], summary["rejections"]["follow_up"]
     assert rejected["no_target"] == sum(summary["rejections"]["follow_up_way_back"].values())
     tried = summary["samples"] + sum(count for reason, count in rejected.items() if reason != "log_end")
-    for axis, bins in (("longitudinal", 6), ("speed_share", 4)):
+    for axis, bins in (("longitudinal", 6), ("speed_share", 5)):
         assert len(acceptance[axis]) == bins
         assert sum(one["tried"] for one in acceptance[axis]) == tried
         assert sum(one["accepted"] for one in acceptance[axis]) == summary["samples"] > 0
         assert sum(one["way_back"] for one in acceptance[axis]) == summary["samples"]
     assert acceptance["longitudinal"][0]["from"] == -15.0
+    assert [one["to"] for one in acceptance["speed_share"]] == pytest.approx([-1.0, 0.325, 0.65, 0.975, 1.3])
     rows = read_manifest(tmp_path / "set", ("shard", "split", "weight", "parameters")).to_pylist()
     assert np.mean([row["weight"] for row in rows]) == pytest.approx(1.0)
     assert all("start_longitudinal" in json.loads(row["parameters"]) for row in rows)
@@ -187,19 +192,13 @@ def test_only_logs_with_ten_steps_a_second():
     )
     with pytest.raises(SwerveError, match="ten steps a second"):
         follow_up_viewpoints(scene_at(thin, 15), geometry_of(thin), OPTIONS, "log-replay")
-    assert past_of(drawn(log)).speeds.shape == (3,)
-
-
-def drawn(log):
-    attempts = drawn_starts(scene_at(log, NOW), geometry_of(log), 0, DRAWS, FollowUpOptions(), 0)
-    return next(one for one in attempts if isinstance(one, FollowUp))
 
 
 def test_start_points_of_the_grid_are_unchanged():
     """Drawn points share the code of the grid's: a grid point drawn has the grid's history."""
     log, options = small_log(), FollowUpOptions(sources="synthesis")
     geometry, scene = geometry_of(log), scene_at(log, NOW)
-    grid = [one for one in follow_ups(scene, geometry, TrajectoryBank.empty(options), options)]
+    grid = follow_ups(scene, geometry, TrajectoryBank.empty(options), options)
     one = next(one for one in grid if isinstance(one, FollowUp) and one.parameters["lateral"])
     human = HumanReference.of(scene, geometry, 4.0)
     number = np.array([one.index])

@@ -34,7 +34,7 @@ from swerve.eval.training_viewpoints.training_maker import maker_of_set
 from swerve.eval.training_viewpoints.visited_viewpoints import VisitedViewpoints
 from swerve.planners.baselines.privileged import PdmClosed
 from swerve.scenes import Scene, SwerveError, Vehicle
-from swerve.scenes.planning import Observation
+from swerve.scenes.planning import History, Observation
 from swerve.scenes.viewpoints import Command, build_log_geometry, logged
 from tests.support.simple_source import SimpleSource, small_log
 from tests.support.wheel_planners import Keeps, Looks
@@ -185,7 +185,8 @@ def test_pseudo_experts_score_what_the_scorer_says_and_no_anchor_scores_more(mad
 
 def plan_of(context):
     """PDM-Closed's own plan."""
-    observation = Observation("", 0, Vehicle.pacifica(), None, Command.STRAIGHT, privileged=context.privileged_input)
+    still = History(np.zeros(1), np.zeros((1, 3)), np.zeros((1, 2)), np.zeros((1, 2)), np.zeros(1))
+    observation = Observation("", 0, Vehicle.pacifica(), still, Command.STRAIGHT, privileged=context.privileged_input)
     return PdmClosed().plan(observation).poses.astype(np.float32).astype(np.float64)[None]
 
 
@@ -219,7 +220,7 @@ def test_the_same_bytes_in_two_workers_and_from_another_folder(made, tmp_path):
 
 
 def test_recorded_files_are_checked(made, tmp_path):
-    folder, _, rollout = made
+    _, _, rollout = made
     driven(tmp_path)
     (entry,) = read_index(tmp_path)
     path = tmp_path / FOLDER / entry.file

@@ -1,0 +1,152 @@
+"""Training in rounds: killed anywhere, it goes on to the same planner; every round trains on the sets of all before."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is an extra")
+
+from swerve import train_rap_command, training_rounds
+from swerve.data.dataset.shards import dataset_digest, file_digest
+from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
+from tests.support.command import invoke
+
+pytestmark = pytest.mark.slow
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A tiny set of a town with its contexts."""
+    folder = tmp_path_factory.mktemp("base")
+    options = ["--viewpoints", "logged", "recovery", "--cameras", "front", "--size", "72x40", "--scene-interval", "3"]
+    assert invoke("augment", "town:1", folder / "set", *options, "--workers", "1").exit_code == 0
+    assert invoke("contexts", "town:1", folder / "set", folder / "contexts", "--workers", "1").exit_code == 0
+    model = {"dim": 16, "hidden": 16, "heads": 2, "proposals": 3, "image_height": 40, "image_width": 72}
+    model |= {"cameras": ["front"]}
+    (folder / "model.json").write_text(json.dumps({**tiny(), **model}))
+    return folder
+
+
+def tiny():
+    from swerve.planners.rap import RapConfig
+
+    return RapConfig.tiny().to_json()
+
+
+def command(base, out, *more):
+    training = ["--steps", "2", "--batch", "4", "--checkpoint-every", "1", "--workers", "0"]
+    rounds = ["--rounds", str(ROUNDS), "--round-sources", "town:1", "--round-interval", "6"]
+    drive = ["--round-drive.rate", "1", "--round-drive.seconds", "6"]
+    contexts = ["--contexts", base / "contexts", "--model", base / "model.json"]
+    return ["train", "rap", base / "set", out, *contexts, *training, *rounds, *drive, *more]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(base, tmp_path_factory):
+    out = tmp_path_factory.mktemp("rounds") / "undisturbed"
+    ended = invoke(*command(base, out))
+    assert ended.exit_code == 0, ended
+    return out
+
+
+class Killed(BaseException):
+    """What a kill is to the program: nothing is caught, nothing is cleaned up."""
+
+
+def test_each_round_adds_where_its_planner_got_to(base, undisturbed):
+    for number in range(ROUNDS - 1):
+        place = undisturbed / f"round-{number}"
+        summary = json.loads((place / "visited" / "summary.json").read_text())
+        assert set(summary["samples_by_kind"]) == {"visited"}
+        assert summary["samples_by_split"] == {"train": summary["samples"]}
+        (entry,) = read_index(place / "driven")
+        recorded, _ = read_rollouts(place / "driven" / "rollouts" / entry.file)
+        assert entry.log == "town-000000"
+        assert entry.rollouts == len(recorded.rollouts) > 1
+        assert json.loads((place / "contexts" / "contexts.json").read_text())["scored"] == summary["samples_by_kind"]
+    trained = [json.loads((undisturbed / f"round-{number}" / "trained.json").read_text()) for number in range(ROUNDS)]
+    sets = [base / "set", *(undisturbed / f"round-{number}" / "visited" for number in range(ROUNDS - 1))]
+    digests = [file_digest(folder / "manifest.parquet") for folder in sets]
+    assert [one["sets"] for one in trained] == [digests[: number + 1] for number in range(ROUNDS)]
+    assert len({one["sha256"] for one in trained}) == ROUNDS
+    assert file_digest(undisturbed / "planner.safetensors") == trained[-1]["sha256"]
+
+
+def test_killed_before_after_and_within_every_step_it_is_the_same(base, undisturbed, tmp_path, monkeypatch):
+    """Of each function a call is refused, then one is made whose result is lost, then the next goes through."""
+    kills, out = [], tmp_path / "killed"
+
+    def fragile(owner, name):
+        original, calls = getattr(owner, name), []
+
+        def wrapped(*args, **kwargs):
+            calls.append(name)
+            if len(calls) == 1:
+                raise Killed(f"before {name}")
+            result = original(*args, **kwargs)
+            if len(calls) == 2:
+                raise Killed(f"after {name}")
+            return result
+
+        monkeypatch.setattr(owner, name, wrapped)
+
+    for name in ("record_rollouts", "augment", "write_contexts", "_trained", "_copied"):
+        fragile(training_rounds, name)
+    reports = dying_reports(monkeypatch)
+    while len(kills) < 50:
+        try:
+            ended = invoke(*command(base, out))
+        except Killed as error:
+            kills.append(str(error))
+            continue
+        break
+    assert ended.exit_code == 0, ended
+    assert {kill.split()[0] for kill in kills} == {"before", "after", "within"}
+    assert len(kills) == 10
+    assert reports
+    assert file_digest(out / "planner.safetensors") == file_digest(undisturbed / "planner.safetensors")
+    for number in range(ROUNDS - 1):
+        folders = [place / f"round-{number}" / "visited" for place in (out, undisturbed)]
+        assert len({dataset_digest(folder) for folder in folders}) == 1
+
+
+def dying_reports(monkeypatch):
+    """Kill the first training after its first step, whose checkpoint is written."""
+    original, seen = train_rap_command._progress, []
+
+    @contextmanager
+    def fragile(*args):
+        with original(*args) as (report, report_validation):
+
+            def dying(metrics):
+                report(metrics)
+                seen.append(metrics["step"])
+                if seen == [1]:
+                    raise Killed("within training")
+
+            yield dying, report_validation
+
+    monkeypatch.setattr(train_rap_command, "_progress", fragile)
+    return seen
+
+
+def test_what_is_done_is_not_done_again(base, undisturbed):
+    before = file_digest(undisturbed / "round-2" / "run" / "planner.safetensors")
+    ended = invoke(*command(base, undisturbed))
+    assert ended.exit_code == 0, ended
+    assert "round 2: trained on 3 sets" in ended.output
+    assert file_digest(undisturbed / "round-2" / "run" / "planner.safetensors") == before
+
+
+def test_mistakes(base, undisturbed, tmp_path, monkeypatch):
+    def problem(*arguments):
+        return str(invoke(*command(base, *arguments)).exception)
+
+    assert "begun with another round_interval" in problem(undisturbed, "--round-interval", "5")
+    assert "town-000000 is in none of --round-sources" in problem(tmp_path / "lost", "--round-sources", "town:1-1")
+    plain = [one for one in command(base, tmp_path / "none") if one not in ("--round-sources", "town:1")]
+    assert "needs --round-sources" in str(invoke(*plain).exception)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "one training process" in problem(tmp_path / "two")
