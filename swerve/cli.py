@@ -22,6 +22,7 @@ from swerve.scenes.errors import SwerveError, WriteError
 COMMANDS = {
     "augment": "Augment",
     "build": "Build",
+    "compare": "Compare",
     "contexts": "Contexts",
     "drive": "Drive",
     "evaluate": "Evaluate",

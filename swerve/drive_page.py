@@ -18,17 +18,17 @@ from swerve.viz.html_page import data_url, html_page
 SHOWN: Final = 3
 _FAILURES, _PIXELS = 20, 760
 _STYLE = """
-.wide { overflow-x: auto; } td { font-variant-numeric: tabular-nums; }
+td { font-variant-numeric: tabular-nums; }
 td:first-child { min-width: 150px; overflow-wrap: anywhere; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 4px; padding: 0; list-style: none;
-          font-size: 13px; color: #b4bbc8; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 4px; padding: 8px 12px; list-style: none;
+          border-radius: 6px; font-size: 13px; }
 .legend li { display: flex; align-items: center; gap: 7px; }
 .legend i { width: 16px; height: 10px; border-radius: 2px; }
 .rollouts { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr));
             align-items: start; }
 .rollouts img { display: block; width: 100%; height: auto; } h2, figcaption { overflow-wrap: anywhere; }
-figcaption b { color: #d9dde5; font-size: 15px; } figcaption ul { margin: 6px 0 0; padding: 0 0 0 16px; }
-.failed { color: #ffb3ba; } .stamp { font-size: 13px; }
+figcaption b { color: var(--ink); font-size: 15px; } figcaption ul { margin: 6px 0 0; padding: 0 0 0 16px; }
+.failed { color: var(--wrong-ink); } .stamp { font-size: 13px; }
 """
 
 
@@ -135,7 +135,7 @@ def _legend() -> str:
         for text, color in swatches.items()
     )
     note = "The moment shown is that of the first event that makes the score 0, or else the end of the rollout."
-    return f'<ul class="legend">{items}</ul><p>{note}</p>'
+    return f'<ul class="legend plate">{items}</ul><p>{note}</p>'
 
 
 def _planner(label: str, rollouts: Sequence[SceneRollout]) -> str:

@@ -18,7 +18,7 @@ from swerve.eval.report.ranking import SceneRow, scene_row
 from swerve.eval.report.replay import replay
 from swerve.eval.report.report_page import ReportOptions
 from swerve.eval.report.report_style import SCRIPT, STYLE
-from swerve.eval.report.report_tables import bar, distribution_of, provenance_facts
+from swerve.eval.report.report_tables import bar, distribution_of, interval_text, provenance_facts
 from swerve.eval.report.scene_images import scene_svg
 from swerve.eval.report.sentences import FACTORS, LONG, SHORT, scene_summary, sentences
 from swerve.eval.report.worst_scenes import camera_views, legend
@@ -157,8 +157,6 @@ def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str
 
 
 def _board_row(rank: int, one: SingleStageRanking, anchor: str) -> str:
-    known = bool(np.isfinite(one.interval[0]))
-    text = f"{one.interval[0]:.3f} – {one.interval[1]:.3f}" if known else "interval unknown"
     failures = f"{one.failures} of {len(one.values)}" if one.failures else "none"
     subs = "".join(
         f'<div class="sub" title="{name}: {value:.3f}"><span>{short}</span>{bar(value, "one")}</div>'
@@ -166,8 +164,9 @@ def _board_row(rank: int, one: SingleStageRanking, anchor: str) -> str:
     )
     return (
         f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(one.label)}</a>'
-        f'<div class="score"><b>{one.score:.3f}</b>{bar(one.score, "all", one.interval if known else None)}'
-        f'<small>{text}</small></div><dl class="facts"><div><dt>failures</dt><dd>{failures}</dd></div></dl>'
+        f'<div class="score"><b>{one.score:.3f}</b>{bar(one.score, "all", one.interval)}'
+        f"<small>{interval_text(one.interval)}</small></div>"
+        f'<dl class="facts"><div><dt>failures</dt><dd>{failures}</dd></div></dl>'
         f'<div class="subs">{subs}</div></li>'
     )
 
@@ -222,6 +221,6 @@ def _scene(
     return (
         f'<article class="group frame"><h3>{number}. {html.escape(log)} <small>{html.escape(row.token)}</small></h3>'
         f'<p class="verdict">{html.escape(scene_summary(shown))}</p>'
-        f'<figure class="above">{scene_svg(shown, static)}</figure>{sentences(shown)}'
+        f'<figure class="above plate">{scene_svg(shown, static)}</figure>{sentences(shown)}'
         f"{camera_views(alone, scene, cameras)}</article>"
     )

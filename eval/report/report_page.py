@@ -83,7 +83,8 @@ def _between_views(ranked: Sequence[PlannerRanking], results: Results) -> str:
     views = results.provenance.get("views", {})
     seen = {label: PlannerViews(**views[label]) for label in results.planners if label in views}
     tables = {one.label: one.table for one in ranked}
-    return view_differences(differences(tables, results.groups, seen))
+    logs = logs_of(results.table, results.groups)
+    return view_differences(differences(tables, results.groups, logs, seen))
 
 
 def _pane(ranking: PlannerRanking, anchor: str, results: Results, sections: Sections, options: ReportOptions) -> str:
