@@ -40,6 +40,7 @@ COMMANDS = {
     "submit wod": "SubmitWod",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
+    "view": "View",
     "warmup": "Warmup",
 }
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
-from swerve.config_file import CONFIG
 from swerve.data.storage.files import make_folder, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark, open_benchmark
 from swerve.eval.benchmark.scene_group import SceneGroup
@@ -22,6 +20,7 @@ from swerve.options.compare import Compare
 from swerve.output import write_output
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
+from swerve.views.of_source import benchmark_of
 
 PAGE = "index.html"
 # Pairs printed; the page has all.
@@ -130,7 +129,7 @@ def _group_finder(args: Compare, first: Evaluated) -> tuple[GroupFinder | None, 
     """
     if not args.scenes:
         return None, "No scenes are shown, as --scenes 0 asks."
-    folder = args.benchmark or _benchmark_of(first)
+    folder = args.benchmark or benchmark_of(first.folder)
     if folder is None or not (folder / BENCHMARK).is_file():
         if args.benchmark:
             raise SwerveError(
@@ -141,15 +140,6 @@ def _group_finder(args: Compare, first: Evaluated) -> tuple[GroupFinder | None, 
     if opened.identity()["digest"] != first.stamp.get("benchmark", {}).get("digest"):
         raise SwerveError(f"{folder}: is not the benchmark of {first.folder}, or was built again. Give the one it was")
     return _finder(opened), ""
-
-
-def _benchmark_of(evaluated: Evaluated) -> Path | None:
-    """Return the benchmark's folder as the options of an evaluation name it; None if they do not."""
-    try:
-        options = yaml.safe_load((evaluated.folder / CONFIG).read_text())
-        return Path(str(options["benchmark"]))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
-        return None
 
 
 def _finder(opened: Benchmark) -> GroupFinder:

@@ -26,6 +26,7 @@ from swerve.eval.closed_loop import (
     metric_names,
 )
 from swerve.eval.closed_loop.rollout_image import rollout_image
+from swerve.eval.closed_loop.rollout_record import ROLLOUTS, record_of, save_rollout
 from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
 from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import open_sources, print_table, progress_console
@@ -166,7 +167,7 @@ def _write(
     options: ClosedLoopOptions,
     inactive: Sequence[str],
 ) -> None:
-    make_folder(folder)
+    make_folder(folder / ROLLOUTS)
     stamp = {
         **provenance(options.traffic, None),
         "metric": _METRIC[options.scorer],
@@ -180,6 +181,9 @@ def _write(
     for label, (one, *_) in worst.items():
         image = rollout_image(one.closed_loop_scene, one.rollout, one.static)
         write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(image))
+        for number, shown in enumerate(worst[label]):
+            record = record_of(label, shown.closed_loop_scene, shown.rollout)
+            save_rollout(folder / ROLLOUTS / f"{safe_name(label)}-{number}.npz", record)
     write_atomically(folder / PAGE, drive_page(rows, worst, stamp).encode())
 
 

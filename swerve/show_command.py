@@ -1,18 +1,14 @@
 """Run `swerve show`."""
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.data import open_source
-from swerve.data.sources.default_rigs import default_rig
-from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import make_folder
 from swerve.options.show import Show
 from swerve.output import write_output
 from swerve.scene_sheet import SceneSheet, pick_scene
-from swerve.scenes import Log, SwerveError
+from swerve.scenes import SwerveError
+from swerve.views.of_source import loaded
 from swerve.viz.contact_sheet import Section, write_contact_sheet_html, write_contact_sheet_png
 
 
@@ -65,7 +61,7 @@ def sheet_of(args: Show) -> Sheet:
         return _without_scene(args, SetSheet(folder))
     if (folder / "job.json").is_file():
         raise SwerveError(f"{folder}: this job is not finished, or its output cannot be shown. Run it to its end")
-    log = _loaded(args.source, args.log)
+    log = loaded(args.source, args.log)
     return SceneSheet(pick_scene(log, args.at), args.source, args.seed)
 
 
@@ -78,22 +74,3 @@ def _without_scene(args: Show, sheet: Sheet) -> Sheet:
     if args.log is not None or args.at is not None:
         raise SwerveError(f"{args.source}: --log and --at choose a scene of a source; this is a folder of many")
     return sheet
-
-
-def _loaded(source: str, name: str | None) -> Log:
-    """Return a log of a source, the first if no name is given; one without cameras gets the default rig.
-
-    Raises:
-        SwerveError: the source has no such log.
-    """
-    opened = open_source(source)
-    require_scenes(opened)
-    names = opened.names()
-    if name and name not in names:
-        more = ", ..." if len(names) > 5 else ""
-        raise SwerveError(f"{source}: no log {name!r}; it has {', '.join(names[:5])}{more}")
-    log = opened.load(name or names[0])
-    if log.cameras:
-        return log
-    print(f"{log.name} has no cameras: rendered with the default rig of eight", file=sys.stderr)
-    return replace(log, cameras=default_rig())
