@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8, UInt16
 
 from swerve.viz.scene_view import ColoredMesh
 
 _MAGIC, _VERSION, _JSON, _BIN = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
-_FLOAT, _BYTE, _VERTICES = 5126, 5121, 34962
+_FLOAT, _SHORT, _VERTICES = 5126, 5123, 34962
 # glTF's y axis is up and -z ahead; the world's z axis is up and x ahead.
 _GLTF_FROM_WORLD: Final = [0, 0, -1, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
 
@@ -33,7 +33,7 @@ def encode_glb(meshes: Sequence[ColoredMesh], keep_z_up: bool = False) -> bytes:
     for mesh in meshes:
         corners, colors = _corners(mesh)
         first = len(accessors)
-        for data, kind, what in ((corners, _FLOAT, "VEC3"), (colors, _BYTE, "VEC4")):
+        for data, kind, what in ((corners, _FLOAT, "VEC3"), (colors, _SHORT, "VEC4")):
             views.append({"buffer": 0, "byteOffset": len(block), "byteLength": data.nbytes, "target": _VERTICES})
             accessor = {"bufferView": len(views) - 1, "componentType": kind, "count": len(data), "type": what}
             bounds = {"min": data.min(axis=0).tolist(), "max": data.max(axis=0).tolist()} if kind == _FLOAT else {}
@@ -79,10 +79,19 @@ def _packed(tree: dict[str, Any], block: bytes) -> bytes:
     return struct.pack("<III", _MAGIC, _VERSION, 12 + len(chunks)) + chunks
 
 
-def _corners(mesh: ColoredMesh) -> tuple[Float[np.ndarray, "c 3"], UInt8[np.ndarray, "c 4"]]:
+def _corners(mesh: ColoredMesh) -> tuple[Float32[np.ndarray, "c 3"], UInt16[np.ndarray, "c 4"]]:
+    """Return the vertices of the triangles, and their colours: linear, of 16 bits, as glTF takes vertex colours."""
     corners = mesh.vertices[mesh.triangles].reshape(-1, 3).astype(np.float32)
-    opaque = np.concatenate([mesh.colors, np.full((len(mesh.colors), 1), 255, np.uint8)], axis=1)
+    linear = np.round(linear_of(mesh.colors) * 65535.0).astype(np.uint16)
+    opaque = np.concatenate([linear, np.full((len(linear), 1), 65535, np.uint16)], axis=1)
     return corners, np.repeat(opaque, 3, axis=0)
+
+
+def linear_of(colors: UInt8[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    """Return colours of images (sRGB) as linear intensities, 0 to 1 (IEC 61966-2-1)."""
+    share = colors.astype(float) / 255.0
+    linear: Float[np.ndarray, "n 3"] = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return linear
 
 
 def encode_mesh_ply(meshes: Sequence[ColoredMesh]) -> bytes:

@@ -195,6 +195,7 @@ class SceneView3D:
         splats: Gaussians; None if there are none.
         curves: numbers over time.
         start: step that is shown first.
+        unit: of the times.
     """
 
     title: str
@@ -213,6 +214,7 @@ class SceneView3D:
     splats: SplatCloud | None = None
     curves: tuple[Curve, ...] = ()
     start: int = 0
+    unit: str = "s"
 
     def __post_init__(self) -> None:
         steps = len(self.times)

@@ -56,7 +56,7 @@ class ViserView:
         self._add_tracks()
         self._add_ego()
         self._add_gui()
-        server.on_client_connect(self._look)
+        self._look()
         self.show(self.step)
 
     def show(self, step: int) -> None:
@@ -77,22 +77,28 @@ class ViserView:
         while until():
             begun = time.monotonic()
             if self._playing.value and len(self.view) > 1:
-                self._slider.value = (self.step + 1) % len(self.view)
+                self.show((self.step + 1) % len(self.view))
+                self._slider.value = self.step
             pace = float(np.median(np.diff(self.view.times))) if len(self.view) > 1 else 0.1
             time.sleep(max(pace / float(self._speed.value) - (time.monotonic() - begun), 0.01))
 
-    def _look(self, client: Any) -> None:  # noqa: ANN401
-        """Place the eye of a browser behind the ego."""
+    def _look(self) -> None:
+        """Place the eye of browsers behind the ego."""
         pose = Eye().world_from_camera(self.view.world_from_ego[self.view.start])
-        client.camera.up_direction = (0.0, 0.0, 1.0)
-        client.camera.position = pose[:3, 3]
-        client.camera.look_at = pose[:3, 3] + 26.0 * pose[:3, 2]
+        camera = self.server.initial_camera
+        camera.position, camera.look_at = pose[:3, 3], pose[:3, 3] + 26.0 * pose[:3, 2]
+        camera.up, camera.fov = (0.0, 0.0, 1.0), np.deg2rad(50.0)
+        camera.near, camera.far = 0.2, 2000.0
 
     def _add_still(self) -> None:
         """Add what does not move."""
         scene, view = self.server.scene, self.view
         scene.set_up_direction("+z")
         scene.set_background_image(np.full((2, 2, 3), _GROUND, np.uint8))
+        scene.configure_environment_map(None)
+        scene.configure_default_lights(False)
+        scene.add_light_ambient("/lights/ambient", intensity=1.6)
+        scene.add_light_directional("/lights/sun", intensity=2.2, position=(30.0, -20.0, 60.0), cast_shadow=False)
         for mesh in view.meshes:
             self._register(mesh.name, scene.add_glb(f"/{mesh.name}", encode_glb([mesh], keep_z_up=True)))
         if view.splats is not None:
@@ -106,7 +112,10 @@ class ViserView:
         for number, path in enumerate(view.paths):
             segments = np.stack([path.points[:-1], path.points[1:]], axis=1).astype(np.float32)
             handle = scene.add_line_segments(f"/paths/{number}", segments, path.color, thickness=path.width)
-            self._register(path.group, handle, path.shown_at, path.facts)
+            self._register(path.group, handle, path.shown_at)
+            if path.facts:  # lines of viser take no clicks: a ball at the end does
+                ball = scene.add_icosphere(f"/paths/{number}/end", 0.3, path.color, position=path.points[-1])
+                self._register(path.group, ball, path.shown_at, path.facts)
         for number, marker in enumerate(view.markers):
             line = outline(marker.center, marker.heading, marker.size)
             segments = np.stack([line[:-1], line[1:]], axis=1).astype(np.float32)
@@ -169,7 +178,7 @@ class ViserView:
         gui.add_markdown(f"**{_plain(view.title)}**\n\n{_plain(view.text)}")
         self._clock = gui.add_markdown("")
         self._slider = gui.add_slider("step", 0, max(len(view) - 1, 1), 1, view.start, disabled=len(view) < 2)
-        self._slider.on_update(lambda _: self.show(min(int(self._slider.value), len(view) - 1)))
+        self._slider.on_update(lambda _: self._slid())
         self._playing = gui.add_checkbox("play", False, disabled=len(view) < 2)
         self._speed = gui.add_dropdown("speed", ("0.25", "0.5", "1", "2", "4"), initial_value="1")
         self._facts = gui.add_markdown(_HELP)
@@ -184,6 +193,11 @@ class ViserView:
                 else None
                 for one in view.cameras
             ]
+
+    def _slid(self) -> None:
+        step = min(int(self._slider.value), len(self.view) - 1)
+        if step != self.step:
+            self.show(step)
 
     def _switch(self, group: str) -> None:
         self._shown.setdefault(group, True)
@@ -201,7 +215,7 @@ class ViserView:
 
     def _tell_time(self, step: int) -> None:
         curves = "".join(f"<br>{one.name}: {one.values[step]:.2f}" for one in self.view.curves)
-        self._clock.content = f"{self.view.times[step]:.1f} of {self.view.times[-1]:.1f} s{curves}"
+        self._clock.content = f"{self.view.times[step]:.1f} of {self.view.times[-1]:.1f} {self.view.unit}{curves}"
 
     def _place_tracks(self, step: int) -> None:
         tracks = self.view.tracks

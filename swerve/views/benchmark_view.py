@@ -61,7 +61,7 @@ def score_color(score: float) -> Color:
 
 def weight_color(share: float) -> Color:
     """Return the colour of a weight, as a share of the largest: slate, violet, lavender, as in the report."""
-    stops = np.array([[88, 100, 130], [150, 118, 240], [235, 222, 255]], float)
+    stops = np.array([[104, 118, 152], [150, 118, 240], [235, 222, 255]], float)
     red, green, blue = (round(float(np.interp(share, [0.0, 0.5, 1.0], channel))) for channel in stops.T)
     return red, green, blue
 

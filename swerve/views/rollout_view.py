@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from swerve.eval.closed_loop.rollout_image import MULTIPLIED
 from swerve.eval.closed_loop.rollout_record import RecordedReason, RolloutRecord, load_rollout
 from swerve.scenes import Log
 from swerve.scenes.transforms import pose_from_yaw, transform_points
@@ -50,8 +51,9 @@ def view_of_rollout(record: RolloutRecord, source: str) -> SceneView3D:
 
 
 def worst_step(record: RolloutRecord) -> int:
-    """Return the step of the first event that cost a whole sub-score; else the last."""
-    fatal = [reason.seconds for reason in record.reasons if reason.value == 0.0 and reason.seconds is not None]
+    """Return the step of the first event that made the score 0; else the last."""
+    known = [reason for reason in record.reasons if reason.value == 0.0 and reason.seconds is not None]
+    fatal = [reason.seconds for reason in known if reason.metric in MULTIPLIED and reason.seconds is not None]
     return _step_at(record, min(fatal)) if fatal else len(record.log.times_us) - 1
 
 

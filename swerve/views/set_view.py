@@ -28,7 +28,7 @@ _COLORS: Final = {"logged": LOGGED, "recovery": RECOVERY, "cross_agent": CROSS_A
 _BOXES: Final = ("box_id", "box_class", "box_center", "box_size", "box_heading", "box_velocity")
 _FIELDS: Final = {"center": "positions", "heading": "headings", "size": "sizes", "velocity": "velocities"}
 _SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
-_COLUMNS: Final = ("key", "split", "log", "kind", "command")
+_COLUMNS: Final = ("key", "shard", "split", "log", "kind")
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def set_view(folder: Path, log: str | None = None) -> SceneView3D:
         paths=tuple(path for step, sample in enumerate(samples) for path in _paths(step, sample)),
         cameras=_cameras(samples),
         curves=(Curve("speed, m/s", np.array([_speed(sample) for sample in samples])),),
+        unit="samples",
     )
 
 
