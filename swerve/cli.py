@@ -32,6 +32,7 @@ COMMANDS = {
     "probe": "Probe",
     "proposals": "Proposals",
     "quality": "Quality",
+    "record": "Record",
     "score": "Score",
     "show": "Show",
     "study": "Study",

@@ -5,14 +5,15 @@ may have thousands.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
 
 from swerve.rasterizer.style import Style
+from swerve.scenes import SwerveError
 from swerve.scenes.camera import Camera
 from swerve.scenes.primitives import Primitives, Semantic
 from swerve.scenes.tracks import ObjectClass, Tracks
@@ -138,10 +139,12 @@ class CameraView3D:
     Attributes:
         camera: calibration; mounted on the ego.
         image: returns the image at a step; None where there is none. It may be of another size than the camera's.
+        depth: returns the depth at a step, metres along the optical axis, infinite where there is none; None without.
     """
 
     camera: Camera
     image: Callable[[int], UInt8[np.ndarray, "_ _ 3"] | None]
+    depth: Callable[[int], Float32[np.ndarray, "_ _"] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -271,3 +274,50 @@ def ego_box(
     """Return the centre of the ego's box in the world, and its size."""
     center = world_from_ego @ np.array([vehicle.rear_axle_to_center, 0.0, vehicle.height / 2, 1.0])
     return center[:3], vehicle.size
+
+
+_Mark = TypeVar("_Mark", Path3D, Marker3D)
+
+
+def between(view: SceneView3D, first: float, last: float) -> SceneView3D:
+    """Return the steps of a view from one time to another.
+
+    Raises:
+        SwerveError: there is none.
+    """
+    rows = np.flatnonzero((view.times >= first - 1e-6) & (view.times <= last + 1e-6))
+    if not len(rows):
+        raise SwerveError(f"{first:g} to {last:g}: the view lasts from {view.times[0]:.1f} to {view.times[-1]:.1f}")
+    low, high = int(rows[0]), int(rows[-1])
+    signals, points = view.signals, view.points
+    return replace(
+        view,
+        times=view.times[low : high + 1],
+        world_from_ego=view.world_from_ego[low : high + 1],
+        tracks=view.tracks.at(slice(low, high + 1)),
+        signals=None if signals is None else lambda step: signals(step + low),
+        points=None if points is None else lambda step: points(step + low),
+        paths=tuple(_moved(one, low, high) for one in view.paths if _overlaps(one.steps, low, high)),
+        markers=tuple(_moved(one, low, high) for one in view.markers if _overlaps(one.steps, low, high)),
+        cameras=tuple(_later(one, low) for one in view.cameras),
+        curves=tuple(Curve(one.name, one.values[low : high + 1]) for one in view.curves),
+        start=min(max(view.start, low), high) - low,
+    )
+
+
+def _overlaps(steps: tuple[int, int] | None, low: int, high: int) -> bool:
+    return steps is None or (steps[0] <= high and steps[1] >= low)
+
+
+def _moved(one: _Mark, low: int, high: int) -> _Mark:
+    """Return a line or a marker with its steps counted from another one."""
+    if one.steps is None:
+        return one
+    return replace(one, steps=(max(one.steps[0] - low, 0), min(one.steps[1], high) - low))
+
+
+def _later(one: CameraView3D, low: int) -> CameraView3D:
+    depth = one.depth
+    return CameraView3D(
+        one.camera, lambda step: one.image(step + low), None if depth is None else lambda step: depth(step + low)
+    )

@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from PIL import Image
 
 from swerve.data.storage.checked_image import decode_pixels
-from swerve.rasterizer import StaticLayer, Style
+from swerve.rasterizer import StaticLayer, Style, View
 from swerve.scenes import Camera, Log, LogError, Photo
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static, signal_cuboids
 from swerve.scenes.transforms import transform_points, yaw_of
@@ -165,23 +165,24 @@ def motion_curves(log: Log) -> tuple[Curve, ...]:
 
 
 def camera_views(log: Log, static: Primitives) -> tuple[CameraView3D, ...]:
-    """Return the cameras with their photos, or with rasters where the log has none."""
-    if log.photos:
-        return tuple(CameraView3D(camera, photo_reader(log, camera)) for camera in log.cameras)
+    """Return the cameras with their photos, or with rasters where the log has none; and the rasters' depth."""
     small = [reduced_camera(camera) for camera in log.cameras]
     layer = StaticLayer(static, "numba")
 
     @lru_cache(maxsize=4)
-    def drawn(step: int) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def drawn(step: int) -> list[View]:
         moving = build_dynamic(log.tracks, log.lights, step)
-        views = layer.render(moving, small, log.ego.world_from_ego[step, None], Style.rap(), ("rgb",), None)[0]
-        return [view.rgb for view in views if view.rgb is not None]
+        return layer.render(moving, small, log.ego.world_from_ego[step, None], Style.rap(), ("rgb", "depth"), None)[0]
 
-    return tuple(CameraView3D(camera, _nth(drawn, row)) for row, camera in enumerate(log.cameras))
-
-
-def _nth(drawn: Callable[[int], list[UInt8[np.ndarray, "_ _ 3"]]], row: int) -> ImageOf:
-    return lambda step: drawn(step)[row]
+    images = [photo_reader(log, camera) for camera in log.cameras] if log.photos else None
+    return tuple(
+        CameraView3D(
+            camera,
+            images[row] if images else lambda step, row=row: drawn(step)[row].rgb,
+            lambda step, row=row: drawn(step)[row].depth,
+        )
+        for row, camera in enumerate(log.cameras)
+    )
 
 
 def reduced_camera(camera: Camera) -> Camera:
