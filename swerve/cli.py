@@ -26,6 +26,7 @@ COMMANDS = {
     "contexts": "Contexts",
     "drive": "Drive",
     "evaluate": "Evaluate",
+    "export mesh": "ExportMesh",
     "export navsim": "ExportNavsim",
     "fit": "Fit",
     "info": "Info",

@@ -1,6 +1,6 @@
 """Run `swerve drive`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
 from swerve.drive_page import SHOWN, SceneRollout, drive_page, reason_text
+from swerve.eval.benchmark.evaluate.evaluate_job import check_labels
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, uses_images
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import ViewRenderer
@@ -39,6 +40,8 @@ from swerve.scenes.primitives import build_static
 from swerve.scenes.printable import printable
 from swerve.scenes.resize import Resize
 from swerve.scenes.viewpoints import build_log_geometry, logged
+from swerve.views.rollout_view import view_of_rollout
+from swerve.viz.film import film_of, import_av
 
 PAGE = "index.html"
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
@@ -64,7 +67,9 @@ def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
     sources, console, progress = open_sources(args.sources), Console(), progress_console()
-    _check_labels(planners)
+    check_labels([one.label for one in planners])
+    if args.video:
+        import_av()
     view_settings = _ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
     )
@@ -85,7 +90,8 @@ def run(args: Drive) -> int:
     print_table(console, _table(rows, args.options))
     for line in inactive:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
-    write_output(args.out, lambda folder: _write(folder, rows, worst, args.options, inactive))
+    films = _films(worst) if args.video else {}
+    write_output(args.out, lambda folder: _write(folder, rows, worst, args.options, inactive, films))
     console.print(
         f"{len(rows)} rollouts; tables and images in {args.out}, page {args.out / PAGE}",
         highlight=False,
@@ -106,12 +112,6 @@ def _named_logs(sources: Sequence[Source], names: Sequence[str]) -> Iterator[Log
     if unknown := [name for name in names if name not in owners]:
         raise SwerveError(f"the source has no log {unknown[0]!r}; it has {', '.join(list(owners)[:5])}")
     return (owners[name].load(name) for name in names or owners)
-
-
-def _check_labels(planners: Sequence[OpenedPlanner]) -> None:
-    labels = [one.label for one in planners]
-    if twice := [label for label in labels if labels.count(label) > 1]:
-        raise SwerveError(f"two planners have the label {twice[0]!r}: give one of them label=TEXT")
 
 
 def _rollouts(
@@ -166,6 +166,7 @@ def _write(
     worst: dict[str, list[SceneRollout]],
     options: ClosedLoopOptions,
     inactive: Sequence[str],
+    films: Mapping[str, bytes],
 ) -> None:
     make_folder(folder / ROLLOUTS)
     stamp = {
@@ -184,7 +185,18 @@ def _write(
         for number, shown in enumerate(worst[label]):
             record = record_of(label, shown.closed_loop_scene, shown.rollout)
             save_rollout(folder / ROLLOUTS / f"{safe_name(label)}-{number}.npz", record)
+    for name, film in films.items():
+        write_atomically(folder / name, film)
     write_atomically(folder / PAGE, drive_page(rows, worst, stamp).encode())
+
+
+def _films(worst: Mapping[str, Sequence[SceneRollout]]) -> dict[str, bytes]:
+    """Return a film of each planner's worst rollout, by file name."""
+    films = {}
+    for label, (one, *_) in worst.items():
+        view = view_of_rollout(record_of(label, one.closed_loop_scene, one.rollout), "swerve drive")
+        films[f"worst-{safe_name(label)}.mp4"] = film_of(view)
+    return films
 
 
 def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:

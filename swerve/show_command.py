@@ -3,13 +3,18 @@
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.data.storage.files import make_folder
+from swerve.data.storage.files import make_folder, write_atomically
 from swerve.options.show import Show
 from swerve.output import write_output
 from swerve.scene_sheet import SceneSheet, pick_scene
 from swerve.scenes import SwerveError
+from swerve.views.log_view import log_view
 from swerve.views.of_source import loaded
 from swerve.viz.contact_sheet import Section, write_contact_sheet_html, write_contact_sheet_png
+from swerve.viz.film import film_of, import_av
+from swerve.viz.scene_view import between
+
+FILM = "scene.mp4"
 
 
 @runtime_checkable
@@ -30,7 +35,10 @@ class Sheet(Protocol):
 
 def run(args: Show) -> int:
     """Render a contact sheet of a scene, a training set or a benchmark, and return the exit code."""
+    if args.video:
+        import_av()
     sheet = sheet_of(args)
+    film = _film(args, sheet) if args.video else None
     print(f"{sheet.title}. {sheet.text}")
     sections = sheet.sections()
 
@@ -38,10 +46,26 @@ def run(args: Show) -> int:
         make_folder(folder)
         write_contact_sheet_html(folder / "index.html", sheet.title, sheet.text, sections)
         write_contact_sheet_png(folder / "sheet.png", sheet.title, sections)
+        if film is not None:
+            write_atomically(folder / FILM, film)
 
     write_output(args.out, write)
-    print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}")
+    also = f", {args.out / FILM}" if film is not None else ""
+    print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}{also}")
     return 0
+
+
+def _film(args: Show, sheet: Sheet) -> bytes:
+    """Return a film of the scene of a sheet.
+
+    Raises:
+        SwerveError: the sheet is not of a scene.
+    """
+    if not isinstance(sheet, SceneSheet):
+        raise SwerveError(f"{args.source}: --video films a scene of a source; this is a folder of many")
+    scene = sheet.scene
+    seconds = (scene.times_us - scene.log.times_us[0]) * 1e-6
+    return film_of(between(log_view(scene.log, args.source, scene.now), float(seconds[0]), float(seconds[-1])))
 
 
 def sheet_of(args: Show) -> Sheet:

@@ -18,6 +18,7 @@ from swerve.scenes.camera import Camera
 from swerve.scenes.primitives import Primitives, Semantic
 from swerve.scenes.tracks import ObjectClass, Tracks
 from swerve.scenes.vehicle import Vehicle
+from swerve.viz.solids import boxes
 
 Color = tuple[int, int, int]
 Facts = Mapping[str, str]
@@ -274,6 +275,33 @@ def ego_box(
     """Return the centre of the ego's box in the world, and its size."""
     center = world_from_ego @ np.array([vehicle.rear_axle_to_center, 0.0, vehicle.height / 2, 1.0])
     return center[:3], vehicle.size
+
+
+def step_meshes(view: SceneView3D, step: int) -> tuple[ColoredMesh, ...]:
+    """Return all that is solid at a step as meshes: the map, agents, lights and the ego."""
+    tracks, seen = view.tracks, np.flatnonzero(view.tracks.valid[:, step])
+    found = list(view.meshes)
+    if len(seen):
+        places = tracks.positions[seen, step], tracks.headings[seen, step], tracks.sizes[seen, step]
+        found.append(_solid("agents", *places, track_colors(tracks)[seen]))
+    if view.signals is not None and len((lights := view.signals(step)).triangles):
+        found.append(lights)
+    pose = view.world_from_ego[step]
+    center, size = ego_box(pose, view.vehicle)
+    heading = np.array([np.arctan2(pose[1, 0], pose[0, 0])])
+    return (*found, _solid("ego", center[None], heading, size[None], np.array([EGO_COLOR], np.uint8)))
+
+
+def _solid(
+    name: str,
+    centers: Float[np.ndarray, "n 3"],
+    headings: Float[np.ndarray, "n"],
+    sizes: Float[np.ndarray, "n 3"],
+    colors: UInt8[np.ndarray, "n 3"],
+) -> ColoredMesh:
+    corners, shades = boxes(centers, headings, sizes, colors)
+    numbers = np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3)
+    return ColoredMesh(name, corners.reshape(-1, 3), numbers, shades)
 
 
 _Mark = TypeVar("_Mark", Path3D, Marker3D)

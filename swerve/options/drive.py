@@ -43,6 +43,7 @@ class Drive:
         fit: How images of another aspect ratio are brought to the size; the camera model follows. crop: the excess is
             cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.
         seed: Seed of the weather in synthetic photos.
+        video: Also write OUT/worst-LABEL.mp4, a film of each planner's worst rollout; needs the extra video.
         limits: Limits of planners that are not Swerve's own.
         config: Options to start from.
     """
@@ -59,6 +60,7 @@ class Drive:
     size: ImageSize = None
     fit: Fit = "crop"
     seed: int = 0
+    video: bool = False
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     config: Config = None
 
