@@ -97,7 +97,7 @@ def forward_cameras(view: SceneView3D) -> list[CameraView3D]:
     return sorted(ahead, key=lambda one: float(angles[id(one)]))
 
 
-def _fitted(strips: list[UInt8[np.ndarray, "h w 3"]], width: int, height: int) -> UInt8[np.ndarray, "h w 3"]:
+def _fitted(strips: list[UInt8[np.ndarray, "_ _ 3"]], width: int, height: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """Return strips one under the other in a rectangle, cut off or filled up under them."""
     whole = np.full((height, width, 3), _GROUND, np.uint8)
     if strips:

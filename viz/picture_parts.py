@@ -32,7 +32,7 @@ def heading(title: str, text: str, width: int) -> UInt8[np.ndarray, "h w 3"]:
 
 def camera_strip(
     images: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"] | None]], width: int
-) -> list[UInt8[np.ndarray, "h w 3"]]:
+) -> list[UInt8[np.ndarray, "_ _ 3"]]:
     """Return rows of images with their names, as many in a row as fit; nothing without images."""
     known = [(name, image) for name, image in images if image is not None]
     if not known:
@@ -59,7 +59,7 @@ def _camera_row(
 
 def curve_strip(
     times: Float[np.ndarray, "t"], curves: Sequence[Curve], step: int, width: int, height: int = 150
-) -> list[UInt8[np.ndarray, "h w 3"]]:
+) -> list[UInt8[np.ndarray, "_ _ 3"]]:
     """Return a chart of curves over time, each scaled by its own range, with a line at a step; nothing without any."""
     if not curves or len(times) < 2:
         return []
