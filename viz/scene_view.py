@@ -1,4 +1,4 @@
-"""What a 3D view shows, as arrays over time: viewers, recordings and images are made of this one description.
+"""Descriptions of 3D views, as arrays over time: viewers, recordings and images are made of them.
 
 Coordinates are a log's world frame (z up, metres). Images and point clouds are read when they are shown, since a log
 may have thousands.

@@ -12,7 +12,7 @@ from swerve.scenes.errors import SwerveError
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of a thing that has several scenes.
+    """Choice of a scene, of things that have several.
 
     Attributes:
         log: Name of the log: of a source, a training set, a benchmark or an output of swerve fit.

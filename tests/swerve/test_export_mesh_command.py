@@ -22,7 +22,9 @@ def test_a_scene_s_mesh_has_its_map_agents_and_ego():
     assert agents.volume == pytest.approx(log.tracks.sizes[seen, 20].prod(axis=1).sum())
     ego = trimesh.Trimesh(meshes["ego"].vertices, meshes["ego"].triangles)
     assert ego.volume == pytest.approx(log.vehicle.size.prod())
-    assert np.hypot(*(ego.centroid - log.ego.positions[20])[:2]) == pytest.approx(log.vehicle.rear_axle_to_center, abs=0.05)
+    assert np.hypot(*(ego.centroid - log.ego.positions[20])[:2]) == pytest.approx(
+        log.vehicle.rear_axle_to_center, abs=0.05
+    )
 
 
 @pytest.mark.slow
