@@ -13,7 +13,7 @@ from swerve.data.storage.files import make_folder, write_atomically
 from swerve.eval.benchmark.evaluate.planner_differences import resampled_interval
 from swerve.eval.benchmark.evaluate.results import OneStageResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
-from swerve.eval.report.comparison_tables import comparisons, few_scenes_warning
+from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
 from swerve.eval.report.ranking import SceneRow, scene_row
 from swerve.eval.report.replay import replay
 from swerve.eval.report.report_page import ReportOptions
@@ -127,7 +127,8 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     panes = "".join(_pane(one, anchors[one.label], scenes, results, options) for one in ranked)
     sources = [scenes.source_of(log) for log in logs]
     body = (
-        f"{_head(options.title, results, logs)}{few_scenes_warning(len(logs), _UNIT)}{_leaderboard(ranked, anchors)}"
+        f"{_head(options.title, results, logs)}{answer(ranked, logs)}{few_scenes_warning(len(logs), _UNIT)}"
+        f"{_leaderboard(ranked, anchors)}"
         f'{comparisons(ranked, logs, sources, _UNIT)}<nav class="tabs" id="tabs">{tabs}</nav>{panes}{_NOTES}'
     )
     return html_page(options.title, body, STYLE, SCRIPT)

@@ -11,7 +11,7 @@ from swerve.eval.benchmark.evaluate.results import Results, logs_of
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context
-from swerve.eval.report.comparison_tables import comparisons, few_scenes_warning
+from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
@@ -70,7 +70,8 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     logs = logs_of(results.table, results.groups)
     body = (
-        f"{head(options.title, results)}{few_scenes_warning(len(results.groups))}{leaderboard(ranked, anchors)}"
+        f"{head(options.title, results)}{answer(ranked, logs)}{few_scenes_warning(len(results.groups))}"
+        f"{leaderboard(ranked, anchors)}"
         f"{comparisons(ranked, logs, [benchmark.source_of(log) for log in logs])}{_between_views(ranked, results)}"
         f'<nav class="tabs" id="tabs">{tabs}</nav>'
         f"{''.join(panes)}{footnotes(benchmark.rejections(), benchmark.scenes())}"

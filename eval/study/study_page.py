@@ -55,7 +55,8 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f"cluster bootstrap over {clusters.counts[0]} {clusters.planners} and {clusters.counts[1]} "
         f"{clusters.scene_groups} jointly."
     )
-    said = "".join(f"<p>{html.escape(line)}.</p>" for line in (*undefined_lines(findings), *verdict_lines(findings)))
+    lines_said = (*undefined_lines(findings), *verdict_lines(findings))
+    said = f'<div class="answer">{"".join(f"<p>{html.escape(line)}.</p>" for line in lines_said)}</div>'
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
         f"{said}{_table(main_head(findings), main_rows(findings), findings.headline.best_one_stage)}"

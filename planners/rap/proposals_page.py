@@ -140,7 +140,12 @@ def overview(scored: Sequence[Proposals]) -> str:
         (histogram(regrets, np.linspace(0, 1, 21), "regret in a scene", size=(560, 170)), ""),
     )  # fmt: skip
     charts = "".join(f"<figure>{chart}<figcaption>{text}</figcaption></figure>" for chart, text in figures)
-    return f'<dl class="facts">{lines}</dl><div class="charts">{charts}</div>{metric_table(scored)}'
+    answer = (
+        f"The planner's choice scores {chosen.mean():.3f} on average; the best of its proposals would score "
+        f"{best.mean():.3f}, a random one {mean.mean():.3f}."
+    )
+    said = f'<div class="answer"><b>{answer}</b></div>'
+    return f'{said}<dl class="facts">{lines}</dl><div class="charts">{charts}</div>{metric_table(scored)}'
 
 
 def calibration(scored: Sequence[Proposals]) -> str:
