@@ -109,4 +109,4 @@ def encode_mesh_ply(meshes: Sequence[ColoredMesh]) -> bytes:
         f"element face {count}\nproperty list uchar int vertex_indices\n"
         "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n"
     )
-    return head.encode() + vertices.tobytes() + faces.tobytes()
+    return b"".join((head.encode(), vertices.tobytes(), faces.tobytes()))

@@ -91,8 +91,8 @@ def _curve(
     told = "–" if np.isnan(value) else f"{value:.2f}"
     draw.text((left, box[1] + 8), f"{curve.name}: {told}", fill=_INK, font=font)
     draw.line([left, foot, right, foot], fill=_LINE)
-    for number, y in ((high, top), (low, foot)):
-        draw.text((box[0] + 46, y - 8), f"{number:.1f}", fill=_FAINT, font=font, anchor="ra")
+    for number, row in ((high, top), (low, foot)):
+        draw.text((box[0] + 46, row - 8), f"{number:.1f}", fill=_FAINT, font=font, anchor="ra")
     x = left + (times - times[0]) / max(float(times[-1] - times[0]), 1e-9) * (right - left)
     y = foot - (curve.values - low) / (high - low) * (foot - top)
     for start in np.flatnonzero(np.isfinite(y[:-1]) & np.isfinite(y[1:])).tolist():

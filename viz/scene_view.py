@@ -234,7 +234,7 @@ class SceneView3D:
     @property
     def groups(self) -> tuple[str, ...]:
         """Return the groups of lines and markers, in order of appearance."""
-        return tuple(dict.fromkeys(one.group for one in (*self.paths, *self.markers)))
+        return tuple(dict.fromkeys([*(one.group for one in self.paths), *(one.group for one in self.markers)]))
 
 
 def track_colors(tracks: Tracks) -> UInt8[np.ndarray, "n 3"]:

@@ -17,7 +17,9 @@ Corners = Float[np.ndarray, "f 3 3"]
 
 def box_triangles() -> Int32[np.ndarray, "12 3"]:
     """Return the triangles of a box whose corners are those of `box_corners`; two of each face."""
-    return np.concatenate([_QUADS[:, [0, 1, 2]], _QUADS[:, [0, 2, 3]]], axis=1).reshape(12, 3).astype(np.int32)
+    halves = np.concatenate([_QUADS[:, [0, 1, 2]], _QUADS[:, [0, 2, 3]]], axis=1)
+    triangles: Int32[np.ndarray, "12 3"] = halves.reshape(12, 3).astype(np.int32)
+    return triangles
 
 
 def box_corners(
