@@ -21,8 +21,16 @@ from swerve.scenes.tracks import ObjectClass
 from swerve.scenes.transforms import quaternion_from_rotation
 from swerve.viz.encoded_image import encode_jpeg
 from swerve.viz.rerun_recording import in_millimetres, part
-from swerve.viz.scene_view import EGO_COLOR, CameraView3D, Color, ColoredMesh, SceneView3D, ego_box, track_colors
-from swerve.viz.solids import outline
+from swerve.viz.scene_view import (
+    EGO_COLOR,
+    CameraView3D,
+    Color,
+    ColoredMesh,
+    SceneView3D,
+    ego_box,
+    marked_lines,
+    track_colors,
+)
 
 _NUMBER, _TEXT, _INTEGER = {"type": "number"}, {"type": "string"}, {"type": "integer"}
 _LIST, _TIME = {"type": "array"}, {"type": "object", "properties": {"sec": _INTEGER, "nsec": _INTEGER}}
@@ -170,7 +178,9 @@ def _update(entities: list[dict[str, Any]], replaces: bool = False, now: int = 0
 
 
 def _entity(name: str, now: int, frame: str = "world", **parts: Any) -> dict[str, Any]:  # noqa: ANN401
-    empty = {kind: [] for kind in ("arrows", "cubes", "spheres", "cylinders", "lines", "triangles", "texts", "models")}
+    empty: dict[str, list[Any]] = {
+        kind: [] for kind in ("arrows", "cubes", "spheres", "cylinders", "lines", "triangles", "texts", "models")
+    }
     head = {
         "timestamp": _time(now),
         "frame_id": frame,
@@ -224,8 +234,7 @@ def _agents(view: SceneView3D, step: int, now: int) -> list[dict[str, Any]]:
 
 def _marks(view: SceneView3D, step: int, now: int) -> list[dict[str, Any]]:
     """Return lines and viewpoints that are shown at a step."""
-    marks = [(one, one.points, one.width) for one in view.paths]
-    marks += [(one, outline(one.center, one.heading, one.size), 0.08) for one in view.markers]
+    marks = marked_lines(view)
     return [
         _entity(
             f"{one.group}: {one.name}",

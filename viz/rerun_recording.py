@@ -13,8 +13,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.tracks import ObjectClass
 from swerve.viz.encoded_image import encode_jpeg
 from swerve.viz.scene_picture import height_colors
-from swerve.viz.scene_view import EGO_COLOR, CameraView3D, ColoredMesh, SceneView3D, ego_box, track_colors
-from swerve.viz.solids import outline
+from swerve.viz.scene_view import EGO_COLOR, CameraView3D, ColoredMesh, SceneView3D, ego_box, marked_lines, track_colors
 
 TIMELINE: Final = "time"
 _APPLICATION: Final = "swerve"
@@ -106,8 +105,7 @@ def _log_still(rr: ModuleType, recording: Any, view: SceneView3D) -> None:  # no
 
 def _log_marks(rr: ModuleType, recording: Any, view: SceneView3D) -> None:  # noqa: ANN401
     """Log lines and viewpoints: always there, or for a time."""
-    marks = [(one, one.points, one.width) for one in view.paths]
-    marks += [(one, outline(one.center, one.heading, one.size), 0.08) for one in view.markers]
+    marks = marked_lines(view)
     for one, points, width in marks:
         where = f"world/{part(one.group)}/{part(one.name)}"
         label = ", ".join(f"{name}: {value}" for name, value in one.facts.items())

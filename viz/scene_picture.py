@@ -150,7 +150,8 @@ def _shade(corners: Corners, colors: UInt8[np.ndarray, "f 3"]) -> Float[np.ndarr
     """Darken triangles that are turned away from the sun."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    return colors * (0.72 + 0.28 * np.clip(normals @ _SUN, 0.0, 1.0))[:, None]
+    shaded: Float[np.ndarray, "f 3"] = colors * (0.72 + 0.28 * np.clip(normals @ _SUN, 0.0, 1.0))[:, None]
+    return shaded
 
 
 def _clouds(
@@ -169,7 +170,9 @@ def _clouds(
 def height_colors(points: Float[np.ndarray, "n 3"], ground: float) -> Float[np.ndarray, "n 3"]:
     """Return colours of points by height above the ego's ground: teal on it, yellow 3 m above."""
     share = np.clip((points[:, 2:] - ground) / 3.0, 0.0, 1.0)
-    return (1 - share) * np.array([60.0, 140.0, 160.0]) + share * np.array([250.0, 225.0, 110.0])
+    low, high = np.array([60.0, 140.0, 160.0]), np.array([250.0, 225.0, 110.0])
+    colors: Float[np.ndarray, "n 3"] = (1 - share) * low + share * high
+    return colors
 
 
 def _add_points(

@@ -18,7 +18,7 @@ from swerve.scenes.camera import Camera
 from swerve.scenes.primitives import Primitives, Semantic
 from swerve.scenes.tracks import ObjectClass, Tracks
 from swerve.scenes.vehicle import Vehicle
-from swerve.viz.solids import boxes
+from swerve.viz.solids import boxes, outline
 
 Color = tuple[int, int, int]
 Facts = Mapping[str, str]
@@ -231,11 +231,6 @@ class SceneView3D:
     def __len__(self) -> int:
         return len(self.times)
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Return the groups of lines and markers, in order of appearance."""
-        return tuple(dict.fromkeys([*(one.group for one in self.paths), *(one.group for one in self.markers)]))
-
 
 def track_colors(tracks: Tracks) -> UInt8[np.ndarray, "n 3"]:
     """Return the colour of each track by its class."""
@@ -275,6 +270,14 @@ def ego_box(
     """Return the centre of the ego's box in the world, and its size."""
     center = world_from_ego @ np.array([vehicle.rear_axle_to_center, 0.0, vehicle.height / 2, 1.0])
     return center[:3], vehicle.size
+
+
+def marked_lines(view: SceneView3D) -> list[tuple[Path3D | Marker3D, Float[np.ndarray, "_ 3"], float]]:
+    """Return lines and outlines of markers: each with its points and its width in metres."""
+    found: list[tuple[Path3D | Marker3D, Float[np.ndarray, "_ 3"], float]]
+    found = [(path, path.points, path.width) for path in view.paths]
+    found += [(marker, outline(marker.center, marker.heading, marker.size), 0.08) for marker in view.markers]
+    return found
 
 
 def step_meshes(view: SceneView3D, step: int) -> tuple[ColoredMesh, ...]:

@@ -175,7 +175,7 @@ class ViserView:
         gui, view = self.server.gui, self.view
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, control_width="medium")
         gui.set_panel_label("Swerve")
-        gui.add_markdown(f"**{_plain(view.title)}**\n\n{_plain(view.text)}")
+        gui.add_markdown(f"**{plain_text(view.title)}**\n\n{plain_text(view.text)}")
         self._clock = gui.add_markdown("")
         self._slider = gui.add_slider("step", 0, max(len(view) - 1, 1), 1, view.start, disabled=len(view) < 2)
         self._slider.on_update(lambda _: self._slid())
@@ -210,7 +210,7 @@ class ViserView:
         box.on_update(change)
 
     def _tell(self, facts: Mapping[str, str]) -> None:
-        rows = "\n".join(f"| {_plain(name)} | {_plain(value)} |" for name, value in facts.items())
+        rows = "\n".join(f"| {plain_text(name)} | {plain_text(value)} |" for name, value in facts.items())
         self._facts.content = f"| | |\n|---|---|\n{rows}"
 
     def _tell_time(self, step: int) -> None:
@@ -237,8 +237,8 @@ class ViserView:
             image = one.image(step) if shown else None
             if image is not None:
                 frustum.image = image
-                if self._images[number] is not None:
-                    self._images[number].image = image
+                if (beside := self._images[number]) is not None:
+                    beside.image = image
 
     def _place_points(self, step: int) -> None:
         if self.view.points is None:
@@ -272,7 +272,7 @@ def _has(view: SceneView3D, group: str) -> bool:
     return {"agents": len(view.tracks) > 0, "cameras": bool(view.cameras), "LiDAR": view.points is not None}[group]
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return a text in which neither HTML nor Markdown of a stranger takes effect."""
     escaped = html.escape(" ".join(text.split()), quote=False)
     return "".join(f"&#{ord(sign)};" if sign in "|[]*_`\\!#~" else sign for sign in escaped)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -178,7 +179,7 @@ def group_cameras(scene: BenchmarkScene, views: SceneViews, step: int) -> tuple[
     def only(name: str, at: int) -> UInt8[np.ndarray, "_ _ 3"] | None:
         return small[name] if at == step else None
 
-    return tuple(CameraView3D(camera, lambda at, name=camera.name: only(name, at)) for camera in cameras)
+    return tuple(CameraView3D(camera, partial(only, camera.name)) for camera in cameras)
 
 
 def evaluation_view(benchmark: Benchmark, results: Results, number: int, planner: str | None) -> SceneView3D:

@@ -1,7 +1,7 @@
 """3D view of a log."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
@@ -174,12 +174,18 @@ def camera_views(log: Log, static: Primitives) -> tuple[CameraView3D, ...]:
         moving = build_dynamic(log.tracks, log.lights, step)
         return layer.render(moving, small, log.ego.world_from_ego[step, None], Style.rap(), ("rgb", "depth"), None)[0]
 
+    def rgb(row: int, step: int) -> UInt8[np.ndarray, "_ _ 3"] | None:
+        return drawn(step)[row].rgb
+
+    def depth(row: int, step: int) -> Float32[np.ndarray, "_ _"] | None:
+        return drawn(step)[row].depth
+
     images = [photo_reader(log, camera) for camera in log.cameras] if log.photos else None
     return tuple(
         CameraView3D(
             camera,
-            images[row] if images else lambda step, row=row: drawn(step)[row].rgb,
-            lambda step, row=row: drawn(step)[row].depth,
+            images[row] if images else partial(rgb, row),
+            partial(depth, row),
         )
         for row, camera in enumerate(log.cameras)
     )

@@ -71,8 +71,8 @@ def _human_path(record: RolloutRecord) -> tuple[Path3D, ...]:
 
 def on_ground(log: Log, points: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
     """Return points a little above the ground of a log's map, or above the ego's ground without one."""
-    known = log.road_map is not None
-    heights = log.road_map.ground.at(points) if known else np.full(len(points), log.ego.positions[0, 2])
+    ground = None if log.road_map is None else log.road_map.ground
+    heights = np.full(len(points), log.ego.positions[0, 2]) if ground is None else ground.at(points)
     return np.column_stack([points, heights + LIFT])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from swerve.scenes.transforms import quaternion_from_rotation, rotation_from_quaternion
 from swerve.viz.scene_view import SplatCloud
-from swerve.viz.viser_view import ViserView, _plain
+from swerve.viz.viser_view import ViserView, plain_text
 from tests.support.small_view import STEPS, small_tracks, small_view
 
 
@@ -70,7 +70,7 @@ def test_facts_are_told_and_do_not_run(served):
     shown._tell_track(1, None)
     assert "&lt;b&gt;walker" in shown._facts.content
     assert "<b>" not in shown._facts.content
-    assert _plain("a|b\n[x](http://y) <script>") == "a&#124;b &#91;x&#93;(http://y) &lt;script&gt;"
+    assert plain_text("a|b\n[x](http://y) <script>") == "a&#124;b &#91;x&#93;(http://y) &lt;script&gt;"
 
 
 def test_quaternions_and_rotations_are_inverse():
