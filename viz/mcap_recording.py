@@ -58,6 +58,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
 }  # fmt: skip
 _MODELS: Final = {LensModel.PINHOLE: "plumb_bob", LensModel.BROWN: "rational_polynomial", LensModel.FISHEYE: "fisheye"}
 _FLOAT32: Final = 7
+_SHAPES: Final = ("arrows", "cubes", "spheres", "cylinders", "lines", "triangles", "texts", "models")
 
 
 def import_mcap() -> ModuleType:

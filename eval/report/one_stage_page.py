@@ -128,7 +128,7 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     sources = [scenes.source_of(log) for log in logs]
     body = (
         f"{_head(options.title, results, logs)}{answer(ranked, logs)}{few_scenes_warning(len(logs), _UNIT)}"
-        f"{_leaderboard(ranked, anchors)}"
+        f"{_leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
         f'{comparisons(ranked, logs, sources, _UNIT)}<nav class="tabs" id="tabs">{tabs}</nav>{panes}{_NOTES}'
     )
     return html_page(options.title, body, STYLE, SCRIPT)
@@ -145,7 +145,7 @@ def _ranking(results: OneStageResults, label: str) -> SingleStageRanking:
 def _head(title: str, results: OneStageResults, logs: Sequence[str]) -> str:
     planners, count = len(results.planners), len(set(logs))
     text = f"{planners} planner{'s' * (planners != 1)} in {len(logs)} scenes of {count} log{'s' * (count != 1)}."
-    return f"<h1>{html.escape(title)}</h1><p>{text}</p>{provenance_facts(results.provenance)}"
+    return f"<h1>{html.escape(title)}</h1><p>{text}</p>"
 
 
 def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str]) -> str:

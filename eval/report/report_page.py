@@ -15,7 +15,15 @@ from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
-from swerve.eval.report.report_tables import distribution, footnotes, head, leaderboard, sub_scores, view_differences
+from swerve.eval.report.report_tables import (
+    distribution,
+    footnotes,
+    head,
+    leaderboard,
+    provenance_facts,
+    sub_scores,
+    view_differences,
+)
 from swerve.eval.report.worst_scenes import scene_group_section, shown_scenes
 from swerve.scenes.planning import CameraChoice
 from swerve.scenes.primitives import build_static
@@ -71,7 +79,7 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     logs = logs_of(results.table, results.groups)
     body = (
         f"{head(options.title, results)}{answer(ranked, logs)}{few_scenes_warning(len(results.groups))}"
-        f"{leaderboard(ranked, anchors)}"
+        f"{leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
         f"{comparisons(ranked, logs, [benchmark.source_of(log) for log in logs])}{_between_views(ranked, results)}"
         f'<nav class="tabs" id="tabs">{tabs}</nav>'
         f"{''.join(panes)}{footnotes(benchmark.rejections(), benchmark.scenes())}"

@@ -20,7 +20,7 @@ _BINS = np.linspace(0.0, 1.0, 11)
 
 
 def head(title: str, results: Results) -> str:
-    """Render the counts and the provenance of the scores."""
+    """Render the title and the counts."""
     logs = len(set(results.table["log"].filter(np.equal(results.table["stage"].to_numpy(), 1)).to_pylist()))
     pairs = [len(group.follow_ups) for group in results.groups]
     counts = (
@@ -28,7 +28,7 @@ def head(title: str, results: Results) -> str:
         f"log{'s' * (logs > 1)}: {2 * len(pairs)} scenes of the first stage, {2 * sum(pairs)} follow-up scenes "
         f"({_range(pairs)} pairs per scene group)."
     )
-    return f"<h1>{html.escape(title)}</h1><p>{counts}</p>{provenance_facts(results.provenance)}"
+    return f"<h1>{html.escape(title)}</h1><p>{counts}</p>"
 
 
 def provenance_facts(stamp: Mapping[str, Any]) -> str:
