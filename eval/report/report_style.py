@@ -7,8 +7,8 @@ small { color: var(--dim); font-weight: 400; } h3 small { font-size: 12px; overf
 a { color: inherit; text-decoration: none; } dl, dd, ul, ol { margin: 0; padding: 0; list-style: none; }
 dt { color: var(--dim); font-size: 12px; } .note, .notes p { font-size: 13px; color: var(--faint); }
 .notes { columns: 420px; column-gap: 40px; } .notes p { break-inside: avoid; } .notes b { color: var(--ink); }
-.provenance { margin-top: 16px; display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; } .provenance dd { overflow-wrap:
-  anywhere; }
+.provenance { margin-top: 16px; display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; }
+.provenance dd { overflow-wrap: anywhere; }
 details { margin-top: 10px; font-size: 13px; color: var(--faint); } summary { cursor: pointer; }
 details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background: var(--panel); font-size: 12px; }
 .board { margin-top: 6px; }
