@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
 from swerve.eval.closed_loop import ClosedLoopScene, Rollout, metric_names
 from swerve.eval.closed_loop.rollout_image import DRIVEN, EGO, HUMAN, rollout_image, worst_step
+from swerve.eval.report.comparison_tables import difference_text
 from swerve.eval.scoring.thresholds import STEP
 from swerve.rasterizer import Style
 from swerve.scenes.primitives import Face, Primitives, Semantic
@@ -61,7 +63,7 @@ def drive_page(
     """
     labels = sorted(worst, key=lambda label: -mean_of(rows, label, "score"))
     body = (
-        f"{_head(rows, stamp)}{_scores(rows, labels, _metrics(worst))}{_failures(rows)}"
+        f"{_head(rows, stamp)}{_answer(rows, labels)}{_scores(rows, labels, _metrics(worst))}{_failures(rows)}"
         f"<h2>The worst rollouts</h2>{_legend()}{''.join(_planner(label, worst[label]) for label in labels)}"
     )
     return html_page("Closed loop", body, _STYLE)
@@ -88,6 +90,16 @@ def _head(rows: Sequence[Mapping[str, Any]], stamp: Mapping[str, Any]) -> str:
     )
     never = "".join(f"<br>Never triggered: {html.escape(line)}" for line in stamp["inactive_sub_scores"])
     return f'<h1>Closed loop</h1><p>{html.escape(counts)}<span class="stamp">{never}</span></p>'
+
+
+def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    """Render which planner is best, by how much, and whether that is real."""
+    scores = {label: np.array([row["score"] for row in rows if row["planner"] == label]) for label in labels[:2]}
+    logs = [row["log"] for row in rows if row["planner"] == labels[0]]
+    told = "".join(f" {difference_text(one)}" for one in planner_differences(scores, logs))
+    best = f"{labels[0]} scores {scores[labels[0]].mean():.3f} in closed loop."
+    look = "<p>Why: its worst rollouts are below; <code>swerve view</code> of this folder shows them in 3D.</p>"
+    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{look}</div>'
 
 
 def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str]) -> str:
