@@ -14,12 +14,12 @@ from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.report.compared import Comparison, Evaluated, compare, few_warning, read_evaluations, verdict
 from swerve.eval.report.comparison_page import ComparisonOptions, GroupFinder, comparison_page
 from swerve.eval.scoring.score_tables import write_rows
-from swerve.evaluate_command import SHORT
 from swerve.job_report import print_table
 from swerve.options.compare import Compare
 from swerve.output import write_output
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
+from swerve.short_names import SHORT
 from swerve.views.of_source import benchmark_of
 
 PAGE = "index.html"

@@ -19,19 +19,8 @@ from swerve.job_report import print_table, progress_console, stoppable
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
 from swerve.scenes.printable import printable
+from swerve.short_names import SHORT
 
-# Short headings of NAVSIM's columns.
-SHORT = {
-    "no_at_fault_collisions": "NC",
-    "drivable_area_compliance": "DAC",
-    "driving_direction_compliance": "DDC",
-    "traffic_light_compliance": "TLC",
-    "ego_progress": "EP",
-    "time_to_collision_within_bound": "TTC",
-    "lane_keeping": "LK",
-    "history_comfort": "HC",
-    "two_frame_extended_comfort": "EC",
-}
 _SHOWN_FAILURES = 10
 
 

@@ -22,7 +22,7 @@ def run(args: Record) -> int:
         raise SwerveError(f"OUT: {args.out}: recordings are written as {' or '.join(_WRITERS)}")
     check, write = _WRITERS[ending]
     check()
-    view = view_of(args.source, args)
+    view = view_of(args.source, args.shown)
     if args.seconds is not None:
         view = between(view, *args.seconds)
 

@@ -21,7 +21,7 @@ def run(args: View) -> int:
     from swerve.viz.viser_view import import_viser
 
     import_viser()
-    serve(view_of(args.source, args), args.host, args.port)
+    serve(view_of(args.source, args.shown), args.host, args.port)
     return 0
 
 
@@ -30,7 +30,7 @@ def _once(args: View, path: Path) -> int:
     if path.suffix.lower() != ".png":
         raise SwerveError(f"--once {path}: pictures are written as .png")
     check_writable(path, is_file=True)
-    view = view_of(args.source, args)
+    view = view_of(args.source, args.shown)
     picture = Image.fromarray(scene_picture(view, size=args.size))
 
     def write(out: Path) -> None:

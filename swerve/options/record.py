@@ -1,6 +1,6 @@
 """Options of `swerve record`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +9,11 @@ from tyro.conf import Positional, arg
 from swerve.options.shared import WRITES_FILE, Config
 from swerve.options.view import Shown
 from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import FLAT
 
 
 @dataclass(frozen=True)
-class Record(Shown):
+class Record:
     """Record a log, a training set, a benchmark, an evaluation or a roll-out for Rerun or Foxglove.
 
     Records what swerve view shows of the same SOURCE: 3D boxes, map, ego, cameras with images and depth, LiDAR,
@@ -26,6 +27,7 @@ class Record(Shown):
     Attributes:
         source: What to record.
         out: The file.
+        shown: What of it.
         seconds: From and to, in seconds of the view; None: all.
         config: Options to start from.
     """
@@ -33,8 +35,9 @@ class Record(Shown):
     source: Annotated[
         Positional[str],
         arg(metavar="SOURCE|FOLDER", help="Logs or an output, as in swerve view."),
-    ] = ""
-    out: Annotated[Positional[Path], arg(metavar="OUT.rrd|OUT.mcap", help="The file to write."), WRITES_FILE] = Path()
+    ]
+    out: Annotated[Positional[Path], arg(metavar="OUT.rrd|OUT.mcap", help="The file to write."), WRITES_FILE]
+    shown: Annotated[Shown, FLAT] = field(default_factory=Shown)
     seconds: Annotated[tuple[float, float] | None, arg(metavar="FROM TO")] = None
     config: Config = None
 

@@ -1,6 +1,6 @@
 """Options of `swerve view`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.options.shared import Config, Log
 from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import FLAT
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,13 @@ class Shown:
     splats: Annotated[Path | None, arg(metavar="FOLDER")] = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.scene < 0:
+            raise SwerveError(f"scene: {self.scene} must be 0 or more")
+
 
 @dataclass(frozen=True)
-class View(Shown):
+class View:
     """Show a log, a training set, a benchmark, an evaluation, a roll-out or a splat scene in 3D, in the browser.
 
     SOURCE names logs as in swerve info, or an output: of augment (a sample per step), build (a scene group with its
@@ -58,6 +63,7 @@ class View(Shown):
 
     Attributes:
         source: What to show.
+        shown: What of it.
         once: Write one picture to this file, and end.
         size: Width and height of the 3D part of this picture, in pixels.
         host: Address that the viewer listens on.
@@ -72,7 +78,8 @@ class View(Shown):
             help="Logs, as in swerve info (town:COUNT, av2:PATH, ...); or a folder of swerve augment, build, evaluate, "
             "drive or fit; or one of the files in the rollouts of swerve drive.",
         ),
-    ] = ""
+    ]
+    shown: Annotated[Shown, FLAT] = field(default_factory=Shown)
     once: Annotated[Path | None, arg(metavar="OUT.png")] = None
     size: Annotated[tuple[int, int], arg(metavar="WIDTH HEIGHT")] = (1280, 720)
     host: str = "127.0.0.1"
@@ -84,5 +91,3 @@ class View(Shown):
             raise SwerveError(f"size: {self.size[0]} {self.size[1]} must be 160 x 120 pixels or more, 4096 at most")
         if not 1 <= self.port <= 65535:
             raise SwerveError(f"port: {self.port} must lie in 1..65535")
-        if self.scene < 0:
-            raise SwerveError(f"scene: {self.scene} must be 0 or more")

@@ -41,8 +41,6 @@ def view_of(source: str, shown: Shown) -> SceneView3D:
     Raises:
         SwerveError: it cannot be opened, is not finished, or has no such log or scene; or an option does not fit it.
     """
-    if not source:
-        raise SwerveError("SOURCE is missing: what is to be shown, such as town:1")
     options = _Options(
         {
             "log": shown.log is not None,
