@@ -96,7 +96,7 @@ def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
     """Render which planner is best, by how much, and whether that is real."""
     scores = {label: np.array([row["score"] for row in rows if row["planner"] == label]) for label in labels[:2]}
     logs = [row["log"] for row in rows if row["planner"] == labels[0]]
-    told = "".join(f" {difference_text(one)}" for one in planner_differences(scores, logs))
+    told = "".join(f" {difference_text(one, 'scenes')}" for one in planner_differences(scores, logs))
     best = f"{labels[0]} scores {scores[labels[0]].mean():.3f} in closed loop."
     look = "<p>Why: its worst rollouts are below; <code>swerve view</code> of this folder shows them in 3D.</p>"
     return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{look}</div>'

@@ -127,7 +127,7 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     panes = "".join(_pane(one, anchors[one.label], scenes, results, options) for one in ranked)
     sources = [scenes.source_of(log) for log in logs]
     body = (
-        f"{_head(options.title, results, logs)}{answer(ranked, logs)}{few_scenes_warning(len(logs), _UNIT)}"
+        f"{_head(options.title, results, logs)}{answer(ranked, logs, _UNIT)}{few_scenes_warning(len(logs), _UNIT)}"
         f"{_leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
         f'{comparisons(ranked, logs, sources, _UNIT)}<nav class="tabs" id="tabs">{tabs}</nav>{panes}{_NOTES}'
     )
