@@ -6,8 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import WRITES_FILE, Config
-from swerve.options.view import Shown
+from swerve.options.shared import WRITES_FILE, Config, Shown
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
 

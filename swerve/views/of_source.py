@@ -9,7 +9,7 @@ import yaml
 from swerve.data import open_source
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import require_scenes
-from swerve.options.view import Shown
+from swerve.options.shared import Shown
 from swerve.scene_sheet import pick_scene, scene_viewpoints
 from swerve.scenes import Log, SwerveError
 from swerve.viz.scene_view import SceneView3D

@@ -12,7 +12,7 @@ from swerve.data.storage.files import safe_name
 from swerve.eval.closed_loop import ClosedLoopOptions, build_closed_loop_scene, drive_prepared
 from swerve.eval.closed_loop.rollout_record import RecordedReason, load_rollout, record_of, save_rollout
 from swerve.eval.report.ranking import chain_scores, group_rows
-from swerve.options.view import Shown
+from swerve.options.shared import Shown
 from swerve.planners.baselines.kinematic import ConstantVelocity
 from swerve.rasterizer.splats import Gaussians, Sky, SplatScene
 from swerve.scenes import SwerveError, extract_scenes
