@@ -13,6 +13,7 @@ from swerve.rasterizer.mesh import PIXELS, Mesh, validate_mesh
 from swerve.rasterizer.numba.numba_renderer import render_all
 from swerve.rasterizer.on_device import ImagesOnDevice, MeshOnDevice
 from swerve.rasterizer.style import Style
+from swerve.rasterizer.view_html import images_html
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.primitives import Primitives
 
@@ -38,6 +39,10 @@ class View:
     depth: Float32[np.ndarray, "h w"] | None = None
     semantic: UInt8[np.ndarray, "h w"] | None = None
     instance: Int32[np.ndarray, "h w"] | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the images, for notebooks."""
+        return images_html(self.camera.name, self.rgb, self.depth, self.semantic, self.instance)
 
 
 def render(

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int
 from swerve.scenes.camera import Camera
 from swerve.scenes.errors import LogError
 from swerve.scenes.road_map import RoadMap
+from swerve.scenes.scene_html import scene_html
 from swerve.scenes.split import Split
 from swerve.scenes.tracks import Ego, Tracks, TrafficLights
 from swerve.scenes.transforms import transform_points
@@ -156,6 +157,16 @@ class Scene:
             raise ValueError(
                 f"scene needs steps {first}..{last}, log {self.log.name} has 0..{len(self.log.times_us) - 1}"
             )
+
+    def _repr_html_(self) -> str:
+        """Return the scene from above, for notebooks."""
+        log, lanes = self.log, () if self.log.road_map is None else self.log.road_map.lanes
+        title = (
+            f"{log.name} at {(log.times_us[self.now] - log.times_us[0]) * 1e-6:.1f} s: {self.history} steps before, "
+            f"{self.future} after, {int(self.tracks.valid[:, self.history].sum())} agents, {len(log.cameras)} cameras, "
+            f"{len(lanes) or 'no'} lanes"
+        )
+        return scene_html(title, lanes, self.ego, self.tracks, self.history, log.vehicle.footprint())
 
     @property
     def token(self) -> str:

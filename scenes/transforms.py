@@ -76,6 +76,15 @@ def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarra
     return rotations
 
 
+def quaternion_from_rotation(rotation: Float[np.ndarray, "*b 3 3"]) -> Float[np.ndarray, "*b 4"]:
+    """Convert rotation matrices to unit quaternions, scalar first and not negative."""
+    flat = np.asarray(rotation, dtype=np.float64).reshape(-1, 3, 3)
+    quaternions: Float[np.ndarray, "*b 4"] = (
+        Rotation.from_matrix(flat).as_quat(canonical=True, scalar_first=True).reshape(*rotation.shape[:-2], 4)
+    )
+    return quaternions
+
+
 def interpolate_poses(
     times_us: Int[np.ndarray, "t"],
     target_from_source: Float[np.ndarray, "t 4 4"],

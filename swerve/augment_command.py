@@ -10,7 +10,7 @@ from swerve.data.dataset.acceptance import acceptance_tables
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
 from swerve.eval.training_viewpoints import maker_of
-from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable, timing_line
 from swerve.options.augment import Augment
 from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
 
@@ -43,9 +43,9 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     console.print(f"{summary['samples']} samples ({kinds}) of {summary['logs']} logs in {size}", highlight=False)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
-        console.print(_rejections(summary["rejections"]))
+        print_table(console, _rejections(summary["rejections"]))
     for table in acceptance_tables(summary):
-        console.print(table)
+        print_table(console, table)
     show_failures(console, read_failures(folder))
     console.print(timing_line(report.timing, "samples", summary["failures"]), highlight=False, soft_wrap=True)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from swerve.eval.benchmark.benchmark_store import folder_size
 from swerve.eval.benchmark.build.build_job import NOUN, BuildReport, build
-from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable, timing_line
 from swerve.options.build import Build
 
 _EXPLANATIONS = {
@@ -72,7 +72,7 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
             table.add_row(what, reason, str(count), _EXPLANATIONS.get(reason, ""))
     if table.row_count:
-        console.print(table)
+        print_table(console, table)
     _print_unfit_views(console, counts)
     show_failures(console, report.failures)
     console.print(timing_line(report.timing, NOUN, len(report.failures)), highlight=False, soft_wrap=True)

@@ -22,16 +22,19 @@ from swerve.scenes.errors import SwerveError, WriteError
 COMMANDS = {
     "augment": "Augment",
     "build": "Build",
+    "compare": "Compare",
     "contexts": "Contexts",
     "drive": "Drive",
     "evaluate": "Evaluate",
     "export 123d": "Export123d",
+    "export mesh": "ExportMesh",
     "export navsim": "ExportNavsim",
     "fit": "Fit",
     "info": "Info",
     "probe": "Probe",
     "proposals": "Proposals",
     "quality": "Quality",
+    "record": "Record",
     "score": "Score",
     "show": "Show",
     "study": "Study",
@@ -40,6 +43,7 @@ COMMANDS = {
     "submit wod": "SubmitWod",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
+    "view": "View",
     "warmup": "Warmup",
 }
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]

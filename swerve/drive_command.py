@@ -13,6 +13,7 @@ from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
 from swerve.drive_page import SHOWN, SceneRollout, drive_page, reason_text
+from swerve.eval.benchmark.evaluate.evaluate_job import check_labels
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.closed_loop import (
@@ -28,6 +29,7 @@ from swerve.eval.closed_loop.rollout_file import (
     write_rollouts,
 )
 from swerve.eval.closed_loop.rollout_image import rollout_image
+from swerve.eval.closed_loop.rollout_record import WORST, displayed_record, save_rollout
 from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
 from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import open_sources, print_table, progress_console
@@ -39,6 +41,8 @@ from swerve.scene_rollouts import ViewSettings, rollouts_of
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.printable import printable
 from swerve.scenes.resize import Resize
+from swerve.views.rollout_view import view_of_rollout
+from swerve.viz.film import film_of, import_av
 
 PAGE = "index.html"
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
@@ -56,7 +60,9 @@ def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
     sources, console, progress = open_sources(args.sources), Console(), progress_console()
-    _check_labels(planners)
+    check_labels([one.label for one in planners])
+    if args.video:
+        import_av()
     view_settings = ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
     )
@@ -81,7 +87,8 @@ def run(args: Drive) -> int:
     print_table(console, _table(rows, args.options))
     for line in inactive:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
-    write_output(args.out, lambda folder: _write(folder, rows, worst, args.options, inactive))
+    films = _films(worst) if args.video else {}
+    write_output(args.out, lambda folder: _write(folder, rows, worst, args.options, inactive, films))
     if args.record:
         write_output(args.out, lambda folder: _write_recorded(folder / FOLDER, recorded, planners, args.options))
     console.print(
@@ -104,12 +111,6 @@ def _named_logs(sources: Sequence[Source], names: Sequence[str]) -> Iterator[Log
     if unknown := [name for name in names if name not in owners]:
         raise SwerveError(f"the source has no log {unknown[0]!r}; it has {', '.join(list(owners)[:5])}")
     return (owners[name].load(name) for name in names or owners)
-
-
-def _check_labels(planners: Sequence[OpenedPlanner]) -> None:
-    labels = [one.label for one in planners]
-    if twice := [label for label in labels if labels.count(label) > 1]:
-        raise SwerveError(f"two planners have the label {twice[0]!r}: give one of them label=TEXT")
 
 
 def _row(one: SceneRollout) -> dict[str, Any]:
@@ -142,8 +143,9 @@ def _write(
     worst: dict[str, list[SceneRollout]],
     options: ClosedLoopOptions,
     inactive: Sequence[str],
+    films: Mapping[str, bytes],
 ) -> None:
-    make_folder(folder)
+    make_folder(folder / WORST)
     stamp = {
         **provenance(options.traffic, None),
         "metric": _METRIC[options.scorer],
@@ -157,6 +159,11 @@ def _write(
     for label, (one, *_) in worst.items():
         image = rollout_image(one.closed_loop_scene, one.rollout, one.static)
         write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(image))
+        for number, shown in enumerate(worst[label]):
+            record = displayed_record(label, shown.closed_loop_scene, shown.rollout)
+            save_rollout(folder / WORST / f"{safe_name(label)}-{number}.npz", record)
+    for name, film in films.items():
+        write_atomically(folder / name, film)
     write_atomically(folder / PAGE, drive_page(rows, worst, stamp).encode())
 
 
@@ -173,6 +180,15 @@ def _write_recorded(
         for (log, label), rollouts in recorded.items()
     ]
     write_index(folder, files)
+
+
+def _films(worst: Mapping[str, Sequence[SceneRollout]]) -> dict[str, bytes]:
+    """Return a film of each planner's worst rollout, by file name."""
+    films = {}
+    for label, (one, *_) in worst.items():
+        view = view_of_rollout(displayed_record(label, one.closed_loop_scene, one.rollout), "swerve drive")
+        films[f"worst-{safe_name(label)}.mp4"] = film_of(view)
+    return films
 
 
 def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
 from swerve.eval.closed_loop import ClosedLoopScene, Rollout, metric_names
 from swerve.eval.closed_loop.rollout_image import DRIVEN, EGO, HUMAN, rollout_image, worst_step
+from swerve.eval.report.comparison_tables import difference_text
 from swerve.eval.scoring.thresholds import STEP
 from swerve.rasterizer import Style
 from swerve.scenes.primitives import Face, Primitives, Semantic
@@ -18,17 +20,17 @@ from swerve.viz.html_page import data_url, html_page
 SHOWN: Final = 3
 _FAILURES, _PIXELS = 20, 760
 _STYLE = """
-.wide { overflow-x: auto; } td { font-variant-numeric: tabular-nums; }
+td { font-variant-numeric: tabular-nums; }
 td:first-child { min-width: 150px; overflow-wrap: anywhere; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 4px; padding: 0; list-style: none;
-          font-size: 13px; color: #b4bbc8; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 4px; padding: 8px 12px; list-style: none;
+          border-radius: 6px; font-size: 13px; }
 .legend li { display: flex; align-items: center; gap: 7px; }
 .legend i { width: 16px; height: 10px; border-radius: 2px; }
 .rollouts { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr));
             align-items: start; }
 .rollouts img { display: block; width: 100%; height: auto; } h2, figcaption { overflow-wrap: anywhere; }
-figcaption b { color: #d9dde5; font-size: 15px; } figcaption ul { margin: 6px 0 0; padding: 0 0 0 16px; }
-.failed { color: #ffb3ba; } .stamp { font-size: 13px; }
+figcaption b { color: var(--ink); font-size: 15px; } figcaption ul { margin: 6px 0 0; padding: 0 0 0 16px; }
+.failed { color: var(--wrong-ink); } .stamp { font-size: 13px; }
 """
 
 
@@ -61,7 +63,7 @@ def drive_page(
     """
     labels = sorted(worst, key=lambda label: -mean_of(rows, label, "score"))
     body = (
-        f"{_head(rows, stamp)}{_scores(rows, labels, _metrics(worst))}{_failures(rows)}"
+        f"{_head(rows, stamp)}{_answer(rows, labels)}{_scores(rows, labels, _metrics(worst))}{_failures(rows)}"
         f"<h2>The worst rollouts</h2>{_legend()}{''.join(_planner(label, worst[label]) for label in labels)}"
     )
     return html_page("Closed loop", body, _STYLE)
@@ -88,6 +90,16 @@ def _head(rows: Sequence[Mapping[str, Any]], stamp: Mapping[str, Any]) -> str:
     )
     never = "".join(f"<br>Never triggered: {html.escape(line)}" for line in stamp["inactive_sub_scores"])
     return f'<h1>Closed loop</h1><p>{html.escape(counts)}<span class="stamp">{never}</span></p>'
+
+
+def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    """Render which planner is best, by how much, and whether that is real."""
+    scores = {label: np.array([row["score"] for row in rows if row["planner"] == label]) for label in labels[:2]}
+    logs = [row["log"] for row in rows if row["planner"] == labels[0]]
+    told = "".join(f" {difference_text(one, 'scenes')}" for one in planner_differences(scores, logs))
+    best = f"{labels[0]} scores {scores[labels[0]].mean():.3f} in closed loop."
+    look = "<p>Why: its worst rollouts are below; <code>swerve view</code> of this folder shows them in 3D.</p>"
+    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{look}</div>'
 
 
 def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str]) -> str:
@@ -135,7 +147,7 @@ def _legend() -> str:
         for text, color in swatches.items()
     )
     note = "The moment shown is that of the first event that makes the score 0, or else the end of the rollout."
-    return f'<ul class="legend">{items}</ul><p>{note}</p>'
+    return f'<ul class="legend plate">{items}</ul><p>{note}</p>'
 
 
 def _planner(label: str, rollouts: Sequence[SceneRollout]) -> str:

@@ -19,19 +19,8 @@ from swerve.job_report import print_table, progress_console, stoppable
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
 from swerve.scenes.printable import printable
+from swerve.short_names import SHORT
 
-# Short headings of NAVSIM's columns.
-SHORT = {
-    "no_at_fault_collisions": "NC",
-    "drivable_area_compliance": "DAC",
-    "driving_direction_compliance": "DDC",
-    "traffic_light_compliance": "TLC",
-    "ego_progress": "EP",
-    "time_to_collision_within_bound": "TTC",
-    "lane_keeping": "LK",
-    "history_comfort": "HC",
-    "two_frame_extended_comfort": "EC",
-}
 _SHOWN_FAILURES = 10
 
 
@@ -69,16 +58,17 @@ def _print_epdms(summary: Mapping[str, Any], console: Console) -> None:
 
 def differences_table(differences: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of the differences in score between kinds of views."""
-    title = "differences between views on the same scene groups; 95 % interval over scene groups"
+    title = "differences between views on the same scene groups; 95 % interval, logs drawn whole"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", no_wrap=True, min_width=12)
     for name in ("EPDMS", *SHORT.values()):
         table.add_column(name, justify="right", no_wrap=True)
     for one in differences:
         low, high = one["interval"]
+        interval = "interval unknown" if low is None else f"[{low:+.3f}, {high:+.3f}]"
         table.add_row(cell(one["planner"], "bold"), f"[bold]{one['score']:+.3f}")
         table.add_row(escape(f"  {one['after']} - {one['before']}"))
-        table.add_row(escape(f"  [{low:+.3f}, {high:+.3f}]"))
+        table.add_row(escape(f"  {interval}"))
         for name, stage in (("one", one["stage_one"]), ("two", one["stage_two"])):
             cells = [f"{stage[metric]:+.2f}" for metric in SHORT]
             table.add_row(f"  stage {name}", f"{stage['score']:+.3f}", *cells)

@@ -6,17 +6,19 @@ from typing import Any, Final, get_args
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from swerve.cells import cell
 from swerve.data.sources.registry import open_source
 from swerve.data.sources.wod_e2e.wod_e2e_source import PREFIX, WodE2eSource
 from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
 from swerve.eval.rater_feedback.cluster_scores import CLUSTER_FILE, clusters_of, find_side_file, read_clusters
 from swerve.eval.rater_feedback.evaluate_frames import evaluate_frames
+from swerve.job_report import print_table
 from swerve.options.evaluate import EvaluateOptions
 from swerve.planners.open_planner import OpenedPlanner, PlannerLoader
 from swerve.scenes import Split, SwerveError
+from swerve.scenes.printable import printable
 
 _HEADS: Final = {"rfs": "RFS", "ade_3s": "ADE 3 s, m", "ade_5s": "ADE 5 s, m", "inside": "inside, %"}
 
@@ -63,12 +65,12 @@ def open_wod_e2e(text: str) -> WodE2eSource:
 
 def print_rater_feedback(summary: Mapping[str, Any], console: Console) -> None:
     """Print the planners, best first, their means by cluster, and where plans were extended."""
-    console.print(leaderboard(summary))
+    print_table(console, leaderboard(summary))
     if summary["mean_over"] == "clusters":
-        console.print(cluster_table(summary))
+        print_table(console, cluster_table(summary))
     if extended := [label for label, row in summary["planners"].items() if row["extended"]]:
         line = f"{', '.join(extended)}: plans end before 5 s; they continue at the velocity of their last step"
-        console.print(line, style="yellow", markup=False, soft_wrap=True)
+        console.print(printable(line), style="yellow", markup=False, soft_wrap=True)
 
 
 def leaderboard(summary: Mapping[str, Any]) -> Table:
@@ -82,7 +84,7 @@ def leaderboard(summary: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in sorted(summary["planners"].items(), key=lambda item: -item[1]["score"]):
         failed = str(row["failures"]) if row["failures"] else "-"
-        table.add_row(f"[bold]{escape(label)}", *_cells(row[f"mean_over_{over}"]), failed)
+        table.add_row(cell(label, "bold"), *_cells(row[f"mean_over_{over}"]), failed)
     return table
 
 
@@ -92,10 +94,10 @@ def cluster_table(summary: Mapping[str, Any]) -> Table:
     first = next(iter(planners.values()))
     table = _table("RFS by scenario cluster")
     for name in ("cluster", "frames", *planners):
-        table.add_column(escape(name), justify="left" if name == "cluster" else "right", overflow="fold")
+        table.add_column(cell(name), justify="left" if name == "cluster" else "right", overflow="fold")
     for cluster, own in first["by_cluster"].items():
         scores = [f"{row['by_cluster'][cluster]['rfs']:.3f}" for row in planners.values()]
-        table.add_row(escape(cluster), str(own["frames"]), *scores)
+        table.add_row(cell(cluster), str(own["frames"]), *scores)
     return table
 
 

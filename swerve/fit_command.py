@@ -10,7 +10,7 @@ from rich.table import Table
 from swerve.cells import cell
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
-from swerve.job_report import open_sources, progress_console, show_failures, stoppable
+from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable
 from swerve.options.fit import Fit
 
 
@@ -44,7 +44,7 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
                 numbers = (str(quality["images"]), f"{quality['psnr']:.2f}", f"{quality['ssim']:.3f}")
                 table.add_row(cell(log), str(fit["gaussians"]), f"{fit['seconds'] / 60:.1f}", cell(what), *numbers)
     if table.row_count:
-        console.print(table)
+        print_table(console, table)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     for log in fits:
         path = folder / safe_name(log) / PREVIEW

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve import __version__
+from swerve.job_report import print_table
 from swerve.options.info import Info
 from swerve.rasterizer.backends import (
     BACKENDS,
@@ -56,12 +57,12 @@ def run(args: Info) -> int:
 def _describe_machine(console: Console) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
-    console.print(_table("back end", BACKENDS, resolve_backend("auto")))
-    console.print(_table("splat back end", SPLAT_BACKENDS, resolve_splat_backend("auto")))
+    print_table(console, _table("back end", BACKENDS, resolve_backend("auto")))
+    print_table(console, _table("splat back end", SPLAT_BACKENDS, resolve_splat_backend("auto")))
     packages = Table("package", "version", box=None)
     for name in _PACKAGES:
         packages.add_row(name, _version(name))
-    console.print(packages)
+    print_table(console, packages)
 
 
 def _table(title: str, backends: Sequence[Chosen | SplatChosen], auto: str) -> Table:

@@ -105,7 +105,7 @@ def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
     static = build_static(log.road_map)
     primitives = static.concatenate(build_dynamic(log.tracks, log.lights, scene.now))
     pose = log.ego.world_from_ego[scene.now]
-    viewpoints, rejected = _viewpoints(scene, seed)
+    viewpoints, rejected = scene_viewpoints(scene, seed)
     recovery = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.RECOVERY]
     cross_agent = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.CROSS_AGENT]
     sections = [_photo_section(scene, static)]
@@ -123,7 +123,7 @@ def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
     return tuple(section for section in sections if section.panels)
 
 
-def _viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejection]]:
+def scene_viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejection]]:
     """Build recovery and cross-agent viewpoints, if the scene has a history and a future."""
     if scene.history < 2 or scene.future < 2:
         return [], []

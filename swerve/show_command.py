@@ -1,19 +1,20 @@
 """Run `swerve show`."""
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.data import open_source
-from swerve.data.sources.default_rigs import default_rig
-from swerve.data.sources.source import require_scenes
-from swerve.data.storage.files import make_folder
+from swerve.data.storage.files import make_folder, write_atomically
 from swerve.options.show import Show
 from swerve.output import write_output
 from swerve.scene_sheet import SceneSheet, pick_scene
-from swerve.scenes import Log, SwerveError
+from swerve.scenes import SwerveError
+from swerve.views.log_view import log_view
+from swerve.views.of_source import loaded
 from swerve.viz.contact_sheet import Section, write_contact_sheet_html, write_contact_sheet_png
+from swerve.viz.film import film_of, import_av
+from swerve.viz.scene_view import between
+
+FILM = "scene.mp4"
 
 
 @runtime_checkable
@@ -34,7 +35,10 @@ class Sheet(Protocol):
 
 def run(args: Show) -> int:
     """Render a contact sheet of a scene, a training set or a benchmark, and return the exit code."""
+    if args.video:
+        import_av()
     sheet = sheet_of(args)
+    film = _film(args, sheet) if args.video else None
     print(f"{sheet.title}. {sheet.text}")
     sections = sheet.sections()
 
@@ -42,10 +46,26 @@ def run(args: Show) -> int:
         make_folder(folder)
         write_contact_sheet_html(folder / "index.html", sheet.title, sheet.text, sections)
         write_contact_sheet_png(folder / "sheet.png", sheet.title, sections)
+        if film is not None:
+            write_atomically(folder / FILM, film)
 
     write_output(args.out, write)
-    print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}")
+    also = f", {args.out / FILM}" if film is not None else ""
+    print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}{also}")
     return 0
+
+
+def _film(args: Show, sheet: Sheet) -> bytes:
+    """Return a film of the scene of a sheet.
+
+    Raises:
+        SwerveError: the sheet is not of a scene.
+    """
+    if not isinstance(sheet, SceneSheet):
+        raise SwerveError(f"{args.source}: --video films a scene of a source; this is a folder of many")
+    scene = sheet.scene
+    seconds = (scene.times_us - scene.log.times_us[0]) * 1e-6
+    return film_of(between(log_view(scene.log, args.source, scene.now), float(seconds[0]), float(seconds[-1])))
 
 
 def sheet_of(args: Show) -> Sheet:
@@ -70,7 +90,7 @@ def sheet_of(args: Show) -> Sheet:
         )
     if (folder / "job.json").is_file():
         raise SwerveError(f"{folder}: this job is not finished, or its output cannot be shown. Run it to its end")
-    log = _loaded(args.source, args.log)
+    log = loaded(args.source, args.log)
     return SceneSheet(pick_scene(log, args.at), args.source, args.seed)
 
 
@@ -83,22 +103,3 @@ def _without_scene(args: Show, sheet: Sheet) -> Sheet:
     if args.log is not None or args.at is not None:
         raise SwerveError(f"{args.source}: --log and --at choose a scene of a source; this is a folder of many")
     return sheet
-
-
-def _loaded(source: str, name: str | None) -> Log:
-    """Return a log of a source, the first if no name is given; one without cameras gets the default rig.
-
-    Raises:
-        SwerveError: the source has no such log.
-    """
-    opened = open_source(source)
-    require_scenes(opened)
-    names = opened.names()
-    if name and name not in names:
-        more = ", ..." if len(names) > 5 else ""
-        raise SwerveError(f"{source}: no log {name!r}; it has {', '.join(names[:5])}{more}")
-    log = opened.load(name or names[0])
-    if log.cameras:
-        return log
-    print(f"{log.name} has no cameras: rendered with the default rig of eight", file=sys.stderr)
-    return replace(log, cameras=default_rig())

@@ -15,11 +15,13 @@ from swerve.eval.rater_feedback.frame_planning import plan_frames
 from swerve.eval.submission.check_wod_submission import FRAMES_FILE, check_wod_submission, read_frames_to_submit
 from swerve.eval.submission.wod_submission import FILE_NAME, submission_class, write_wod_submission
 from swerve.evaluate_wod_e2e import open_wod_e2e
+from swerve.job_report import progress_console
 from swerve.options.submit_wod import SubmitWod
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import open_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
+from swerve.scenes.printable import printable
 from swerve.submission_report import WOD_SERVER, tell_check
 
 # Frames whose images are in memory at once, and the planner's largest batch.
@@ -39,7 +41,7 @@ def run(asked: SubmitWod) -> int:
     planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner
     if getattr(planner, "privileged", False):
         raise SwerveError(f"planner {asked.planner}: needs the future, which nobody has in the test split")
-    predictions, failures = _predicted(planner, source, entries, console)
+    predictions, failures = _predicted(planner, source, entries, progress_console())
     _tell_failures(failures, console)
     if failures and not (asked.incomplete and predictions):
         console.print("nothing was written: the server rejects incomplete files. --incomplete writes it", style="red")
@@ -80,7 +82,7 @@ def _entries(source: WodE2eSource, frames: Mapping[str, int], incomplete: bool, 
         problem = f"{len(missing)} of {len(frames)} frames to submit are not there, such as {examples}"
         if not incomplete or len(missing) == len(frames):
             raise SwerveError(f"{source.path}: {problem}. Are all shards of the test split downloaded?")
-        console.print(problem, style="yellow", markup=False, soft_wrap=True)
+        console.print(printable(problem), style="yellow", markup=False, soft_wrap=True)
     return [there[key] for key in frames.items() if key in there]
 
 
@@ -90,7 +92,7 @@ def _predicted(
     """Return the planned positions, and the errors, by frame."""
     predictions, failures = dict[str, np.ndarray](), dict[str, str]()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:  # on stderr
         line = bar.add_task("planning", total=len(entries))
         for first in range(0, len(entries), _BATCH):
             frames = [source.frame(entry) for entry in entries[first : first + _BATCH]]
@@ -105,6 +107,6 @@ def _predicted(
 
 def _tell_failures(failures: Mapping[str, str], console: Console) -> None:
     for name, error in list(failures.items())[:_SHOWN]:
-        console.print(f"failed in {name}: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(printable(f"failed in {name}: {error}"), style="red", markup=False, soft_wrap=True)
     if failures:
         console.print(f"the planner failed in {len(failures)} frames", style="red")

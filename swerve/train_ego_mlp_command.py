@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from swerve.data.storage.files import make_folder
-from swerve.job_report import open_sources, progress_console
+from swerve.job_report import open_sources, print_table, progress_console
 from swerve.options.train_ego_mlp import TrainEgoMlp
 from swerve.output import write_output
 from swerve.planners.baselines.ego_mlp import EgoMlp, save_ego_mlp
@@ -51,7 +51,7 @@ def run(args: TrainEgoMlp) -> int:
             lambda epoch, loss: bar.update(line, completed=epoch, description=f"training, loss {loss:.3f}"),
         )
     seconds = time.perf_counter() - start
-    console.print(_errors(planner, examples, {name: len(part) for name, part in parts.items()}))
+    print_table(console, _errors(planner, examples, {name: len(part) for name, part in parts.items()}))
     write_output(out, lambda path: save_ego_mlp(planner, path))
     console.print(f"trained in {seconds:.1f} s; wrote {out}", highlight=False, soft_wrap=True, markup=False)
     return 0

@@ -1,5 +1,6 @@
 """Names and texts of strangers, wherever they are shown: pages, charts, tables, bars, messages, paths."""
 
+import html
 import io
 import json
 from dataclasses import replace
@@ -19,10 +20,15 @@ from swerve.data.jobs.schedule import Task
 from swerve.data.sources.checks import check_log
 from swerve.data.storage.files import safe_name, to_json, write_atomically
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
+from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
 from swerve.eval.benchmark.evaluate.results import Results
+from swerve.eval.report.comparison_tables import between_planners, difference_text
 from swerve.eval.report.report_page import ReportOptions, report_page
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.quality_page import quality_page
+from swerve.eval.study.findings import findings_of
+from swerve.eval.study.study_page import study_page
+from swerve.eval.study.study_records import stack
 from swerve.eval.submission.check_submission import SubmissionCheck
 from swerve.evaluate_command import differences_table, leaderboard
 from swerve.fit_command import show_report
@@ -30,13 +36,16 @@ from swerve.job_report import show_failures
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.planning import Observation
 from swerve.scenes.printable import name_problem, printable
+from swerve.scenes.scene_html import scene_html
 from swerve.submission_report import tell_check
 from swerve.viz import svg
 from swerve.viz.contact_sheet import Panel, Section, write_contact_sheet_html, write_contact_sheet_png
 from swerve.viz.html_page import html_page
+from swerve.viz.viser_view import plain_text
 from tests.support.reported import PLANNERS, HandMade, results
 from tests.support.simple_log import simple_log
 from tests.support.simple_source import SimpleSource
+from tests.support.study_samples import families_of, records
 
 HIDDEN = ("two\nlines", "\x1b[31mred", "\udc80", "\u202eabc", "tab\tbed", "nul\0", "\x9b31m", "line\u2028break")
 SHOWN = (
@@ -66,8 +75,15 @@ class Tags(HTMLParser):
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
-def check_page(page: str, scripts: int = 0) -> None:
-    """Check that a page can be written, and has no element that a name brought in."""
+def tags_of(text: str) -> Tags:
+    """Return what a text holds as HTML."""
+    tags = Tags()
+    tags.feed(text)
+    return tags
+
+
+def check_page(page: str, scripts: int = 1) -> None:
+    """Check that a page can be written, and has no element that a name brought in: one script is every page's own."""
     tags = Tags()
     tags.feed(page.encode().decode())
     assert tags.tags.count("script") <= scripts
@@ -215,6 +231,29 @@ def test_contact_sheets(tmp_path, name):
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_quality_pages(name):
     check_page(quality_page(name, [], [], GateOptions(), name))
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_comparisons_and_views(name):
+    """Differences of planners on pages, facts in the 3D viewer, and captions of scenes in notebooks."""
+    scores = {name: np.array([0.2, 0.4, 0.6]), "other": np.array([0.1, 0.4, 0.9])}
+    found = planner_differences(scores, ["a", "b", name])
+    check_page(html_page("", between_planners(found, list(scores)) + html.escape(difference_text(found[0]))))
+    assert not tags_of(plain_text(name)).tags
+    drawn = scene_html(name, (), simple_log().ego, simple_log().tracks, 0, np.zeros((4, 2)))
+    assert "script" not in tags_of(drawn).tags
+    assert not tags_of(drawn).handlers
+
+
+def test_pages_of_studies():
+    made = records(np.random.default_rng(0))
+    study, _ = stack(made, families_of(made[0].planners))
+    findings = findings_of(study, count=20)
+    for name in NAMES:
+        shown = study_page(study, findings, {name: name})
+        check_page(shown)
+        renamed = replace(study, planners=tuple(f"{name}{number}" for number in range(len(study.planners))))
+        check_page(study_page(renamed, findings, {}))
 
 
 @pytest.mark.slow

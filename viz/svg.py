@@ -12,8 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 # Colours that are distinguishable on a dark background, also for most colour-blind readers; shapes differ as well.
-COLORS = ("#6cb6ff", "#f6a54c", "#5cd6a3", "#e879b9", "#f4d35e", "#a78bfa", "#ff8577", "#9fb0c3")
-INK, FAINT, GRID, GROUND = "#d9dde5", "#98a1b0", "#262c37", "#0c0e12"
+_DARK = ("#6cb6ff", "#f6a54c", "#5cd6a3", "#e879b9", "#f4d35e", "#a78bfa", "#ff8577", "#9fb0c3")
+# On a page they are those of its style sheet (`viz.page_style`), which has others for light pages.
+COLORS = tuple(f"var(--c{number}, {color})" for number, color in enumerate(_DARK))
+INK, FAINT, GRID = "var(--ink, #d9dde5)", "var(--faint, #98a1b0)", "var(--line, #262c37)"
+GROUND = "var(--ground, #0c0e12)"
 # Circle, square, diamond, triangle.
 _SHAPES = (
     "M{left:.1f} {y:.1f}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",

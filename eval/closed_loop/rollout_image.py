@@ -16,7 +16,8 @@ from swerve.viz.birds_eye import BirdsEye, Color
 # Colours of the human's path, of the driven path, and of the ego at the image's step.
 HUMAN, DRIVEN, EGO = (235, 235, 235), (255, 150, 60), (255, 60, 60)
 _SECOND = round(1.0 / STEP)
-_MULTIPLIED = METRIC_NAMES[: Metric.EGO_PROGRESS]
+# Sub-scores that multiply the score.
+MULTIPLIED = METRIC_NAMES[: Metric.EGO_PROGRESS]
 # Margin around the driven path, and minimum distance from the centre to an edge, metres.
 _MARGIN, _LEAST = 15.0, 30.0
 
@@ -52,7 +53,7 @@ def rollout_image(
 
 def worst_step(rollout: Rollout) -> int:
     """Return the first step with an event that made the score 0, else the last."""
-    fatal = [one for one in rollout.reasons if one.metric in _MULTIPLIED and one.value == 0.0]
+    fatal = [one for one in rollout.reasons if one.metric in MULTIPLIED and one.value == 0.0]
     ends = [one.seconds for one in fatal if one.seconds is not None]
     return min(round(min(ends) / STEP), len(rollout.states) - 1) if ends else len(rollout.states) - 1
 

@@ -77,7 +77,7 @@ def evaluate_frames(
         SwerveError: there is no planner or two of one label, a planner needs what the frames do not have, the folder is
             another evaluation's or cannot be written, or frames could not be read: then only failures.json is written.
     """
-    check_labels(entries)
+    check_labels([entry.label for entry in entries])
     check_folder(folder)
     work = FramesWork(folder / JOB, source, tuple(frames), tuple(entries), load)
     work.check_planners()

@@ -30,6 +30,36 @@ def few_scenes_warning(count: int, unit: str = "scene groups") -> str:
     )
 
 
+def answer(ranked: Sequence["Ranked"], logs: Sequence[str], unit: str = "scene groups") -> str:
+    """Render which planner is best, by how much, and whether that is real; empty without a planner.
+
+    Args:
+        ranked: planners, the best first.
+        logs: log of each scene or scene group.
+        unit: what has a score: "scenes" or "scene groups".
+    """
+    if not ranked:
+        return ""
+    scores = {one.label: one.scene_group_scores for one in ranked}
+    best = f"{ranked[0].label} scores {float(ranked[0].scene_group_scores.mean()):.3f}."
+    found = planner_differences({one.label: scores[one.label] for one in ranked[:2]}, logs)
+    told = "".join(f" {difference_text(one, unit)}" for one in found)
+    look = "Why: the worst scenes of each planner are below; <code>swerve view</code> of this folder shows them in 3D."
+    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}<p>{look}</p></div>'
+
+
+def difference_text(one: PlannerDifference, unit: str = "scene groups") -> str:
+    """Return a difference in a sentence or two of plain text; `unit` as in `answer`."""
+    drawn = one.drawn if one.drawn == "logs" else unit
+    gap = f"That is {one.score:.3f} more than {one.second}"
+    if not np.isfinite(one.low):
+        return f"{gap}; whether it is real cannot be said: there are fewer than three {drawn}."
+    interval = f"{gap} (95 % interval {one.low:+.3f} to {one.high:+.3f})"
+    if one.is_certain:
+        return f"{interval}: the interval excludes zero, with {one.clusters} {drawn}."
+    return f"{interval}: it may be chance, since the interval includes zero."
+
+
 @runtime_checkable
 class Ranked(Protocol):
     """A planner with a score in each scene or scene group."""

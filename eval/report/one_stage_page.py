@@ -13,12 +13,12 @@ from swerve.data.storage.files import make_folder, write_atomically
 from swerve.eval.benchmark.evaluate.planner_differences import resampled_interval
 from swerve.eval.benchmark.evaluate.results import OneStageResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
-from swerve.eval.report.comparison_tables import comparisons, few_scenes_warning
+from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
 from swerve.eval.report.ranking import SceneRow, scene_row
 from swerve.eval.report.replay import replay
 from swerve.eval.report.report_page import ReportOptions
 from swerve.eval.report.report_style import SCRIPT, STYLE
-from swerve.eval.report.report_tables import bar, distribution_of, provenance_facts
+from swerve.eval.report.report_tables import bar, distribution_of, interval_text, provenance_facts
 from swerve.eval.report.scene_images import scene_svg
 from swerve.eval.report.sentences import FACTORS, LONG, SHORT, scene_summary, sentences
 from swerve.eval.report.worst_scenes import camera_views, legend
@@ -127,7 +127,8 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     panes = "".join(_pane(one, anchors[one.label], scenes, results, options) for one in ranked)
     sources = [scenes.source_of(log) for log in logs]
     body = (
-        f"{_head(options.title, results, logs)}{few_scenes_warning(len(logs), _UNIT)}{_leaderboard(ranked, anchors)}"
+        f"{_head(options.title, results, logs)}{answer(ranked, logs, _UNIT)}{few_scenes_warning(len(logs), _UNIT)}"
+        f"{_leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
         f'{comparisons(ranked, logs, sources, _UNIT)}<nav class="tabs" id="tabs">{tabs}</nav>{panes}{_NOTES}'
     )
     return html_page(options.title, body, STYLE, SCRIPT)
@@ -144,7 +145,7 @@ def _ranking(results: OneStageResults, label: str) -> SingleStageRanking:
 def _head(title: str, results: OneStageResults, logs: Sequence[str]) -> str:
     planners, count = len(results.planners), len(set(logs))
     text = f"{planners} planner{'s' * (planners != 1)} in {len(logs)} scenes of {count} log{'s' * (count != 1)}."
-    return f"<h1>{html.escape(title)}</h1><p>{text}</p>{provenance_facts(results.provenance)}"
+    return f"<h1>{html.escape(title)}</h1><p>{text}</p>"
 
 
 def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str]) -> str:
@@ -157,8 +158,6 @@ def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str
 
 
 def _board_row(rank: int, one: SingleStageRanking, anchor: str) -> str:
-    known = bool(np.isfinite(one.interval[0]))
-    text = f"{one.interval[0]:.3f} – {one.interval[1]:.3f}" if known else "interval unknown"
     failures = f"{one.failures} of {len(one.values)}" if one.failures else "none"
     subs = "".join(
         f'<div class="sub" title="{name}: {value:.3f}"><span>{short}</span>{bar(value, "one")}</div>'
@@ -166,8 +165,9 @@ def _board_row(rank: int, one: SingleStageRanking, anchor: str) -> str:
     )
     return (
         f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(one.label)}</a>'
-        f'<div class="score"><b>{one.score:.3f}</b>{bar(one.score, "all", one.interval if known else None)}'
-        f'<small>{text}</small></div><dl class="facts"><div><dt>failures</dt><dd>{failures}</dd></div></dl>'
+        f'<div class="score"><b>{one.score:.3f}</b>{bar(one.score, "all", one.interval)}'
+        f"<small>{interval_text(one.interval)}</small></div>"
+        f'<dl class="facts"><div><dt>failures</dt><dd>{failures}</dd></div></dl>'
         f'<div class="subs">{subs}</div></li>'
     )
 
@@ -222,6 +222,6 @@ def _scene(
     return (
         f'<article class="group frame"><h3>{number}. {html.escape(log)} <small>{html.escape(row.token)}</small></h3>'
         f'<p class="verdict">{html.escape(scene_summary(shown))}</p>'
-        f'<figure class="above">{scene_svg(shown, static)}</figure>{sentences(shown)}'
+        f'<figure class="above plate">{scene_svg(shown, static)}</figure>{sentences(shown)}'
         f"{camera_views(alone, scene, cameras)}</article>"
     )

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow.compute as pc
 from jaxtyping import Float
 
-from swerve.eval.benchmark.evaluate.results import Results
-from swerve.eval.benchmark.evaluate.view_differences import SCORE, bootstrap, group_scores
+from swerve.eval.benchmark.evaluate.planner_differences import resampled_interval
+from swerve.eval.benchmark.evaluate.results import Results, logs_of
+from swerve.eval.benchmark.evaluate.view_differences import SCORE, group_scores
 from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, aggregate_two_stage
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.weighting import Weighting
@@ -22,7 +23,7 @@ class PlannerRanking:
         label: the planner's.
         table: its weighted scores.
         scene_group_scores: score of each scene group, in the order of the groups.
-        interval: 95 % bootstrap interval of the score (2.5 % and 97.5 % quantiles), scene groups resampled.
+        interval: 95 % interval of the score, logs drawn whole (see `resampled_interval`); NaN if unknown.
         failures: number of scenes without a plan.
         scenes: number of scenes.
     """
@@ -114,7 +115,8 @@ def _ranking(results: Results, label: str, weighting: Weighting) -> PlannerRanki
     table = aggregate_two_stage(results.scores(label), results.groups, weighting)
     scene_groups = group_scores(table, results.groups)
     failed = results.of(label)["failed"].to_numpy(zero_copy_only=False)
-    return PlannerRanking(label, table, scene_groups, bootstrap(scene_groups), int(failed.sum()), len(failed))
+    interval = resampled_interval(scene_groups, logs_of(results.table, results.groups))
+    return PlannerRanking(label, table, scene_groups, interval, int(failed.sum()), len(failed))
 
 
 def scene_row(row: dict[str, Any]) -> SceneRow:

@@ -11,11 +11,19 @@ from swerve.eval.benchmark.evaluate.results import Results, logs_of
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context
-from swerve.eval.report.comparison_tables import comparisons, few_scenes_warning
+from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
-from swerve.eval.report.report_tables import distribution, footnotes, head, leaderboard, sub_scores, view_differences
+from swerve.eval.report.report_tables import (
+    distribution,
+    footnotes,
+    head,
+    leaderboard,
+    provenance_facts,
+    sub_scores,
+    view_differences,
+)
 from swerve.eval.report.worst_scenes import scene_group_section, shown_scenes
 from swerve.scenes.planning import CameraChoice
 from swerve.scenes.primitives import build_static
@@ -70,7 +78,8 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     logs = logs_of(results.table, results.groups)
     body = (
-        f"{head(options.title, results)}{few_scenes_warning(len(results.groups))}{leaderboard(ranked, anchors)}"
+        f"{head(options.title, results)}{answer(ranked, logs)}{few_scenes_warning(len(results.groups))}"
+        f"{leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
         f"{comparisons(ranked, logs, [benchmark.source_of(log) for log in logs])}{_between_views(ranked, results)}"
         f'<nav class="tabs" id="tabs">{tabs}</nav>'
         f"{''.join(panes)}{footnotes(benchmark.rejections(), benchmark.scenes())}"
@@ -83,7 +92,8 @@ def _between_views(ranked: Sequence[PlannerRanking], results: Results) -> str:
     views = results.provenance.get("views", {})
     seen = {label: PlannerViews(**views[label]) for label in results.planners if label in views}
     tables = {one.label: one.table for one in ranked}
-    return view_differences(differences(tables, results.groups, seen))
+    logs = logs_of(results.table, results.groups)
+    return view_differences(differences(tables, results.groups, logs, seen))
 
 
 def _pane(ranking: PlannerRanking, anchor: str, results: Results, sections: Sections, options: ReportOptions) -> str:

@@ -1,69 +1,68 @@
 """Style sheet and script of the report, in addition to those of `viz.html_page`."""
 
 STYLE = """
-h3 { font-size: 17px; margin: 34px 0 6px; } h4 { font-size: 14px; margin: 0 0 2px; color: #98a1b0; font-weight: 500; }
-small { color: #7d8695; font-weight: 400; } h3 small { font-size: 12px; overflow-wrap: anywhere; }
+h3 { font-size: 17px; margin: 34px 0 6px; } h4 { font-size: 14px; margin: 0 0 2px; color: var(--faint);
+  font-weight: 500; }
+small { color: var(--dim); font-weight: 400; } h3 small { font-size: 12px; overflow-wrap: anywhere; }
 a { color: inherit; text-decoration: none; } dl, dd, ul, ol { margin: 0; padding: 0; list-style: none; }
-dt { color: #7d8695; font-size: 12px; } .note, .notes p { font-size: 13px; color: #98a1b0; }
-.notes { columns: 420px; column-gap: 40px; } .notes p { break-inside: avoid; } .notes b { color: #d9dde5; }
-.provenance { display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; } .provenance dd { overflow-wrap:
-  anywhere; }
-details { margin-top: 10px; font-size: 13px; color: #98a1b0; } summary { cursor: pointer; }
-details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background: #151920; font-size: 12px; }
+dt { color: var(--dim); font-size: 12px; } .note, .notes p { font-size: 13px; color: var(--faint); }
+.notes { columns: 420px; column-gap: 40px; } .notes p { break-inside: avoid; } .notes b { color: var(--ink); }
+.provenance { margin-top: 16px; display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; }
+.provenance dd { overflow-wrap: anywhere; }
+details { margin-top: 10px; font-size: 13px; color: var(--faint); } summary { cursor: pointer; }
+details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background: var(--panel); font-size: 12px; }
 .board { margin-top: 6px; }
 .board li { display: grid; gap: 4px 26px; align-items: center; padding: 10px 14px; margin-bottom: 6px; border-radius:
-  6px; background: #151920; grid-template-columns: minmax(150px, 1fr) minmax(180px, 1.2fr) auto; }
-.board .who { font-weight: 600; overflow-wrap: anywhere; } .board .who span { color: #7d8695; font-weight: 400;
+  6px; background: var(--panel); grid-template-columns: minmax(150px, 1fr) minmax(180px, 1.2fr) auto; }
+.board .who { font-weight: 600; overflow-wrap: anywhere; } .board .who span { color: var(--dim); font-weight: 400;
   margin-right: 10px; }
-.board .who:hover { color: #6cb6ff; }
+.board .who:hover { color: var(--accent); }
 .score { display: grid; grid-template-columns: auto 1fr; gap: 0 12px; align-items: center; }
 .score b { font-size: 19px; font-variant-numeric: tabular-nums; } .score small { grid-column: 2; font-size: 12px; }
 .facts { display: flex; gap: 22px; } .facts dd { font-variant-numeric: tabular-nums; }
 .subs { grid-column: 1 / -1; display: grid; grid-template-columns: repeat(9, 1fr); gap: 12px; }
-.sub span:first-child { font-size: 11px; color: #98a1b0; }
-.bar { display: block; position: relative; height: 10px; border-radius: 3px; background: #232933; }
-.bar > i { display: block; height: 100%; border-radius: 3px; background: #6cb6ff; }
-.bar.two > i { background: #a78bfa; }
-.bar .interval { position: absolute; top: 4px; height: 2px; background: #fff; border-radius: 0; opacity: .9; }
+.sub span:first-child { font-size: 11px; color: var(--faint); }
+.bar { display: block; position: relative; height: 10px; border-radius: 3px; background: var(--track); }
+.bar > i { display: block; height: 100%; border-radius: 3px; background: var(--accent); }
+.bar.two > i { background: var(--second); }
+.bar .interval { position: absolute; top: 4px; height: 2px; background: var(--mark); border-radius: 0; }
 .sub .bar { height: 5px; margin-top: 2px; }
 .tabs { position: sticky; top: 0; z-index: 1; display: none; flex-wrap: wrap; gap: 6px; padding: 10px 0; margin-top:
-  36px; background: #0c0e12; border-bottom: 1px solid #262c37; }
+  36px; background: var(--ground); border-bottom: 1px solid var(--line); }
 .js .tabs { display: flex; }
-.tabs a { padding: 4px 12px; border-radius: 14px; background: #1c222c; font-size: 13px; overflow-wrap: anywhere; }
-.tabs a.on { background: #6cb6ff; color: #0c0e12; }
+.tabs a { padding: 4px 12px; border-radius: 14px; background: var(--chip); font-size: 13px; overflow-wrap: anywhere; }
+.tabs a.on { background: var(--accent); color: var(--ground); }
 .js .planner { display: none; } .js .planner.on { display: block; }
 .planner { scroll-margin-top: 60px; } .planner > h2 { margin-top: 26px; }
 .overview { display: grid; grid-template-columns: minmax(0, 1.5fr) minmax(0, 1fr); gap: 20px 48px; }
 .subscores li { display: grid; grid-template-columns: 215px 1fr 1fr; gap: 14px; align-items: center; padding: 3px 0;
   font-size: 13px; }
-.subscores .factor + .weighted { border-top: 1px solid #262c37; margin-top: 4px; padding-top: 7px; }
-.subscores abbr { color: #7d8695; margin-left: 4px; } .pair { display: grid; grid-template-columns: 1fr 42px; gap:
+.subscores .factor + .weighted { border-top: 1px solid var(--line); margin-top: 4px; padding-top: 7px; }
+.subscores abbr { color: var(--dim); margin-left: 4px; } .pair { display: grid; grid-template-columns: 1fr 42px; gap:
   8px; align-items: center; }
 .pair b { font-weight: 400; font-variant-numeric: tabular-nums; }
-.group { margin: 0 0 36px; padding: 2px 18px 18px; border-radius: 8px; background: #10141a; } .group h3 { margin-top:
-  14px; }
+.group { margin: 0 0 36px; padding: 2px 18px 18px; border-radius: 8px; background: var(--deep); }
+.group h3 { margin-top: 14px; }
 .sum { font-size: 13px; max-width: none; } .sum span { margin-right: 12px; } .sum .total { font-size: 19px; color:
-  #d9dde5; margin-right: 10px; }
-.sum .shown { color: #d9dde5; }
+  var(--ink); margin-right: 10px; }
+.sum .shown { color: var(--ink); }
 .frames { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 24px; }
 .frame { min-width: 0; } .frame .note { margin: 10px 0 0; }
-.verdict { color: #d9dde5; min-height: 3em; margin-bottom: 8px; overflow-wrap: anywhere; }
+.verdict { color: var(--ink); min-height: 3em; margin-bottom: 8px; overflow-wrap: anywhere; }
 .above svg { display: block; width: 100%; height: auto; }
 .reasons { margin: 10px 0; font-size: 13px; } .reasons li { display: grid; grid-template-columns: 22px 1fr; gap: 8px;
   padding: 3px 0; }
-.reasons em { font-style: normal; color: #98a1b0; margin-right: 4px; } .reasons i { color: #98a1b0; font-style:
-  normal; }
+.reasons em { font-style: normal; color: var(--faint); margin-right: 4px; }
+.reasons i { color: var(--faint); font-style: normal; }
 .reasons .badge { width: 20px; height: 20px; border-radius: 10px; background: #ff5d6c; color: #fff; font-size: 12px;
   line-height: 20px; text-align: center; }
-.error { margin: 10px 0; padding: 10px 12px; max-height: 220px; overflow: auto; background: #2a1519; color: #ffb3ba;
+.error { margin: 10px 0; padding: 10px 12px; max-height: 220px; overflow: auto; background: var(--wrong-ground);
+  color: var(--wrong-ink);
   border-radius: 6px; font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .views { display: grid; grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: 6px; }
 .views figure { max-width: 480px; } .views img { display: block; width: 100%; height: auto; }
 .views + .views { margin-top: 6px; }
-.warning { max-width: 80ch; margin-top: 16px; padding: 10px 14px; border-left: 3px solid #f4d35e; border-radius: 3px;
-  background: #262414;
-  color: #e9dfb8; }
-.wide { overflow-x: auto; } .comparison { font-size: 13px; font-variant-numeric: tabular-nums; }
+.comparison { font-size: 13px; font-variant-numeric: tabular-nums; }
 .comparison th, .comparison td { padding: 3px 14px 3px 0; vertical-align: bottom; }
 .comparison td { vertical-align: top; } .comparison th { max-width: 22ch; overflow-wrap: anywhere; }
 .pairs td:nth-child(-n+2), .means td:first-child { min-width: 12ch; max-width: 40ch; overflow-wrap: anywhere; }
@@ -73,7 +72,8 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
 .differences th, .differences td { padding: 3px 9px; text-align: right; white-space: nowrap; }
 .differences th:first-child, .differences td:nth-child(-n+3) { text-align: left; }
 .views figcaption { padding: 3px 7px 4px; font-size: 11px; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 14px 0; font-size: 12px; color: #b4bbc8; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 14px 0; padding: 8px 12px; border-radius: 6px;
+  font-size: 12px; }
 .legend li { display: flex; align-items: center; gap: 6px; }
 .chart { max-width: 760px; } .chart svg { display: block; width: 100%; height: auto; } .chart figcaption { max-width:
   80ch; }

@@ -20,7 +20,7 @@ _BINS = np.linspace(0.0, 1.0, 11)
 
 
 def head(title: str, results: Results) -> str:
-    """Render the counts and the provenance of the scores."""
+    """Render the title and the counts."""
     logs = len(set(results.table["log"].filter(np.equal(results.table["stage"].to_numpy(), 1)).to_pylist()))
     pairs = [len(group.follow_ups) for group in results.groups]
     counts = (
@@ -28,7 +28,7 @@ def head(title: str, results: Results) -> str:
         f"log{'s' * (logs > 1)}: {2 * len(pairs)} scenes of the first stage, {2 * sum(pairs)} follow-up scenes "
         f"({_range(pairs)} pairs per scene group)."
     )
-    return f"<h1>{html.escape(title)}</h1><p>{counts}</p>{provenance_facts(results.provenance)}"
+    return f"<h1>{html.escape(title)}</h1><p>{counts}</p>"
 
 
 def provenance_facts(stamp: Mapping[str, Any]) -> str:
@@ -55,7 +55,8 @@ def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str]) ->
     rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(ranked, 1))
     return (
         "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "
-        "line over a bar is the 95 % bootstrap interval over scene groups. Of each sub-score, the upper bar is stage "
+        "line over a bar is the 95 % interval, of a bootstrap that draws logs whole, or scene groups if all are of one "
+        "log; with fewer than three it is unknown. Of each sub-score, the upper bar is stage "
         f'one, the lower bar stage two.</p><ol class="board">{rows}</ol>'
     )
 
@@ -101,18 +102,19 @@ def view_differences(found: Sequence[ViewDifference]) -> str:
     rows = "".join(_difference_rows(one) for one in found)
     return (
         "<h2>Between views</h2><p>Scores with the first kind of views minus those with the second, "
-        "on the same scene groups. The interval (95 %) is a bootstrap over scene groups.</p>"
+        "on the same scene groups. The interval (95 %) is of a bootstrap that draws logs whole, or scene groups if all "
+        "are of one log; with fewer than three it is unknown.</p>"
         '<div class="wide"><table class="differences"><tr><th>planner</th><th>views</th><th></th><th>score</th>'
         f"{cells}</tr>{rows}</table></div>"
     )
 
 
 def _difference_rows(one: ViewDifference) -> str:
-    low, high = (f"{value:+.3f}" for value in one.interval)
+    interval = interval_text(one.interval, signed=True)
     kinds = f"{html.escape(one.after)} − {html.escape(one.before)}"
     first = (
         f"<tr><th>{html.escape(one.planner)}</th><td>{kinds}</td><td>both stages</td>"
-        f'<td><b>{one.score:+.3f}</b> [{low}, {high}]</td><td colspan="{len(SHORT)}"></td></tr>'
+        f'<td><b>{one.score:+.3f}</b> {interval}</td><td colspan="{len(SHORT)}"></td></tr>'
     )
     stages = []
     for name, values in (("stage one", one.stage_one), ("stage two", one.stage_two)):
@@ -181,7 +183,6 @@ def _as_text(value: object) -> str:
 
 def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
     table = ranking.table
-    low, high = ranking.interval
     subs = "".join(_sub(ranking, column) for column in range(len(SHORT)))
     failures = f"{ranking.failures} of {ranking.scenes}"
     facts = (
@@ -194,7 +195,7 @@ def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
     return (
         f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(ranking.label)}</a>'
         f'<div class="score"><b>{ranking.score:.3f}</b>{bar(ranking.score, "all", ranking.interval)}'
-        f"<small>{low:.3f} – {high:.3f}</small></div>"
+        f"<small>{interval_text(ranking.interval)}</small></div>"
         f'<dl class="facts">{text}</dl><div class="subs">{subs}</div></li>'
     )
 
@@ -210,11 +211,19 @@ def _staged(values: tuple[float, float]) -> tuple[tuple[str, float], tuple[str, 
     return ("one", float(values[0])), ("two", float(values[1]))
 
 
+def interval_text(interval: tuple[float, float], signed: bool = False) -> str:
+    """Return the text of an interval, one of a score (not signed) cut to 0..1; "interval unknown" if it is NaN."""
+    if not np.isfinite(interval).all():
+        return "interval unknown"
+    low, high = interval
+    return f"[{low:+.3f}, {high:+.3f}]" if signed else f"{max(low, 0.0):.3f} – {min(high, 1.0):.3f}"
+
+
 def bar(value: float, kind: str, interval: tuple[float, float] | None = None) -> str:
     """Render a bar with the length of a value in 0..1; empty if it is NaN."""
     value = 0.0 if np.isnan(value) else value
     line = ""
-    if interval is not None:
+    if interval is not None and np.isfinite(interval).all():
         low, high = (100 * float(np.clip(end, 0.0, 1.0)) for end in interval)
         line = f'<i class="interval" style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
     return f'<span class="bar {kind}"><i style="width:{100 * float(np.clip(value, 0.0, 1.0)):.1f}%"></i>{line}</span>'

@@ -84,7 +84,7 @@ def scene_group_section(
         f'{_sum(rows, chain)}<div class="frames">'
         f"{_scene_section('Stage one', scene_group, first, static, followed, cameras)}"
         f"{_scene_section(title, scene_group, follow, static, (), cameras)}"
-        f'</div>{legend()}<figure class="chart">{chart}'
+        f'</div>{legend()}<figure class="chart plate">{chart}'
         f"<figcaption>{_chart_text(first.row, followed, numbered)}</figcaption></figure></article>"
     )
 
@@ -106,7 +106,7 @@ def legend(follow_ups: bool = True) -> str:
     )
     shown = entries if follow_ups else entries[:-1]
     items = "".join(f"<li>{swatch(kind, color)}{html.escape(name)}</li>" for kind, color, name in shown)
-    return f'<ul class="legend">{items}</ul>'
+    return f'<ul class="legend plate">{items}</ul>'
 
 
 def camera_views(
@@ -192,6 +192,6 @@ def _scene_section(
 ) -> str:
     return (
         f'<section class="frame"><h4>{title}</h4><p class="verdict">{html.escape(scene_summary(replay))}</p>'
-        f'<figure class="above">{scene_svg(replay, static, followed)}</figure>{sentences(replay)}'
+        f'<figure class="above plate">{scene_svg(replay, static, followed)}</figure>{sentences(replay)}'
         f"{camera_views(scene_group, replay.benchmark_scene, cameras)}</section>"
     )

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from swerve.eval.context.scene_context import Context
+from swerve.eval.scoring.scores_html import scores_html
 from swerve.eval.scoring.simulate import simulate
 from swerve.eval.scoring.sub_scores import (
+    METRIC_NAMES,
     Metric,
     SubScores,
     compared_progress,
@@ -61,6 +63,10 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.metrics)
+
+    def _repr_html_(self) -> str:
+        """Return a table, for notebooks."""
+        return scores_html(METRIC_NAMES, self.metrics, self.pdm_score)
 
     @property
     def product(self) -> Float[np.ndarray, "n"]:

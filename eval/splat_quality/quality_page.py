@@ -14,9 +14,9 @@ from swerve.viz.html_page import data_url, html_page
 
 _STYLE = """
 .trio { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; margin-bottom: 14px; }
-.trio img { display: block; width: 100%; height: auto; } .trio .none { padding: 24px 11px; color: #7d8695; }
+.trio img { display: block; width: 100%; height: auto; } .trio .none { padding: 24px 11px; color: var(--dim); }
 .trio p { grid-column: 1 / -1; margin: 0; } td, th { text-align: right; } td:first-child, th:first-child { text-align:
-  left; } .wide { overflow-x: auto; } tr:last-child td { border-top: 1px solid #262c37; } .unfit { color: #ff8f99; }
+  left; } tr:last-child td { border-top: 1px solid var(--line); } .unfit { color: var(--wrong); }
 .wide td, .wide th { white-space: nowrap; }
 @media (max-width: 620px) { .trio { grid-template-columns: minmax(0, 1fr); } .trio .none { padding: 8px 11px; } }
 """

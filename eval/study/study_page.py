@@ -27,8 +27,8 @@ from swerve.viz.html_page import html_page
 from swerve.viz.svg import Series, element, lines, scatter, standalone
 
 _STYLE = """
-table { font-variant-numeric: tabular-nums; margin: 6px 0 14px; } tr.best td { color: #f6a54c; }
-td, th { white-space: nowrap; } small { color: #98a1b0; font-size: 12px; }
+table { font-variant-numeric: tabular-nums; margin: 6px 0 14px; } tr.best td { color: var(--best); }
+td, th { white-space: nowrap; } small { color: var(--faint); font-size: 12px; }
 .wide { overflow-x: auto; } .charts { display: grid; gap: 14px; margin: 14px 0;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 500px), 1fr)); }
 .charts figure { padding: 12px 12px 4px; max-width: 720px; }
@@ -55,7 +55,8 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f"cluster bootstrap over {clusters.counts[0]} {clusters.planners} and {clusters.counts[1]} "
         f"{clusters.scene_groups} jointly."
     )
-    said = "".join(f"<p>{html.escape(line)}.</p>" for line in (*undefined_lines(findings), *verdict_lines(findings)))
+    lines_said = (*undefined_lines(findings), *verdict_lines(findings))
+    said = f'<div class="answer">{"".join(f"<p>{html.escape(line)}.</p>" for line in lines_said)}</div>'
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
         f"{said}{_table(main_head(findings), main_rows(findings), findings.headline.best_one_stage)}"

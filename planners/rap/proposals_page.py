@@ -23,23 +23,23 @@ from swerve.viz.html_page import html_page
 from swerve.viz.svg import Series, histogram, lines, scatter
 
 STYLE = """
-h3 { font-size: 17px; margin: 0 0 2px; } h4 { font-size: 14px; margin: 0 0 6px; font-weight: 500; color: #b4bbc8; }
-dl, dd, ul { margin: 0; padding: 0; list-style: none; } dt { color: #98a1b0; font-size: 12px; }
-small { color: #98a1b0; font-weight: 400; overflow-wrap: anywhere; }
+h3 { font-size: 17px; margin: 0 0 2px; } h4 { font-size: 14px; margin: 0 0 6px; font-weight: 500; color: var(--soft); }
+dl, dd, ul { margin: 0; padding: 0; list-style: none; } dt { color: var(--faint); font-size: 12px; }
+small { color: var(--faint); font-weight: 400; overflow-wrap: anywhere; }
 .facts { display: flex; flex-wrap: wrap; gap: 8px 34px; margin: 14px 0; }
 .facts dd { font-size: 19px; font-variant-numeric: tabular-nums; }
 .charts { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 20px; align-items: start; }
 .charts svg, .pictures svg { display: block; width: 100%; height: auto; }
 .legend { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 26px; padding: 10px 14px; font-size: 13px;
-  background: #151920; border-radius: 6px; margin: 14px 0; }
+  border-radius: 6px; margin: 14px 0; }
 .legend li { display: flex; align-items: center; gap: 8px; } .legend svg { flex: none; }
-.scene { margin: 26px 0; padding: 16px 18px; border-radius: 8px; background: #10141a; }
+.scene { margin: 26px 0; padding: 16px 18px; border-radius: 8px; background: var(--deep); }
 .scene > p { margin-bottom: 10px; }
 .pictures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 14px 18px; margin-bottom: 14px; }
 .pictures figure { margin-bottom: 10px; }
-.wide { overflow-x: auto; } td, th { font-variant-numeric: tabular-nums; vertical-align: bottom; }
-td + td, th + th { text-align: right; } tr.total td { border-top: 1px solid #3a4250; font-weight: 600; }
-td.off { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; color: #fff; }
+td, th { font-variant-numeric: tabular-nums; vertical-align: bottom; }
+td + td, th + th { text-align: right; } tr.total td { border-top: 1px solid var(--line); font-weight: 600; }
+td.off { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; color: var(--mark); }
 .base { position: absolute; width: 0; height: 0; }
 @media (max-width: 760px) {
   .charts, .pictures { grid-template-columns: minmax(0, 1fr); } .scene { padding: 12px 10px; }
@@ -140,7 +140,12 @@ def overview(scored: Sequence[Proposals]) -> str:
         (histogram(regrets, np.linspace(0, 1, 21), "regret in a scene", size=(560, 170)), ""),
     )  # fmt: skip
     charts = "".join(f"<figure>{chart}<figcaption>{text}</figcaption></figure>" for chart, text in figures)
-    return f'<dl class="facts">{lines}</dl><div class="charts">{charts}</div>{metric_table(scored)}'
+    answer = (
+        f"The planner's choice scores {chosen.mean():.3f} on average; the best of its proposals would score "
+        f"{best.mean():.3f}, a random one {mean.mean():.3f}."
+    )
+    said = f'<div class="answer"><b>{answer}</b></div>'
+    return f'{said}<dl class="facts">{lines}</dl><div class="charts">{charts}</div>{metric_table(scored)}'
 
 
 def calibration(scored: Sequence[Proposals]) -> str:
@@ -184,7 +189,7 @@ def legend() -> str:
     )
     items = "".join(f"<li>{mark_swatch(name)}{text}</li>" for name, text in marks)
     items += "".join(f"<li>{swatch(kind, color)}{text}</li>" for kind, color, text in areas)
-    return f'<ul class="legend"><li>score{color_bar()}</li>{items}</ul>'
+    return f'<ul class="legend plate"><li>score{color_bar()}</li>{items}</ul>'
 
 
 def scene_section(rank: int, count: int, proposals: Proposals, drawing: SceneDrawing) -> str:
@@ -205,8 +210,8 @@ def scene_section(rank: int, count: int, proposals: Proposals, drawing: SceneDra
     )
     pictures = "".join(
         f"<div><h4>Coloured by {name} score</h4>"
-        f"<figure>{on_map(proposals, ground, scores, eye, f'map-{rank}')}</figure>"
-        f"<figure>{on_image(proposals, ground, scores, drawing.camera, image)}<figcaption>{text}: "
+        f"<figure class='plate'>{on_map(proposals, ground, scores, eye, f'map-{rank}')}</figure>"
+        f"<figure class='plate'>{on_image(proposals, ground, scores, drawing.camera, image)}<figcaption>{text}: "
         f"{html.escape(drawing.camera.name)}.</figcaption></figure></div>"
         for name, scores, image, text in columns
     )

@@ -44,6 +44,7 @@ class Drive:
             cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.
         seed: Seed of the weather in synthetic photos.
         record: Also write where the planners get to into OUT/rollouts, for swerve augment --viewpoints visited.
+        video: Also write OUT/worst-LABEL.mp4, a film of each planner's worst rollout; needs the extra video.
         limits: Limits of planners that are not Swerve's own.
         config: Options to start from.
     """
@@ -61,6 +62,7 @@ class Drive:
     fit: Fit = "crop"
     seed: int = 0
     record: bool = False
+    video: bool = False
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     config: Config = None
 

@@ -1,9 +1,12 @@
 """Options that several commands take, each stated once."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
+
+from swerve.scenes.errors import SwerveError
 
 # On an OUT that is a file: that of other commands is a folder.
 WRITES_FILE = "writes a file"
@@ -67,3 +70,31 @@ Config = Annotated[
         help="Options to start from, as in the config.yaml of an output; options on the command line take precedence.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Choice of a scene, of things that have several.
+
+    Attributes:
+        log: Name of the log: of a source, a training set, a benchmark or an output of swerve fit.
+        at: Time from the start of the log, in seconds; of a source and of a roll-out. None: where there is most to see.
+        scene: Of a benchmark the scene group, counted from 0; of an evaluation its place by score, the worst first; of
+            an output of swerve drive the roll-out, the worst first.
+        planner: Of an evaluation or an output of swerve drive: label of the planner whose scenes and weights are shown.
+            Of a benchmark: a FILE.safetensors of swerve train rap, whose proposals are drawn by predicted and by exact
+            score.
+        splats: Of a source: folder that swerve fit made, whose splats are drawn into the scene.
+        seed: Seed of the recovery viewpoints.
+    """
+
+    log: Log = None
+    at: float | None = None
+    scene: int = 0
+    planner: Annotated[str | None, arg(metavar="LABEL|FILE")] = None
+    splats: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scene < 0:
+            raise SwerveError(f"scene: {self.scene} must be 0 or more")

@@ -29,6 +29,7 @@ class Show:
         at: Time of the scene from the start of the log, in seconds; None: that of the first photo with 2 s before and
             5 s after it, or else the middle of the log.
         seed: Seed of the recovery viewpoints.
+        video: Of a source, also write OUT/scene.mp4, a film of the scene; needs the extra video.
         config: Options to start from.
     """
 
@@ -43,4 +44,5 @@ class Show:
     log: Log = None
     at: float | None = None
     seed: int = 0
+    video: bool = False
     config: Config = None

@@ -42,7 +42,7 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     for name in ("driver", "constant-velocity"):
         with Image.open(out / f"worst-{name}.png") as picture:
             assert picture.size == (900, 900)
-    assert len(list(out.iterdir())) == 8
+    assert len(list(out.iterdir())) == 9
     page = (out / "index.html").read_text()
     shown = re.findall(r"<b>score ([\d.]+)</b> at [\d.]+ of 4 s; log (\S+), scene (\S+);", page)
     assert sorted(shown) == sorted((f"{row['score']:.3f}", row["log"], row["token"]) for row in rows)
@@ -91,7 +91,8 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
     ("arguments", "message"),
     [
         (("--planners", "stationary", "--rate", 3), "rate: 3 plans per second"),
-        (("--planners", "stationary", "stationary"), "two planners have the label 'stationary'"),
+        (("--planners", "stationary", "stationary"), "planners 'stationary' and 'stationary': give different labels"),
+        (("--planners", "idm,label=a.b", "idm,label=a_b"), "planners 'a.b' and 'a_b': give different labels"),
         (("--planners", "stationary", "--seconds", 60), "use fewer --seconds"),
         (("--planners", "nobody"), "no planner is named 'nobody'"),
         (("--planners", "stationary", "--logs", "town-000009"), "town-000009"),

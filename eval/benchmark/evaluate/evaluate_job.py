@@ -111,7 +111,7 @@ def evaluate(
             failures.json is written.
     """
     folder = Path(folder)
-    check_labels(entries)
+    check_labels([entry.label for entry in entries])
     check_folder(folder)
     check_cameras(benchmark, [load(entry.spec) for entry in entries])
     stamp = _stamp(benchmark, entries, policy, weighting)
@@ -242,16 +242,19 @@ def failures_of(result: PlannerResult) -> Iterator[Failure]:
             yield Failure(result.scenes.logs[0], token, result.planner, error.splitlines()[-1])
 
 
-def check_labels(entries: Sequence[PlannerSpec]) -> None:
-    """Check that there are planners, and that the names of their tables differ.
+def check_labels(labels: Sequence[str]) -> None:
+    """Check that there are planners, and that the names of their files differ.
+
+    Args:
+        labels: of the planners.
 
     Raises:
         SwerveError: otherwise.
     """
-    if not entries:
+    if not labels:
         raise SwerveError("no planner to evaluate: give --planners")
-    names = Counter(safe_name(entry.label) for entry in entries)
-    if twice := [entry.label for entry in entries if names[safe_name(entry.label)] > 1]:
+    names = Counter(map(safe_name, labels))
+    if twice := [label for label in labels if names[safe_name(label)] > 1]:
         raise SwerveError(
             f"planners {' and '.join(map(repr, twice))}: give different labels, as in {twice[0]},label=other"
         )

@@ -63,7 +63,8 @@ def write_summary(
     failures = list(_failures(light))
     write_failures(folder, failures)
     write_atomically(folder / PROVENANCE, to_json(stamp))
-    found = differences(tables, groups, {label: PlannerViews(**seen) for label, seen in stamp["views"].items()})
+    seen = {label: PlannerViews(**views) for label, views in stamp["views"].items()}
+    found = differences(tables, groups, logs, seen)
     summary = {
         "scene_groups": len(records),
         "scenes": light.num_rows // len(labels),

@@ -123,7 +123,7 @@ def evaluate_one_stage(
         SwerveError: see `evaluate`.
     """
     folder = Path(folder)
-    check_labels(entries)
+    check_labels([entry.label for entry in entries])
     check_folder(folder)
     work = OneStageWork(folder / JOB, scenes, tuple(entries), load, policy)
     work.check_cameras()

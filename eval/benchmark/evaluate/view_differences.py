@@ -1,6 +1,6 @@
 """Paired differences of a planner's scores between kinds of views, on the same scene groups."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from swerve.eval.benchmark.evaluate.planner_differences import resampled_interval
 from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores
-from swerve.scenes.randomness import keyed_generator
 
 SCORE = COLUMNS.index("score")
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class ViewDifference:
         before: kind of the baseline views.
         after: kind of the compared views; all numbers are theirs minus the baseline's.
         score: difference of the combined score.
-        interval: 95 % bootstrap interval of it (2.5 % and 97.5 % quantiles), scene groups resampled.
+        interval: 95 % interval of it, logs drawn whole (see `resampled_interval`); NaN if unknown.
         stage_one: differences of the means of sub-scores and score, columns as in `COLUMNS`.
         stage_two: the same of stage two.
     """
@@ -58,23 +57,27 @@ class ViewDifference:
             "before": self.before,
             "after": self.after,
             "score": self.score,
-            "interval": list(self.interval),
+            "interval": [None if np.isnan(end) else end for end in self.interval],
             **{stage: dict(zip(COLUMNS, values.tolist(), strict=True)) for stage, values in stages.items()},
         }
 
 
 def differences(
-    tables: Mapping[str, TwoStageScores], groups: tuple[GroupTokens, ...], seen: Mapping[str, PlannerViews]
+    tables: Mapping[str, TwoStageScores],
+    groups: tuple[GroupTokens, ...],
+    logs: Sequence[str],
+    seen: Mapping[str, PlannerViews],
 ) -> tuple[ViewDifference, ...]:
     """Compute the difference of every two kinds of views of a planner.
 
     Args:
         tables: weighted scores of each planner with each kind, by label.
         groups: the scene groups.
+        logs: log of each scene group.
         seen: planner and kind of views by label; kinds in the order given.
     """
     return tuple(
-        _difference(seen[one], seen[other], tables[one], tables[other], groups)
+        _difference(seen[one], seen[other], tables[one], tables[other], groups, logs)
         for one, other in combinations(seen, 2)
         if seen[one].planner == seen[other].planner
     )
@@ -86,6 +89,7 @@ def _difference(
     before: TwoStageScores,
     after: TwoStageScores,
     groups: tuple[GroupTokens, ...],
+    logs: Sequence[str],
 ) -> ViewDifference:
     gains = group_scores(after, groups) - group_scores(before, groups)
     return ViewDifference(
@@ -93,17 +97,10 @@ def _difference(
         one.kind,
         other.kind,
         after.score - before.score,
-        bootstrap(gains),
+        resampled_interval(gains, logs),
         after.stage_one - before.stage_one,
         after.stage_two - before.stage_two,
     )
-
-
-def bootstrap(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    """Compute the 2.5 % and 97.5 % quantiles of the means of 2000 bootstrap resamples, with a fixed seed."""
-    draws = keyed_generator(0, "report", "bootstrap").integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def group_scores(table: TwoStageScores, groups: tuple[GroupTokens, ...]) -> Float[np.ndarray, "g"]:

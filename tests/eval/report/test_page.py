@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -168,14 +169,14 @@ def test_differences_between_views_are_told(page):
         "drifts right": PlannerViews("<b>one", "photo"),
         HOSTILE: PlannerViews("two", "raster"),
     }
-    found = differences({label: one.table for label, one in ranked.items()}, results().groups, seen)
+    found = differences({label: one.table for label, one in ranked.items()}, results().groups, ["town"] * 2, seen)
     assert [(one.planner, one.before, one.after) for one in found] == [("<b>one", "raster", "photo")]
     told = view_differences(found)
     gain = ranked["drifts right"].score - ranked["slow"].score
     assert found[0].score == pytest.approx(gain)
-    cases_gain = ranked["drifts right"].scene_group_scores - ranked["slow"].scene_group_scores
-    assert found[0].interval == pytest.approx((cases_gain.min(), cases_gain.max())), "of two cases"
-    assert f"<b>{gain:+.3f}</b>" in told
+    assert np.isnan(found[0].interval).all(), "of two scene groups nothing is known"
+    assert found[0].as_json()["interval"] == [None, None]
+    assert f"<b>{gain:+.3f}</b> interval unknown" in told
     assert "<td>photo − raster</td>" in told
     assert "&lt;b&gt;one" in told
     progress = ranked["drifts right"].table.stage_one[4] - ranked["slow"].table.stage_one[4]

@@ -1,0 +1,154 @@
+"""Evaluations are compared scene by scene, and only where they may be."""
+
+import html
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
+from swerve.eval.report.compared import compare, few_warning, read_evaluations, verdict
+from swerve.eval.report.comparison_page import ComparisonOptions, comparison_page
+from swerve.eval.report.ranking import rankings
+from swerve.eval.report.scene_pairs import most_telling_token, plan_line
+from swerve.scenes import SwerveError
+from tests.support.reported import HOSTILE, results, scene_groups
+from tests.support.written_evaluation import only, write_evaluation
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    place = tmp_path_factory.mktemp("evaluations")
+    whole = results()
+    return (
+        write_evaluation(place / "one", only(whole, "slow", HOSTILE)),
+        write_evaluation(place / "two", only(whole, "drifts right", "slow")),
+    )
+
+
+@pytest.fixture(scope="module")
+def comparison(folders):
+    return compare(read_evaluations(folders))
+
+
+def test_scores_are_those_of_the_evaluations(comparison):
+    ranked = {one.label: one for one in rankings(results(), "navsim-exact")}
+    assert {one.label for one in comparison.planners} == {"one: slow", "two: slow", "drifts right", HOSTILE}
+    assert [one.score for one in comparison.planners] == sorted(one.score for one in comparison.planners)[::-1]
+    for one in comparison.planners:
+        np.testing.assert_array_equal(one.scene_group_scores, ranked[one.own_label].scene_group_scores)
+        assert one.failures == ranked[one.own_label].failures
+    assert comparison.tokens == tuple(scene_groups())
+
+
+def test_differences_are_paired_as_those_within_an_evaluation(comparison):
+    expected = planner_differences(comparison.scores, comparison.logs)
+    assert [one.as_json() for one in comparison.differences] == [one.as_json() for one in expected]
+    same = next(one for one in comparison.differences if {one.first, one.second} == {"one: slow", "two: slow"})
+    assert (same.score, same.better, same.worse) == (0.0, 0, 0)
+
+
+def test_scenes_that_differ_most_come_first_and_equal_ones_not_at_all(comparison):
+    first, second = comparison.planners[0].label, comparison.planners[-1].label
+    gaps = np.abs(comparison.scores[first] - comparison.scores[second])
+    assert comparison.most_different(first, second, 9) == sorted(np.flatnonzero(gaps), key=lambda row: -gaps[row])
+    assert comparison.most_different("one: slow", "two: slow", 9) == []
+
+
+def test_only_shared_scenes_count(tmp_path, folders):
+    whole = results()
+    first = whole.groups[0].now
+    part = whole.table.filter(pa.array([token == first for token in whole.table["group_token"].to_pylist()]))
+    from dataclasses import replace
+
+    fewer = write_evaluation(tmp_path / "part", only(replace(whole, table=part), "drifts right"))
+    found = compare(read_evaluations((folders[0], fewer)))
+    assert (found.tokens, found.left_out) == ((first,), 1)
+    assert found.notes[0] == "1 scene groups are not in every evaluation and are left out."
+
+
+@pytest.mark.parametrize(
+    ("stamp", "said"),
+    [
+        ({"traffic": "navsim-reactive"}, "traffic policies differ, navsim-reactive and log-replay"),
+        ({"weighting": "stable"}, "weightings differ"),
+        ({"metric": "other"}, "metrics differ"),
+        ({"benchmark": {"name": "made", "digest": "e"}}, "is of another benchmark"),
+    ],
+)
+def test_scores_that_must_not_be_compared_are_refused(tmp_path, folders, stamp, said):
+    other = write_evaluation(tmp_path / "other", only(results(), "slow"), **stamp)
+    with pytest.raises(SwerveError, match=said):
+        compare(read_evaluations((folders[0], other)))
+
+
+def test_mistakes_are_told(tmp_path, folders):
+    with pytest.raises(SwerveError, match=r"no evaluation: has no provenance\.json"):
+        read_evaluations((tmp_path,))
+    with pytest.raises(SwerveError, match="is given twice"):
+        read_evaluations((folders[0], folders[0].parent / "." / "one"))
+    alone = write_evaluation(tmp_path / "alone", only(results(), "slow"))
+    with pytest.raises(SwerveError, match="has one planner"):
+        compare(read_evaluations((alone,)))
+
+
+def test_other_versions_of_packages_are_told(tmp_path, folders):
+    other = write_evaluation(tmp_path / "other", only(results(), "slow"), packages={"numpy": "0.1"})
+    assert any("numpy" in note and "other 0.1" in note for note in compare(read_evaluations((folders[0], other))).notes)
+
+
+def test_few_logs_are_warned_of_in_plain_words(comparison):
+    assert few_warning(comparison).startswith("Only 2 scene groups of 1 log: too few to say which planner is better.")
+    assert "cannot be said: fewer than three scene groups" in verdict(comparison)
+
+
+def test_the_page_says_who_won_and_shows_both(comparison):
+    page = comparison_page(comparison, lambda token: scene_groups()[token], ComparisonOptions(scenes=1))
+    assert html.escape(verdict(comparison)) in page
+    assert "too few to say which planner is better" in page
+    assert HOSTILE not in page
+    assert html.escape(HOSTILE) in page
+    articles = page.split('<article class="group">')[1:]
+    best = comparison.planners[0].label
+    unequal = [one for one in comparison.differences if one.first == best and (one.better or one.worse)]
+    assert len(articles) == len(unequal)
+    for article in articles:
+        assert article.count('<figure class="above plate">') == 2
+    assert page.count('<rect class="gap"') == 3 * len(comparison.tokens)
+    top = next(one for one in comparison.differences)
+    assert f"{top.better} won</b>" in page
+    assert len(page) < 7_000_000
+
+
+def test_without_a_benchmark_the_page_says_why(comparison):
+    page = comparison_page(comparison, None, ComparisonOptions(without_images="It is <gone>."))
+    assert "It is &lt;gone&gt;." in page
+    assert "<article" not in page
+
+
+def test_the_scene_shown_is_the_one_with_the_most_unequal_loss(comparison):
+    planners = [next(one for one in comparison.planners if one.label == name) for name in ("drifts right", HOSTILE)]
+    group = next(iter(scene_groups().values()))
+    token = most_telling_token(planners, group)
+    losses = {}
+    for planner in planners:
+        for row in planner.evaluated.results.of(planner.own_label).to_pylist():
+            if row["token"] in group.scenes:
+                losses.setdefault(row["token"], []).append(row["weight"] * (1 - row["score"]))
+    gaps = {name: abs(one - other) for name, (one, other) in losses.items()}
+    assert gaps[token] == max(gaps.values())
+
+
+def test_a_plan_is_drawn_from_before_the_vehicle_on():
+    line = plan_line(np.array([[2.0, 0.0, 0.0], [6.0, 0.0, 0.0], [10.0, 1.0, 0.1]]))
+    assert line[0] == pytest.approx([3.0, 0.0, 0.0])
+    assert line[-1] == pytest.approx([10.0, 1.0, 0.0])
+    assert len(plan_line(np.zeros((3, 3)))) == 1
+
+
+def test_headings_of_the_page_are_whole(comparison):
+    page = comparison_page(comparison, None, ComparisonOptions())
+    assert re.findall(r"<h2>(.*?)</h2>", page) == [
+        "Scores", "Between planners", "Won and lost", "All scene groups", "How to read this",
+    ]  # fmt: skip
