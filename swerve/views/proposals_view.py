@@ -2,9 +2,9 @@
 
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.planner_process.planner_limits import PlannerLimits
+from swerve.planners.learning import LearnedPlanner
 from swerve.planners.open_planner import open_planner
 from swerve.planners.rap.proposals import proposals_in
-from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.scenes import SwerveError
 from swerve.views.benchmark_view import Plans
 
@@ -21,7 +21,7 @@ def proposal_plans(group: SceneGroup, name: str, spec: str) -> list[Plans]:
         SwerveError: the planner makes no proposals, or the benchmark lacks its cameras.
     """
     planner = open_planner(spec, PlannerLimits()).planner
-    if not isinstance(planner, RapPlanner):
+    if not isinstance(planner, LearnedPlanner):
         raise SwerveError(f"{spec}: makes no proposals: --planner takes a FILE.safetensors of swerve train rap")
     found, _ = proposals_in(group.scenes[group.group.now], group, name, planner)
     predicted, exact = found.predicted_score.tolist(), found.true_score.tolist()

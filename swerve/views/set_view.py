@@ -1,6 +1,7 @@
 """3D view of a training set: a sample per step, each in its own ego frame."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,12 +20,18 @@ from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.scenes import SwerveError, Tracks, Vehicle
 from swerve.scenes.split import Split
-from swerve.sheet_images import CROSS_AGENT, LOGGED, PAST, RECOVERY, evenly
+from swerve.sheet_images import CROSS_AGENT, EXPERT, LOGGED, PAST, RECOVERY, evenly
 from swerve.views.log_view import IMAGE_WIDTH
 from swerve.viz.scene_view import CameraView3D, Curve, Path3D, SceneView3D
 
 MOST: Final = 60
-_COLORS: Final = {"logged": LOGGED, "recovery": RECOVERY, "cross_agent": CROSS_AGENT}
+_COLORS: Final = {
+    "logged": LOGGED,
+    "recovery": RECOVERY,
+    "cross_agent": CROSS_AGENT,
+    "follow_up": RECOVERY,
+    "visited": RECOVERY,
+}
 _BOXES: Final = ("box_id", "box_class", "box_center", "box_size", "box_heading", "box_velocity")
 _FIELDS: Final = {"center": "positions", "heading": "headings", "size": "sizes", "velocity": "velocities"}
 _SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
@@ -43,7 +50,7 @@ class SetReader:
 
     reader: ShardReader
     drawer: RasterRenderer
-    where: Callable[[str, str], tuple[str, int, str]]
+    where: Callable[[str, str], tuple[str, int, str, int]]
 
     def sample(self, row: dict[str, Any]) -> DecodedSample:
         """Read a sample, given its row of the manifest."""
@@ -82,12 +89,14 @@ def set_view(folder: Path, log: str | None = None) -> SceneView3D:
         )
     chosen = evenly(own, MOST)
     samples = [reader.sample(row) for row in chosen]
-    counts = ", ".join(f"{sum(row['kind'] == kind for row in own)} {kind.replace('_', '-')}" for kind in _COLORS)
+    found = Counter(row["kind"] for row in own)
+    counts = ", ".join(f"{found[kind]} {kind.replace('_', '-')}" for kind in _COLORS if found[kind])
     steps = np.arange(len(samples), dtype=float)
     return SceneView3D(
         title=f"Training set {folder.resolve().name}",
         text=f"{len(own)} samples: {counts}; {len(samples)} of them, a step each, in their own ego frames. White: "
-        "logged targets; orange: recovery; green: cross-agent; grey: histories.",
+        "logged targets; orange: ways back to the human's path; green: cross-agent; magenta: pseudo-experts; grey: "
+        "histories.",
         times=steps,
         world_from_ego=np.repeat(np.eye(4)[None], len(samples), axis=0),
         vehicle=Vehicle.pacifica(),
@@ -113,13 +122,22 @@ def _paths(step: int, sample: DecodedSample) -> list[Path3D]:
         "command": str(sample.details["command"]),
         **parameters,
     }
-    target = numbers["target_10hz"][numbers["target_10hz_valid"]]
+    drawn = [("pseudo-expert", "expert_10hz", EXPERT)] if sample.details.get("expert") else []
+    if sample.details["parameters"].get("way_back", 1.0):
+        drawn.append(("target", "target_10hz", _COLORS[kind]))
     past = numbers["history_pose"][numbers["history_valid"]]
-    ahead = _flat(np.concatenate([np.zeros((1, 3)), target]))
-    found = [Path3D(f"target {step}", "targets", ahead, _COLORS[kind], 0.2, facts, (step, step))]
+    found = [
+        Path3D(f"{name} {step}", "targets", _ahead(numbers, field), color, 0.2, facts, (step, step))
+        for name, field, color in drawn
+    ]
     if len(past) > 1:
         found.append(Path3D(f"history {step}", "histories", _flat(past), PAST, 0.15, facts, (step, step)))
     return found
+
+
+def _ahead(numbers: Mapping[str, Any], field: str) -> Float[np.ndarray, "k 3"]:
+    """Return the ego's place and the known poses after it."""
+    return _flat(np.concatenate([np.zeros((1, 3)), numbers[field][numbers[f"{field}_valid"]]]))
 
 
 def _flat(poses: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
