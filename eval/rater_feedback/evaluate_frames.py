@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ from swerve.eval.benchmark.evaluate.evaluate_job import (
     check_labels,
 )
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary
+from swerve.eval.benchmark.evaluate.observations import check_available
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners, results_path
 from swerve.eval.rater_feedback.displacement import average_displacements
 from swerve.eval.rater_feedback.frame_planning import FramePlan, initial_speed, plan_frames, required_cameras
@@ -139,7 +140,7 @@ class FramesWork:
         first = self.source.frame(self.frames[0])
         for entry in self.entries:
             # Not `planners`, which would be kept, and sent to the workers.
-            required_cameras(self.load(entry.spec), first)
+            check_available(partial(required_cameras, self.load(entry.spec), first))
 
     def open(self, log: str, watch: Stopwatch) -> "_OpenedFrame":
         """Return the one part of a frame. The first call of a worker loads the planners.

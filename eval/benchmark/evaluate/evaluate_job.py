@@ -28,7 +28,7 @@ from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
-from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
+from swerve.eval.benchmark.evaluate.observations import check_available, required_cameras, uses_images
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners, results_path
 from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
@@ -137,7 +137,8 @@ def check_cameras(benchmark: GroupedScenes, planners: Iterable[Planner]) -> None
     for log in benchmark.logs if seeing else ():
         scene_group = benchmark.scene_group(benchmark.scene_groups(log)[0])
         for planner in seeing:
-            required_cameras(scene_group.scenes[scene_group.group.now], planner, scene_group.views)
+            scene = scene_group.scenes[scene_group.group.now]
+            check_available(partial(required_cameras, scene, planner, scene_group.views))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -37,7 +37,7 @@ from swerve.eval.benchmark.evaluate.evaluate_job import (
     check_labels,
 )
 from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, comparison_summary, remove_summary
-from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
+from swerve.eval.benchmark.evaluate.observations import check_available, required_cameras, uses_images
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record, recorded_planners, results_path
 from swerve.eval.benchmark.evaluate.results import (
     PROVENANCE,
@@ -194,7 +194,7 @@ class OneStageWork:
         for log in self.scenes.scene_logs if seeing else ():
             first = self.scenes.batch(self.scenes.batches(log)[0][:1])[0]
             for planner in seeing:
-                required_cameras(first, planner, self.scenes.views)
+                check_available(partial(required_cameras, first, planner, self.scenes.views))
 
     def open(self, log: str, watch: Stopwatch) -> "_OpenedScenes":
         """Return the batches of a log. The first call of a worker loads the planners.
