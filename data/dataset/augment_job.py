@@ -13,8 +13,25 @@ from swerve.data.dataset.augment_worker import AugmentWork
 from swerve.data.dataset.gpu_encoding import jpeg_packages
 from swerve.data.dataset.manifest import write_manifest
 from swerve.data.dataset.rigs import report_rigs
-from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_orphan_shards
-from swerve.data.jobs import CORE_PACKAGES, job_config, log_names, open_job, run_work, usable_cores
+from swerve.data.dataset.set_layout import (
+    finished_chunks,
+    layout_of,
+    read_records,
+    remove_damaged_records,
+    remove_orphan_shards,
+)
+from swerve.data.jobs import (
+    CORE_PACKAGES,
+    Execution,
+    Workers,
+    check_sources,
+    job_config,
+    log_names,
+    open_job,
+    report_damaged,
+    run_work,
+    usable_cores,
+)
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.rasterizer.backends import rendering_packages, resolve_backend
@@ -40,7 +57,7 @@ def augment(
     sources: Sequence[Source],
     folder: str | Path,
     options: AugmentOptions,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> AugmentReport:
     """Render every viewpoint of every scene of the logs into WebDataset shards with a manifest (docs/formats.md).
@@ -52,26 +69,32 @@ def augment(
         sources: sources of the logs.
         folder: output folder; new, empty, or of the same job.
         options: options of the set.
-        workers: number of processes; one per usable core if None. With fewer, the remaining cores encode in parallel.
+        workers: number of processes, or how the job is executed; one process per usable core if None. With fewer, the
+            remaining cores encode in parallel.
         console: console for progress; none if None.
 
     Raises:
         SwerveError: the sources hold no log or one twice, a log lacks a camera, the folder is not this
-            job's or cannot be written, or there is no such back end on this machine.
+            job's or cannot be written, a log has changed since parts of it were made, or there is no such back end on
+            this machine.
+        ArrayPartDone: this run of an array made its part.
     """
-    folder = Path(folder)
+    folder, execution = Path(folder), Execution.of(workers)
     owners = log_names(sources)
     report_rigs(sources, owners, options.rig, options.cameras, console)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     backend = resolve_backend(options.backend)
     options = replace(options, backend=backend)
     packages = (*_PACKAGES, *rendering_packages(backend), *jpeg_packages(options))
-    with open_job(folder, job_config(asdict(options), logs, packages), layout_of(options)):
+    with open_job(folder, job_config(asdict(options), logs, packages), layout_of(options), execution):
         with os_errors_as_swerve_errors(folder):
-            remove_orphan_shards(folder)
-            finished = finished_chunks(folder, options)
-        work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers))
-        outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
+            report_damaged(console, remove_damaged_records(folder))
+            if execution.part is None:
+                remove_orphan_shards(folder)
+            finished = finished_chunks(folder, options, execution.finish)
+            check_sources(folder, sources, owners, finished, execution.part is None)
+        work = AugmentWork(folder, tuple(sources), owners, options, _threads(execution.workers))
+        outcome = run_work(work, folder, list(owners), finished, "samples", execution, console)
         with os_errors_as_swerve_errors(folder):
             acceptance = Acceptance(options, read_records(folder))
             summary = write_manifest(

@@ -15,7 +15,7 @@ from swerve.data.dataset.sample_encoder import SampleEncoder
 from swerve.data.dataset.set_layout import check_split, save_static
 from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
-from swerve.data.jobs import Failure, PartResult, ProgressCallback, part_stem, record_path
+from swerve.data.jobs import Failure, PartResult, ProgressCallback, load_log, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import commit, temporary_path
@@ -104,7 +104,7 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     """Load a log (see `AugmentWork.open`)."""
     options = work.options
     with watch.measure("loading"):
-        log = work.sources[work.owners[name]].load(name)
+        log = load_log(work.folder, work.sources[work.owners[name]], name)
         check_split(work.folder, name, split_of(log, options))
         log = with_rig(log, options.rig, options.cameras)
         scenes, broken = split_windows(log, options.history, options.future, options.scene_interval)

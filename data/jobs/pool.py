@@ -11,7 +11,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.data.jobs.failures import Failure
+from swerve.data.jobs.failures import FailedPart, Failure
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.jobs.signals import signals_blocked
 from swerve.data.jobs.work import JobSpec
@@ -70,7 +70,7 @@ class _Worker:
 
 def run_tasks(
     work: JobSpec, folder: Path, schedule: Schedule, workers: int, listener: ProgressListener
-) -> list[Failure]:
+) -> list[FailedPart]:
     """Run all tasks of a schedule.
 
     Args:
@@ -81,7 +81,7 @@ def run_tasks(
         listener: receiver of progress events.
 
     Returns:
-        failures of parts without a record: of whole logs, or unexpected exceptions.
+        failed parts without a record, and whole logs.
 
     Raises:
         WriteError: the folder cannot be written.
@@ -95,9 +95,9 @@ class _Pool:
     def __init__(self, work: JobSpec, folder: Path, schedule: Schedule, size: int, listener: ProgressListener) -> None:
         self._work, self._folder = work, folder
         self._schedule, self._size, self._listener = schedule, size, listener
-        self._workers, self._failures = list[_Worker](), list[Failure]()
+        self._workers, self._failures = list[_Worker](), list[FailedPart]()
 
-    def run(self) -> list[Failure]:
+    def run(self) -> list[FailedPart]:
         """Run until no task is left; terminate every process on any exit."""
         try:
             self._feed()
@@ -145,7 +145,7 @@ class _Pool:
             self._listener.printed(message.text)
         elif isinstance(message, LogOpened):
             self._schedule.opened(message.log, message.chunks)
-            self._listener.opened(message.log, message.chunks)
+            self._listener.opened(message.log, max(len(self._schedule.owned(message.log, message.chunks)), 1))
         elif isinstance(message, PartProgress):
             worker.token = message.token
             self._listener.advanced(task, message.count, message.share)
@@ -164,7 +164,7 @@ class _Pool:
             raise WriteError(message.failure.reason)
         if message.whole_log:
             self._schedule.abandon(task.log)
-        self._failures.append(message.failure)
+        self._failures.append(FailedPart(task.log, None if message.whole_log else task.chunk, message.failure))
         self._listener.failed(task, message.failure)
 
     def _bury(self, worker: _Worker) -> None:

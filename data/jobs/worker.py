@@ -137,7 +137,9 @@ def worker_main(work: JobSpec, folder: Path, connection: Connection) -> None:
             if opened is None or held != task.log:
                 opened = None  # one log in memory at a time
                 held, opened = task.log, _opened(work, task.log, watch, channel)
-            if opened is not None:
+            if opened is not None and task.chunk >= opened.chunks:  # a run of an array that has none of its parts
+                channel.send(PartFinished(0, (), watch.take()))
+            elif opened is not None:
                 channel.send(_made(opened, task, folder, watch, channel))
 
 

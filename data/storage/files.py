@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     commit(path)
+
+
+def write_concurrently(path: Path, content: bytes) -> None:
+    """Write atomically a file that several processes may write at once, each the same content."""
+    temporary = path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def write_file(path: Path, content: bytes) -> None:
