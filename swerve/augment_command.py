@@ -9,7 +9,7 @@ from rich.table import Table
 from swerve.data.dataset.acceptance import acceptance_table
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
-from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import execution_of, open_sources, progress_console, show_failures, stoppable, timing_line
 from swerve.options.augment import Augment
 from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
 
@@ -20,7 +20,7 @@ def run(args: Augment) -> int:
     progress = progress_console()
     options = replace(args.options, backend=_chosen_backend(progress, args.options.backend))
     with stoppable():
-        report = augment(open_sources(args.sources), args.out, options, args.workers, progress)
+        report = augment(open_sources(args.sources), args.out, options, execution_of(args), progress)
     show_report(console, args.out, report)
     return 1 if report.summary["failures"] else 0
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "drive": "Drive",
     "evaluate": "Evaluate",
     "export navsim": "ExportNavsim",
+    "finish": "Finish",
     "fit": "Fit",
     "info": "Info",
     "probe": "Probe",
@@ -33,14 +34,18 @@ COMMANDS = {
     "quality": "Quality",
     "score": "Score",
     "show": "Show",
+    "status": "Status",
     "study": "Study",
     "submit check": "SubmitCheck",
     "submit navsim": "SubmitNavsim",
     "submit wod": "SubmitWod",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
+    "verify": "Verify",
     "warmup": "Warmup",
 }
+# Exit code of a run of an array that is to be started again when the others have come as far.
+_AGAIN = 75
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
 Render driving logs from perturbed viewpoints for planner training, and evaluate planners by pseudo-simulation.
@@ -193,12 +198,26 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     from swerve.scenes.compilation import announce_compilation
 
     announce_compilation()
-    code: int = import_module(f"swerve.{_module(command)}_command").run(parsed)
+    code = run_command(command, parsed)
     if (out := getattr(parsed, "out", None)) and os.environ.get("RANK", "0") == "0":
         from swerve.config_file import CONFIG, write_config
 
         write_config(out / CONFIG if out.is_dir() else out.with_name(f"{out.name}.{CONFIG}"), parsed)
     return code
+
+
+def run_command(command: str, parsed: Any) -> int:  # noqa: ANN401
+    """Run a command and return its exit code; also of a run of an array, which has no results of its own."""
+    from swerve.data.jobs.execution import ArrayPartDone
+
+    try:
+        code: int = import_module(f"swerve.{_module(command)}_command").run(parsed)
+        return code
+    except ArrayPartDone as done:
+        print(done.message)
+        if done.failures:
+            print(f"{done.failures} failed: swerve finish OUT lists them", file=sys.stderr)
+        return _AGAIN if done.again else int(done.failures > 0)
 
 
 def _complete(option: str, rest: Sequence[str]) -> int:

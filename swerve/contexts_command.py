@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.eval.context.context_job import NOUN, ContextReport, write_contexts
-from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import execution_of, open_sources, progress_console, show_failures, stoppable, timing_line
 from swerve.options.contexts import Contexts
 
 
@@ -13,7 +13,9 @@ def run(args: Contexts) -> int:
     """Prepare a training set for scoring, print the report, and return the exit code."""
     console = Console()
     with stoppable():
-        report = write_contexts(open_sources(args.sources), args.dataset, args.out, args.workers, progress_console())
+        report = write_contexts(
+            open_sources(args.sources), args.dataset, args.out, execution_of(args), progress_console()
+        )
     show_report(console, args.out, report)
     return 1 if report.failures else 0
 

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.table import Table
 
 from swerve.data import Source, open_source
-from swerve.data.jobs import Failure
+from swerve.data.jobs import Execution, Failure
+from swerve.data.jobs.execution import ProgressKind
 from swerve.data.sources.source import require_scenes
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
@@ -44,6 +45,32 @@ def open_sources(texts: Sequence[str]) -> list[Source]:
     for source in opened:
         require_scenes(source)
     return opened
+
+
+@runtime_checkable
+class JobCommand(Protocol):
+    """Options of a command that is a job."""
+
+    @property
+    def workers(self) -> int | None:
+        """Worker processes."""
+
+    @property
+    def part(self) -> str | None:
+        """Share of the job."""
+
+    @property
+    def progress(self) -> ProgressKind:
+        """Form of the progress."""
+
+
+def execution_of(args: JobCommand) -> Execution:
+    """Return how a command executes its job.
+
+    Raises:
+        SwerveError: the share of the job is no share.
+    """
+    return Execution.parse(args.workers, args.part, args.progress)
 
 
 @contextmanager

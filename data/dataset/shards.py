@@ -185,8 +185,8 @@ _DECODERS: Final = {".depth.png": decode_depth, ".instance.png": decode_instance
 def dataset_digest(folder: str | Path) -> str:
     """Compute SHA-256 over names and contents of a set's files: sets with equal digests are equal.
 
-    Excluded is what holds times or paths of a machine: timing.json, failures.json, job.lock, config.yaml, and the folders
-    `runs` and `sources`.
+    Excluded is what holds times or paths of a machine: timing.json, failures.json, job.lock, config.yaml, and the
+    folders `runs` and `sources`.
     """
     folder = Path(folder)
     total = hashlib.sha256()

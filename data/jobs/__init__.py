@@ -20,7 +20,7 @@ from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
     from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, Workers
-    from swerve.data.jobs.failures import Failure, read_failures, report_damaged, write_failures
+    from swerve.data.jobs.failures import FailedPart, Failure, read_failures, report_damaged, write_failures
     from swerve.data.jobs.folder import (
         CORE_PACKAGES,
         RECORDS,
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
         part_stem,
         record_path,
     )
-    from swerve.data.jobs.runner import RunResult, run_work, usable_cores
+    from swerve.data.jobs.runner import RunResult, completed_runs, part_done, run_work, usable_cores
     from swerve.data.jobs.schedule import FinishedParts
-    from swerve.data.jobs.source_records import SOURCES, check_sources, load_log
+    from swerve.data.jobs.source_records import SOURCES, check_same_source, check_sources, load_log
     from swerve.data.jobs.work import JobSpec, LogHandle, PartResult, ProgressCallback
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "ArrayPart",
     "ArrayPartDone",
     "Execution",
+    "FailedPart",
     "Failure",
     "FinishedParts",
     "FolderLayout",
@@ -54,13 +55,16 @@ __all__ = [
     "ProgressCallback",
     "RunResult",
     "Workers",
+    "check_same_source",
     "check_sources",
+    "completed_runs",
     "existing_parts",
     "job_config",
     "load_log",
     "log_names",
     "open_job",
     "package_versions",
+    "part_done",
     "part_stem",
     "read_failures",
     "record_path",

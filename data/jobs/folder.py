@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ RECORDS = "records"
 
 # Packages whose versions may change numbers.
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+_RUN_FILE: Final = re.compile(r"(whole|setup|[0-9]+-of-[0-9]+)\.")
 
 _CONFIG_SHAPE: Final = fields(
     {
@@ -41,7 +43,7 @@ _CONFIG_SHAPE: Final = fields(
         "logs": list_of(row_of(plain_name, plain_name)),
         "versions": mapping_of(anything),
     },
-    {"kind": text},
+    {"kind": text, "completion": text},
 )
 
 
@@ -150,7 +152,7 @@ def open_job(
     """
     folder = Path(folder)
     make_folder(folder)
-    part, config = Execution.of(workers).part, {**config, "kind": layout.kind}
+    part, config = Execution.of(workers).part, {**config, "kind": layout.kind, "completion": layout.completion_file}
     with ExitStack() as locks:
         with os_errors_as_swerve_errors(folder):
             if not (folder / JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
@@ -163,6 +165,16 @@ def open_job(
             else:
                 _set_up(folder, config, layout, alone=True)
         yield
+
+
+def lock_job(folder: Path) -> BinaryIO:
+    """Lock a job's folder against all runs, until the returned file is closed.
+
+    Raises:
+        SwerveError: a run is going on, or the folder cannot be written.
+    """
+    with os_errors_as_swerve_errors(folder):
+        return _locked(folder / _LOCK)
 
 
 def _lock_part(folder: Path, part: ArrayPart) -> BinaryIO:
@@ -229,7 +241,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: dict[str, Any]) -> None:
     """Compare the folder's job with this one; a job without output is replaced."""
     here = json.loads(to_json(config))
-    if json.loads(to_json({"kind": layout.kind, **there})) == here:
+    if json.loads(to_json(there)) == here:
         return
     made = [name for name in layout.parts if name not in layout.disposable_folders]
     if any(_part_files(folder, layout, made)) or any(_log_files(folder, layout, there)):
@@ -295,8 +307,10 @@ def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     name = path.name.removesuffix(PART)
     if len(path.parts) == 1:
         return name in (JOB, _LOCK, _CONFIG, layout.completion_file, *layout.files)
-    if path.parts[0] == RUNS or (layout.log_folders and len(path.parts) == 2 and path.parts[0] in names):
-        return len(path.parts) == 2
+    if path.parts[0] == RUNS:
+        return len(path.parts) == 2 and _RUN_FILE.match(name) is not None
+    if layout.log_folders and len(path.parts) == 2 and path.parts[0] in names:
+        return True
     ending = {SOURCES: ".json", **layout.parts}.get(path.parts[0])
     if path.parts[0] == SOURCES and path.suffix == PART:  # see `write_concurrently`
         name = name.rpartition(".")[0]

@@ -87,9 +87,9 @@ def run_work(
     with os_errors_as_swerve_errors(folder):
         make_folder(folder / RUNS)
     if execution.finish:
-        return _completed(folder, logs, finished, noun)
+        return completed_runs(folder, logs, finished, noun)
     part = execution.part
-    schedule = Schedule(logs, finished, part and part.owns(logs), part.count if part else 1)
+    schedule = Schedule(logs, finished, part.owns(logs) if part else None, part.count if part else 1)
     state = StateFile(folder / RUNS / f"{part.stem if part else 'whole'}.state.json", str(part) if part else "whole")
     with JobProgress(console or Console(quiet=True), schedule, noun, state, execution.progress) as progress:
         failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
@@ -97,10 +97,10 @@ def run_work(
     result = RunResult(noun, progress.count, progress.elapsed, progress.seconds, failures)
     if part is None:
         return result
-    return _part_done(folder, part, result, failed, is_last)
+    return part_done(folder, part, result, failed, is_last)
 
 
-def _part_done(
+def part_done(
     folder: Path, part: ArrayPart, result: RunResult, failed: Sequence[FailedPart], is_last: bool
 ) -> RunResult:
     """Write the result of a run of an array; return those of all runs, if something follows.
@@ -121,7 +121,7 @@ def _part_done(
     return _merged(result.item_name, done, [one for each in done for one in each.failed])
 
 
-def _completed(folder: Path, logs: Sequence[str], finished: FinishedParts, noun: str) -> RunResult:
+def completed_runs(folder: Path, logs: Sequence[str], finished: FinishedParts, noun: str) -> RunResult:
     """Return the result of all runs of an array together.
 
     Raises:

@@ -82,6 +82,22 @@ def check_sources(
         raise SwerveError(_changed(folder, changed))
 
 
+def check_same_source(folder: Path, other: Path, name: str) -> None:
+    """Check that a log has the contents that it had when another job read it.
+
+    Args:
+        folder: job folder with the log's record.
+        other: folder of the other job; without a record of the log, nothing is checked.
+        name: of the log.
+
+    Raises:
+        SwerveError: it has changed.
+    """
+    here, there = (read_source_record(one, name) for one in (folder, other))
+    if here and there and here.digest != there.digest:
+        raise SwerveError(_changed(other, [name]))
+
+
 def _has_changed(folder: Path, source: Source, name: str) -> bool:
     known = read_source_record(folder, name)
     if known is None or known.files == (files := file_state(source, name)):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.options.shared import Config, OutFolder, Sources, Workers
+from swerve.options.shared import Config, OutFolder, Part, ProgressForm, Sources, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -24,6 +24,8 @@ class Augment:
         out: Output folder.
         options: The training set.
         workers: Worker processes.
+        part: Share of the job.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -31,4 +33,6 @@ class Augment:
     out: OutFolder
     options: Annotated[AugmentOptions, FLAT] = field(default_factory=AugmentOptions)
     workers: Workers = None
+    part: Part = None
+    progress: ProgressForm = "bar"
     config: Config = None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from swerve.options.shared import Config, Dataset, OutFolder, Sources, Workers
+from swerve.options.shared import Config, Dataset, OutFolder, Part, ProgressForm, Sources, Workers
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Contexts:
         dataset: Training set.
         out: Output folder.
         workers: Worker processes.
+        part: Share of the job.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -28,4 +30,6 @@ class Contexts:
     dataset: Dataset
     out: OutFolder
     workers: Workers = None
+    part: Part = None
+    progress: ProgressForm = "bar"
     config: Config = None

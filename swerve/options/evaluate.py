@@ -10,7 +10,17 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.options.shared import Config, EvaluatedBenchmark, OutFolder, PlannerOption, Planners, Splats, Workers
+from swerve.options.shared import (
+    Config,
+    EvaluatedBenchmark,
+    OutFolder,
+    Part,
+    PlannerOption,
+    Planners,
+    ProgressForm,
+    Splats,
+    Workers,
+)
 from swerve.scenes.option_types import FLAT
 
 
@@ -74,6 +84,8 @@ class Evaluate:
         planner_option: Arguments of the planners.
         options: The evaluation.
         workers: Worker processes.
+        part: Share of the job.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -83,4 +95,6 @@ class Evaluate:
     planner_option: PlannerOption = ()
     options: Annotated[EvaluateOptions, FLAT] = field(default_factory=EvaluateOptions)
     workers: Workers = None
+    part: Part = None
+    progress: ProgressForm = "bar"
     config: Config = None
