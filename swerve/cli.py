@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from swerve import __version__
@@ -71,6 +72,7 @@ def main() -> None:
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _terminate)
+            signal.signal(signal.SIGINT, _interrupt)
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except SwerveError as error:
@@ -93,8 +95,26 @@ class _Terminated(BaseException):
     """SIGTERM came. Not a SystemExit, which would be taken for a planner's own."""
 
 
-def _terminate(*_: object) -> NoReturn:
+def _terminate(_: int, frame: FrameType | None) -> NoReturn:
+    _end_if_importing(frame, " by SIGTERM", 143)
     raise _Terminated
+
+
+def _interrupt(_: int, frame: FrameType | None) -> NoReturn:
+    _end_if_importing(frame, "", 130)
+    raise KeyboardInterrupt
+
+
+def _end_if_importing(frame: FrameType | None, how: str, code: int) -> None:
+    """End the process at once while a module is imported: an exception there would come out as another, or not at all.
+
+    Outputs are written atomically, and processes that were started end with this one.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os.write(2, f"Stopped{how}.\n".encode())
+            os._exit(code)
+        frame = frame.f_back
 
 
 def _stopped(how: str, code: int) -> int:

@@ -16,7 +16,7 @@ from swerve.data.dataset.read_manifest import shards_of
 from swerve.data.dataset.sample_shape import SAMPLE_HEAD
 from swerve.data.storage.checked_json import parse_json
 from swerve.data.storage.checked_npz import read_npz
-from swerve.data.storage.files import PART, temporary_path
+from swerve.data.storage.files import PART, file_digest, temporary_path
 from swerve.data.storage.tar_members import damaged, open_tar, read_member, tar_members
 from swerve.scenes import LogError, Split
 
@@ -194,12 +194,3 @@ def dataset_digest(folder: str | Path) -> str:
         if not {path.name, path.relative_to(folder).parts[0]} & {*NOT_CONTENT} and path.suffix != PART:
             total.update(f"{path.relative_to(folder).as_posix()}\n{file_digest(path)}\n".encode())
     return total.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Compute the SHA-256 of a file."""
-    content = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            content.update(block)
-    return content.hexdigest()

@@ -71,8 +71,9 @@ def _read(path: Path) -> ArrayResult | None:
 
 def failed_parts(results: Sequence[ArrayResult], finished: FinishedParts) -> list[FailedPart]:
     """Return the parts that failed and that no later run has made."""
-    failed = [one for result in results for one in result.failed]
-    return [one for one in failed if not _is_made(one, finished)]
+    # Several runs may have failed to read the same log.
+    failed = {(one.log, one.chunk): one for result in results for one in result.failed}
+    return [one for one in failed.values() if not _is_made(one, finished)]
 
 
 def _is_made(failed: FailedPart, finished: FinishedParts) -> bool:

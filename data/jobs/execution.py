@@ -40,14 +40,18 @@ class ArrayPart:
         """Stem of the names of its files: "3-of-16"."""
         return f"{self.number}-of-{self.count}"
 
-    def owns(self, logs: Sequence[str]) -> Owns:
+    def owns(self, logs: Sequence[str], single: bool = False) -> Owns:
         """Return the function that says which parts of the logs this run makes; it depends on the names alone.
 
         Runs take whole logs in turn where there are at least four logs for each, so that a log is read once; otherwise
         the parts of every log in turn, so that all runs have work.
+
+        Args:
+            logs: names of all logs, in the same order in all runs.
+            single: whether every log has one part.
         """
         places = {log: place for place, log in enumerate(logs)}
-        whole = len(logs) >= _LOGS_PER_RUN * self.count
+        whole = single or len(logs) >= _LOGS_PER_RUN * self.count
         return lambda log, chunk: (places[log] + (0 if whole else chunk)) % self.count == self.number - 1
 
 

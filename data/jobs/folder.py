@@ -17,6 +17,7 @@ from swerve.data.sources.source import Source, require_scenes
 from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of, text
 from swerve.data.storage.files import (
     PART,
+    file_digest,
     make_folder,
     os_errors_as_swerve_errors,
     safe_name,
@@ -29,13 +30,15 @@ from swerve.scenes.source_digest import code_digest
 
 # The command line leaves its options there.
 JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
+# File with the digests of the tables, in the folder of runs.
+TABLES = "tables.json"
 # Subfolder of the records of finished parts.
 RECORDS = "records"
 
 
 # Packages whose versions may change numbers.
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
-_RUN_FILE: Final = re.compile(r"(whole|setup|[0-9]+-of-[0-9]+)\.")
+_RUN_FILE: Final = re.compile(r"(whole|setup|tables|[0-9]+-of-[0-9]+)\.")
 
 _CONFIG_SHAPE: Final = fields(
     {
@@ -165,6 +168,17 @@ def open_job(
             else:
                 _set_up(folder, config, layout, alone=True)
         yield
+        if (folder / layout.completion_file).is_file():
+            with os_errors_as_swerve_errors(folder):
+                _write_digests(folder, layout)
+
+
+def _write_digests(folder: Path, layout: FolderLayout) -> None:
+    """Write the digests of the files of a complete job that no record names."""
+    names = [name for name in (*layout.files, layout.completion_file) if (folder / name).is_file()]
+    make_folder(folder / RUNS)
+    digests = {name: file_digest(folder / name) for name in names}
+    write_atomically(folder / RUNS / TABLES, to_json({"sha256": digests}))
 
 
 def lock_job(folder: Path) -> BinaryIO:
@@ -197,7 +211,8 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
     _refuse_strangers(folder, layout, {safe_name(name) for _, name in there["logs"]})
     _compare(folder, layout, there, config)
     # The completion marker must not exist before this run has finished.
-    (folder / layout.completion_file).unlink(missing_ok=True)
+    for name in (layout.completion_file, f"{RUNS}/{TABLES}"):
+        (folder / name).unlink(missing_ok=True)
     if alone:
         _remove_leftovers(folder)
     if there != config or not path.is_file():

@@ -66,6 +66,7 @@ def run_work(
     workers: Workers = None,
     console: Console | None = None,
     is_last: bool = True,
+    single: bool = False,
 ) -> RunResult:
     """Run every unfinished part of every log, or those of this run of an array.
 
@@ -77,6 +78,7 @@ def run_work(
         noun: plural name of the items: "samples".
         workers: how the job is executed; one process per usable core if None.
         console: console for progress; none if None.
+        single: whether every log has one part; runs of an array then take whole logs.
         is_last: whether nothing follows but summing up; otherwise a run of an array goes on where all of them are done.
 
     Raises:
@@ -89,7 +91,7 @@ def run_work(
     if execution.finish:
         return completed_runs(folder, logs, finished, noun)
     part = execution.part
-    schedule = Schedule(logs, finished, part.owns(logs) if part else None, part.count if part else 1)
+    schedule = Schedule(logs, finished, part.owns(logs, single) if part else None, part.count if part else 1)
     state = StateFile(folder / RUNS / f"{part.stem if part else 'whole'}.state.json", str(part) if part else "whole")
     with JobProgress(console or Console(quiet=True), schedule, noun, state, execution.progress) as progress:
         failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
@@ -147,14 +149,17 @@ def _missing(
         return f"{text}Start the job, or its runs with --part K/N"
     count = results[-1].part.count
     parts = [ArrayPart(number, count) for number in range(1, count + 1)]
-    lacking = [str(part) for part in parts if _has_one(part, logs, missing)]
+    done = {result.part for result in results}
+    lacking = [str(part) for part in parts if _lacks(part, part in done, logs, missing)]
     return f"{text}Start these runs again: --part {', '.join(lacking[:8])}{', ...' if len(lacking) > 8 else ''}"
 
 
-def _has_one(part: ArrayPart, logs: Sequence[str], missing: Sequence[tuple[str, int | None]]) -> bool:
+def _lacks(part: ArrayPart, is_done: bool, logs: Sequence[str], missing: Sequence[tuple[str, int | None]]) -> bool:
+    """Test whether a run has to make what is missing; of logs of which nothing is known, if it is not done."""
     owns = part.owns(logs)
-    return any(
-        any(owns(log, c) for c in range(part.count)) if chunk is None else owns(log, chunk) for log, chunk in missing
+    of_logs = () if is_done else [log for log, chunk in missing if chunk is None]
+    return any(owns(log, chunk) for log in of_logs for chunk in range(part.count)) or any(
+        owns(log, chunk) for log, chunk in missing if chunk is not None
     )
 
 

@@ -1,8 +1,8 @@
 """Check of a job's folder: every file against its record, or against its own checksums.
 
-Shards, scene groups and splats have a SHA-256 in their records; npz files have checksums of their members, Parquet
-files of their pages; JSON must parse. What is damaged is removed with all files of its part, so that the job, started
-again, makes that part anew, and the rest stays.
+Shards, scene groups, splats and the tables of a complete job have a SHA-256 in records; of other files, npz have
+checksums of their members and Parquet of their pages, and JSON must parse. What is damaged is removed with all files of
+its part, so that the job, started again, makes that part anew, and the rest stays.
 """
 
 import os
@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -20,14 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swerve.data.jobs.array_runs import RUNS
-from swerve.data.jobs.folder import JOB, RECORDS, lock_job
+from swerve.data.jobs.folder import JOB, RECORDS, TABLES, lock_job
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.storage.checked_json import fields, file_name, read_json
-from swerve.data.storage.files import PART
+from swerve.data.storage.files import PART, file_digest
 from swerve.scenes import LogError
 
 _JOB: Final = fields({}, {"completion": file_name})
-_BLOCK: Final = 1 << 20
 # Files that are looked at together; more would only take memory.
 _TOGETHER: Final = 1000
 # Folders whose files say nothing about the output, and files that are not the output.
@@ -180,8 +178,9 @@ def _of_same_part(folder: Path, path: Path) -> Iterator[Path]:
 
 
 def _record_names(folder: Path) -> Iterator[str]:
-    """Yield the names of records: those of parts, and of fitted logs."""
-    for path in chain(sorted((folder / RECORDS).glob("*")), sorted(folder.glob("*/fit.json"))):
+    """Yield the names of records: those of the tables, of parts, and of fitted logs."""
+    tables = (folder / RUNS).glob(TABLES)
+    for path in chain(tables, sorted((folder / RECORDS).glob("*")), sorted(folder.glob("*/fit.json"))):
         if path.suffix not in _NOT_CHECKED:
             yield path.relative_to(folder).as_posix()
 
@@ -204,7 +203,7 @@ def _check(folder: Path, name: str) -> _Checked:
     except (OSError, ValueError, LogError, zipfile.BadZipFile, zlib.error, pa.ArrowException, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         return _Checked(name, 0, (Damage(name, f"is damaged ({reason})"),))
-    if path.suffix != ".json" or not (is_fit or name.startswith(f"{RECORDS}/")):
+    if path.suffix != ".json" or not (is_fit or name.startswith((f"{RECORDS}/", f"{RUNS}/"))):
         return _Checked(name, size, ())
     try:
         promises, part = _promises(content, PurePosixPath(name).parent if is_fit else PurePosixPath()), _part(content)
@@ -266,21 +265,13 @@ def _kept(folder: Path, promise: _Promise) -> tuple[int, list[Damage]]:
         size = path.stat().st_size
         if promise.size is not None and size != promise.size:
             return size, [Damage(promise.path, f"has {size} bytes, its record says {promise.size}")]
-        if _digest(path) != promise.digest:
+        if file_digest(path) != promise.digest:
             return size, [Damage(promise.path, "has another SHA-256 than its record says")]
     except FileNotFoundError:
         return 0, [Damage(promise.path, "is missing")]
     except OSError as error:
         return 0, [Damage(promise.path, f"cannot be read ({error.strerror})")]
     return size, []
-
-
-def _digest(path: Path) -> str:
-    total = sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            total.update(block)
-    return total.hexdigest()
 
 
 def job_folder(folder: Path) -> Path | None:

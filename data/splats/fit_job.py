@@ -153,7 +153,7 @@ def fit_logs(
 
 def _own_logs(logs: Sequence[str], finished: FinishedParts, execution: Execution) -> list[str]:
     """Return the logs that a run goes through: all, its part of them, or those that were fitted."""
-    owns = execution.part.owns(logs) if execution.part else None
+    owns = execution.part.owns(logs, single=True) if execution.part else None
     mine = [log for log in logs if owns is None or owns(log, 0)]
     return [log for log in mine if log in finished] if execution.finish else mine
 

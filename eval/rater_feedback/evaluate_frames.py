@@ -96,7 +96,7 @@ def evaluate_frames(
     with open_job(work.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         report_damaged(console, remove_damaged_records(work.folder, RECORD))
-        outcome = run_work(work, work.folder, names, work.finished(), "plans", workers, console)
+        outcome = run_work(work, work.folder, names, work.finished(), "plans", workers, console, single=True)
         _require_all(work, folder, outcome)
         summary, failures = write_results(folder, work.records(), entries, clusters)
         write_atomically(work.folder / TIMING, to_json(outcome.timing))

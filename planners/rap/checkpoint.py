@@ -8,7 +8,7 @@ from typing import Any, Final
 import safetensors.torch
 
 from swerve.data.storage.checked_json import anything, check_shape, fields, integer, mapping_of, told
-from swerve.data.storage.files import write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.planners.rap.training_step import Training
 from swerve.planners.trained_file import HEADER, read_tensors
 from swerve.scenes import SwerveError
@@ -32,10 +32,15 @@ def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> N
         path: path of the file.
         training: training state between two steps.
         stream: state of the data loader, as JSON values.
+
+    Raises:
+        WriteError: the file cannot be written.
     """
     header = {"format": _FORMAT, "version": VERSION, "step": training.step, "stream": stream, **_identity(training)}
     tensors = {name: one.detach().cpu().contiguous() for name, one in training.state_dict().items()}
-    write_atomically(path, safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
+    content = safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
+    with os_errors_as_swerve_errors(path.parent):
+        write_atomically(path, content)
 
 
 def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:

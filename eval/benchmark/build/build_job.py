@@ -149,7 +149,7 @@ def _copy_logs(work: LogWork, execution: Execution, console: Console | None) -> 
     with os_errors_as_swerve_errors(work.folder):
         finished = {name: ({0}, 1) for name in work.owners if _is_copied(work.folder, safe_name(name))}
         check_sources(work.folder, work.sources, work.owners, finished, execution.part is None)
-    return run_work(work, work.folder, list(work.owners), finished, "logs", execution, console, is_last=False)
+    return run_work(work, work.folder, list(work.owners), finished, "logs", execution, console, False, single=True)
 
 
 def _is_copied(folder: Path, name: str) -> bool:

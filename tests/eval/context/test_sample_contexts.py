@@ -12,6 +12,7 @@ from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.dataset.set_config import read_options
 from swerve.data.dataset.set_layout import read_records
 from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest
+from swerve.data.jobs import Execution
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import commit
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
@@ -293,4 +294,4 @@ def test_the_command_says_what_it_made(dataset, store, tmp_path, monkeypatch):
     assert "2 cannot (2 cross_agent)" in result.output
     ((sources, *rest),) = calls
     assert [source.kind for source in sources] == ["town", "town"]
-    assert rest == [dataset, tmp_path, 3]
+    assert rest == [dataset, tmp_path, Execution(3)]
