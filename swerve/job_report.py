@@ -60,6 +60,10 @@ class JobCommand(Protocol):
         """Share of the job."""
 
     @property
+    def on(self) -> str:
+        """Place of the workers."""
+
+    @property
     def progress(self) -> ProgressKind:
         """Form of the progress."""
 
@@ -70,7 +74,7 @@ def execution_of(args: JobCommand) -> Execution:
     Raises:
         SwerveError: the share of the job is no share.
     """
-    return Execution.parse(args.workers, args.part, args.progress)
+    return Execution.parse(args.workers, args.part, args.progress, args.on)
 
 
 @contextmanager

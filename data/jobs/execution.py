@@ -12,6 +12,8 @@ ProgressKind = Literal["bar", "json"]
 Owns = Callable[[str, int], bool]
 _PART: Final = re.compile(r"(\d{1,6})/(\d{1,6})")
 FINISH: Final = "finish"
+LOCAL: Final = "local"
+RAY: Final = "ray"
 # Runs of an array take whole logs where there are this many logs for each.
 _LOGS_PER_RUN: Final = 4
 
@@ -64,14 +66,18 @@ class Execution:
         part: the run of an array that this is; None for the whole job.
         finish: whether nothing is made, and what the runs of an array made is completed.
         progress: form of the progress on the console: a bar, or a line of JSON every two seconds.
+        on: "local" for processes of this machine; "ray" or ray://HOST:PORT for a Ray cluster.
     """
 
     workers: int | None = None
     part: ArrayPart | None = None
     finish: bool = False
     progress: ProgressKind = "bar"
+    on: str = LOCAL
 
     def __post_init__(self) -> None:
+        if self.on not in (LOCAL, RAY) and not re.fullmatch(r"ray://[^/\s]+", self.on):
+            raise SwerveError(f"--on {self.on}: give local, ray, or ray://HOST:PORT")
         if self.workers is not None and self.workers < 1:
             raise SwerveError(f"workers: {self.workers} must be 1 or more")
 
@@ -81,18 +87,18 @@ class Execution:
         return workers if isinstance(workers, Execution) else cls(workers)
 
     @classmethod
-    def parse(cls, workers: int | None, part: str | None, progress: ProgressKind) -> "Execution":
+    def parse(cls, workers: int | None, part: str | None, progress: ProgressKind, on: str = LOCAL) -> "Execution":
         """Return the execution that options state; `part` is K/N, "finish" or None.
 
         Raises:
             SwerveError: it is none of them.
         """
         if part is None or part == FINISH:
-            return cls(workers, None, part == FINISH, progress)
+            return cls(workers, None, part == FINISH, progress, on)
         found = _PART.fullmatch(part)
         if found is None:
             raise SwerveError(f"--part {part}: give K/N, such as 3/16 for the third of 16 runs, or finish")
-        return cls(workers, ArrayPart(int(found[1]), int(found[2])), False, progress)
+        return cls(workers, ArrayPart(int(found[1]), int(found[2])), False, progress, on)
 
 
 Workers = int | Execution | None

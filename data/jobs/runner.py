@@ -16,10 +16,11 @@ from swerve.data.jobs.array_runs import (
     missing_parts,
     write_array_result,
 )
-from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, Workers
+from swerve.data.jobs.execution import LOCAL, ArrayPart, ArrayPartDone, Execution, Workers
 from swerve.data.jobs.failures import FailedPart, Failure
 from swerve.data.jobs.job_progress import JobProgress
 from swerve.data.jobs.pool import run_tasks
+from swerve.data.jobs.ray_pool import run_on_ray
 from swerve.data.jobs.run_state import StateFile
 from swerve.data.jobs.schedule import FinishedParts, Schedule
 from swerve.data.jobs.work import JobSpec
@@ -94,7 +95,10 @@ def run_work(
     schedule = Schedule(logs, finished, part.owns(logs, single) if part else None, part.count if part else 1)
     state = StateFile(folder / RUNS / f"{part.stem if part else 'whole'}.state.json", str(part) if part else "whole")
     with JobProgress(console or Console(quiet=True), schedule, noun, state, execution.progress) as progress:
-        failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
+        if execution.on == LOCAL:
+            failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
+        else:
+            failed = run_on_ray(work, folder, schedule, execution.workers, execution.on, progress)
     failures = tuple(one.failure for one in failed)
     result = RunResult(noun, progress.count, progress.elapsed, progress.seconds, failures)
     if part is None:

@@ -16,7 +16,6 @@ import simplejpeg
 from jaxtyping import Float
 from rich.console import Console
 
-from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import (
     Execution,
     FailedPart,
@@ -55,6 +54,7 @@ from swerve.data.splats.splat_files import write_splats
 from swerve.data.storage.checked_json import anything, list_of, mapping_of, read_json
 from swerve.data.storage.files import (
     PART,
+    file_digest,
     make_folder,
     os_errors_as_swerve_errors,
     safe_name,

@@ -12,7 +12,7 @@ from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.dataset.set_config import read_options
 from swerve.data.dataset.set_layout import read_records
-from swerve.data.dataset.shards import HINT, Sample, ShardWriter, file_digest
+from swerve.data.dataset.shards import HINT, Sample, ShardWriter
 from swerve.data.jobs import (
     CORE_PACKAGES,
     RECORDS,
@@ -36,7 +36,7 @@ from swerve.data.jobs import (
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.checked_json import array, fields, parse_json
-from swerve.data.storage.files import commit, os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.data.storage.files import commit, file_digest, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.eval.context.context_file import VERSION, context_to_bytes
 from swerve.eval.context.context_records import (

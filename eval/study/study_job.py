@@ -9,7 +9,6 @@ from typing import Any, Final
 import pyarrow as pa
 from rich.console import Console
 
-from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import (
     CORE_PACKAGES,
     RECORDS,
@@ -22,7 +21,7 @@ from swerve.data.jobs import (
     run_work,
     write_failures,
 )
-from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.data.storage.files import file_digest, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark
 from swerve.eval.scoring.score_tables import provenance

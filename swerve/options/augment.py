@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.options.shared import Config, OutFolder, Part, ProgressForm, Sources, Workers
+from swerve.options.shared import Config, On, OutFolder, Part, ProgressForm, Sources, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -25,6 +25,7 @@ class Augment:
         options: The training set.
         workers: Worker processes.
         part: Share of the job.
+        on: Place of the workers.
         progress: Form of the progress.
         config: Options to start from.
     """
@@ -34,5 +35,6 @@ class Augment:
     options: Annotated[AugmentOptions, FLAT] = field(default_factory=AugmentOptions)
     workers: Workers = None
     part: Part = None
+    on: On = "local"
     progress: ProgressForm = "bar"
     config: Config = None

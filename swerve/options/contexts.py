@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from swerve.options.shared import Config, Dataset, OutFolder, Part, ProgressForm, Sources, Workers
+from swerve.options.shared import Config, Dataset, On, OutFolder, Part, ProgressForm, Sources, Workers
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Contexts:
         out: Output folder.
         workers: Worker processes.
         part: Share of the job.
+        on: Place of the workers.
         progress: Form of the progress.
         config: Options to start from.
     """
@@ -31,5 +32,6 @@ class Contexts:
     out: OutFolder
     workers: Workers = None
     part: Part = None
+    on: On = "local"
     progress: ProgressForm = "bar"
     config: Config = None

@@ -13,6 +13,7 @@ from swerve.eval.traffic.policy import Policy
 from swerve.options.shared import (
     Config,
     EvaluatedBenchmark,
+    On,
     OutFolder,
     Part,
     PlannerOption,
@@ -85,6 +86,7 @@ class Evaluate:
         options: The evaluation.
         workers: Worker processes.
         part: Share of the job.
+        on: Place of the workers.
         progress: Form of the progress.
         config: Options to start from.
     """
@@ -96,5 +98,6 @@ class Evaluate:
     options: Annotated[EvaluateOptions, FLAT] = field(default_factory=EvaluateOptions)
     workers: Workers = None
     part: Part = None
+    on: On = "local"
     progress: ProgressForm = "bar"
     config: Config = None

@@ -71,6 +71,14 @@ Part = Annotated[
         "OUT (of a SLURM array, say); finish: complete what they made, as swerve finish OUT does. None: the whole job.",
     ),
 ]
+On = Annotated[
+    str,
+    arg(
+        metavar="local|ray|ray://HOST",
+        help="Where the workers are: processes of this machine; or actors of a Ray cluster that sees OUT: that of "
+        "RAY_ADDRESS, else a new one on this machine. Needs the extra `ray`.",
+    ),
+]
 ProgressForm = Annotated[ProgressKind, arg(help="Progress on stderr: a bar, or a line of JSON every two seconds.")]
 Config = Annotated[
     Path | None,

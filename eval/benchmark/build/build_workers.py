@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from swerve.data.dataset.rigs import with_rig
-from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import PartResult, ProgressCallback
 from swerve.data.jobs import load_log as load_source_log
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.data.storage.files import safe_name
+from swerve.data.storage.files import file_digest, safe_name
 from swerve.eval.benchmark.benchmark_store import load_log, log_path, save_log
 from swerve.eval.benchmark.build.build_records import BuildRecord, write_build_record
 from swerve.eval.benchmark.build.make_scene_group import build_scene_group

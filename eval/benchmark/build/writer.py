@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import file_digest
 from swerve.eval.benchmark.assemble import GroupRecord, build_scenes
 from swerve.eval.benchmark.benchmark_store import group_path, save_group, views_path
 from swerve.eval.benchmark.build.build_records import BuildRecord, scene_rows
