@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from swerve import __version__
 from swerve.output import check_output
 from swerve.scenes.errors import SwerveError, WriteError
+from swerve.stopping import stop_message
 
 # Names of the options class of every command, which is in the module of its name in `swerve.options`.
 COMMANDS = {
@@ -96,23 +97,23 @@ class _Terminated(BaseException):
 
 
 def _terminate(_: int, frame: FrameType | None) -> NoReturn:
-    _end_if_importing(frame, " by SIGTERM", 143)
+    _end_if_importing(frame, "Stopped by SIGTERM.", 143)
     raise _Terminated
 
 
 def _interrupt(_: int, frame: FrameType | None) -> NoReturn:
-    _end_if_importing(frame, "", 130)
+    _end_if_importing(frame, stop_message(), 130)
     raise KeyboardInterrupt
 
 
-def _end_if_importing(frame: FrameType | None, how: str, code: int) -> None:
+def _end_if_importing(frame: FrameType | None, message: str, code: int) -> None:
     """End the process at once while a module is imported: an exception there would come out as another, or not at all.
 
     Outputs are written atomically, and processes that were started end with this one.
     """
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os.write(2, f"Stopped{how}.\n".encode())
+            os.write(2, f"{message}\n".encode())
             os._exit(code)
         frame = frame.f_back
 

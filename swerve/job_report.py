@@ -14,6 +14,7 @@ from swerve.data.jobs.execution import ProgressKind
 from swerve.data.sources.source import require_scenes
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
+from swerve.stopping import resumable, stop_message
 
 _FAILURES_SHOWN = 20
 
@@ -80,11 +81,12 @@ def execution_of(args: JobCommand) -> Execution:
 @contextmanager
 def stoppable() -> Iterator[None]:
     """End a command that resumes with one line on Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("Stopped. Give the same command again to resume.", file=sys.stderr)
-        raise SystemExit(130) from None
+    with resumable():
+        try:
+            yield
+        except KeyboardInterrupt:
+            print(stop_message(), file=sys.stderr)
+            raise SystemExit(130) from None
 
 
 def show_failures(console: Console, failures: Sequence[Failure]) -> None:
