@@ -30,6 +30,8 @@ def _show(console: Console, status: JobStatus) -> None:
     console.print(f"{status.kind}: {how}, {100 * status.share:.1f} %; {logs}", highlight=False, soft_wrap=True)
     if status.array:
         begun = f"{len(status.runs)} of {status.array} runs have begun"
+        if not status.complete and not status.is_running and status.share == 1.0:
+            begun = f"all {status.array} runs are done: complete the job with swerve finish OUT"
         console.print(begun, highlight=False, soft_wrap=True)
     table = Table("run", "state", "share", "items", "a second", "left", "failures", "seen", "machine", box=None)
     for run_ in status.runs:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from swerve.data.dataset.shards import dataset_digest, read_shard
 
 LOGS = "town:2"
-_SMALL = ["--size", "160x90", "--scene-interval", "1.5", "--shard-scenes", "1"]
+_SMALL = ["--size", "160x90", "--scene-interval", "3", "--shard-scenes", "1"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _scores(folder: Path) -> str:
 JOBS = {
     "augment": FaultJob(
         "",
-        lambda _: ["augment", LOGS, "OUT", *_SMALL, "--viewpoints", "logged", "recovery"],
+        lambda _: ["augment", LOGS, "OUT", *_SMALL, "--viewpoints", "logged"],
         _rows("manifest.parquet", "key"),
         dataset_digest,
     ),
