@@ -1,4 +1,4 @@
-"""What a command says when a signal ends it."""
+"""Messages of commands that a signal ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

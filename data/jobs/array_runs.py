@@ -24,7 +24,7 @@ _RESULT: Final = fields(
 
 @dataclass(frozen=True)
 class ArrayResult:
-    """What a run of an array made.
+    """Result of a run of an array.
 
     Attributes:
         part: the run.

@@ -1,4 +1,4 @@
-"""How a job is executed: by how many processes, and which part of an array of runs."""
+"""Execution of jobs: number of processes, share of an array of runs, place of the workers."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ class ArrayPart:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a job is executed. The output does not depend on it.
+    """Way to execute a job. The output does not depend on it.
 
     Attributes:
         workers: number of processes; one per usable core if None.

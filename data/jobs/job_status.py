@@ -44,7 +44,7 @@ class JobStatus:
 
     @property
     def is_running(self) -> bool:
-        """Whether a run goes on."""
+        """Return whether a run goes on."""
         return any(run.is_alive for run in self.runs)
 
     def as_json(self) -> dict[str, Any]:

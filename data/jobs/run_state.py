@@ -64,7 +64,7 @@ class WrittenState:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the run goes on: it says so, wrote lately, and its process exists if it is of this machine."""
+        """Return whether the run goes on: it says so, wrote lately, and its process exists if it is of this machine."""
         if self.state.phase != "running" or time.time() - self.time > SILENCE:
             return False
         return self.host != platform.node() or _exists(self.pid)

@@ -1,4 +1,4 @@
-"""What each log of a job was read from, so that a resumed job does not mix two versions of a source.
+"""Records of the sources of logs, so that a resumed job does not mix two versions of a source.
 
 A job folder's `sources/` has a record for each log that was read: a digest of its contents (`log_digest`), which is the
 same wherever the data lie, and the state of its files (names, sizes and times of modification). Where the state is the
@@ -27,7 +27,7 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """What a log was read from.
+    """Source of a log when it was read.
 
     Attributes:
         log: its name.

@@ -103,7 +103,7 @@ class _Checked:
 
 
 class _Findings:
-    """What is known after some files.
+    """Findings after some files.
 
     Attributes:
         files: number of files checked.

@@ -105,7 +105,7 @@ class Channel:
 
 @runtime_checkable
 class Sender(Protocol):
-    """What sends a worker's messages to the process that runs the job."""
+    """Sender of a worker's messages to the process that runs the job."""
 
     def send(self, message: Message) -> None:
         """Send a message."""

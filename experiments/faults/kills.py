@@ -22,7 +22,7 @@ _SWERVE = (sys.executable, "-c", "from swerve.cli import main; main()")
 
 @dataclass
 class Counts:
-    """What the kills of a job came to.
+    """Counts of the kills of a job and of their consequences.
 
     Attributes:
         kills: processes killed, by kind: "driver", "worker", "shard".
