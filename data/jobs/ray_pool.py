@@ -33,6 +33,7 @@ class _Actor(Worker):
 
     number: int
     actor: Any
+    starting: Any
     messages: Any = None
 
 
@@ -110,7 +111,7 @@ class _RayPool:
         self._ray, self._schedule, self._size, self._listener = ray, schedule, size, listener
         self._work, self._folder = ray.put(work), str(folder)
         self._actors, self._book, self._numbers = list[_Actor](), JobBook(schedule, listener), 0
-        self._again, self._tries = list[Task](), Counter[Task]()
+        self._again, self._tries, self._lost_starts = list[Task](), Counter[Task](), 0
         environment = {"env_vars": dict.fromkeys(ONE_THREAD, "1")}
         self._class = ray.remote(num_cpus=1, max_restarts=0, runtime_env=environment)(RayWorker)
 
@@ -118,10 +119,14 @@ class _RayPool:
         """Run until no task is left; end every actor on any exit."""
         try:
             self._feed()
-            while busy := {actor.messages: actor for actor in self._actors if actor.task}:
-                ready, _ = self._ray.wait(list(busy), num_returns=1, timeout=0.5)
-                for messages in ready:
-                    self._hear(busy[messages])
+            while self._has_next() or any(actor.task for actor in self._actors):
+                # An actor that waits for a CPU has no task: others take what there is.
+                waited = {
+                    actor.starting or actor.messages: actor for actor in self._actors if actor.starting or actor.task
+                }
+                ready, _ = self._ray.wait(list(waited), num_returns=1, timeout=0.5)
+                for one in ready:
+                    self._hear(waited[one])
                 self._listener.tick()
                 self._feed()
         finally:
@@ -133,15 +138,18 @@ class _RayPool:
         """Return a task whose actor died, or else the next of the schedule."""
         return self._again.pop() if self._again else self._schedule.next(held)
 
+    def _has_next(self) -> bool:
+        return bool(self._again) or self._schedule.has_next
+
     def _feed(self) -> None:
         """Give every idle actor a task, if there is one; start actors while there are too few."""
         for actor in self._actors:
-            if actor.task is None and (task := self._next(actor.held)) is not None:
+            if not actor.starting and actor.task is None and (task := self._next(actor.held)) is not None:
                 self._give(actor, task)
-        while len(self._actors) < self._size and (task := self._next(None)) is not None:
+        while len(self._actors) < self._size and self._has_next():
             self._numbers += 1
-            self._actors.append(_Actor(self._numbers, self._class.remote(self._work, self._folder)))
-            self._give(self._actors[-1], task)
+            handle = self._class.remote(self._work, self._folder)
+            self._actors.append(_Actor(self._numbers, handle, handle.ready.remote()))
 
     def _give(self, actor: _Actor, task: Task) -> None:
         """Start a task; its messages arrive one by one."""
@@ -152,18 +160,24 @@ class _RayPool:
     def _hear(self, actor: _Actor) -> None:
         """Receive one message; an error of Ray means that the actor or its node is gone."""
         try:
-            message: Message = self._ray.get(next(actor.messages))
+            message: Message | None = self._ray.get(actor.starting or next(actor.messages))
         except self._ray.exceptions.RayError as error:
             self._bury(actor, error)
             return
-        self._book.handle(actor, actor.number, message)
+        actor.starting = None
+        if message is not None:
+            self._book.handle(actor, actor.number, message)
 
     def _bury(self, actor: _Actor, error: Exception) -> None:
         """Record that an actor is gone: its part is tried again by another one, or fails."""
         self._actors.remove(actor)
         self._listener.compiling(actor.number, "")
         task = actor.task
-        assert task is not None, "only busy actors are waited for"
+        if task is None:
+            self._lost_starts += 1
+            if self._lost_starts >= TRIES * self._size:
+                raise SwerveError(f"Ray's actors do not start: {(str(error).splitlines() or [''])[0][:300]}")
+            return
         if self._tries[task] < TRIES:
             self._again.append(task)
             return
@@ -183,6 +197,9 @@ class RayWorker:
         self._messages = QueuedMessages()
         self._runner = TaskRunner(work, Path(folder), self._messages)
         tell_compilation(lambda group: self._messages.send(Compiling(group)))
+
+    def ready(self) -> None:
+        """Return when the actor has started."""
 
     def run(self, task: Task) -> Iterator[Message]:
         """Run a task, and yield its messages as they come."""

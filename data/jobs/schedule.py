@@ -59,6 +59,11 @@ class Schedule:
         most = max(self._left, key=lambda log: len(self._left[log]), default=None)
         return Task(most, self._left[most].pop()) if most is not None and self._left[most] else None
 
+    @property
+    def has_next(self) -> bool:
+        """Return whether there is a task at present."""
+        return bool(self._fresh) or any(self._left.values())
+
     def opened(self, log: str, chunks: int) -> None:
         """Register a loaded log: its other parts become available."""
         if log not in self._left:

@@ -44,18 +44,18 @@ def test_parts_are_made_on_a_cluster(tmp_path):
         assert set(squares_of(tmp_path / "made")) == {"a-00000", "a-00002", "b-00000"}
 
         def lose():
-            while len(list((tmp_path / "lost" / "squares").glob("*.json"))) < 20:
+            while len(list((tmp_path / "lost" / "squares").glob("*.json"))) < 10:
                 time.sleep(0.01)
             cluster.remove_node(lost, allow_graceful=False)
 
         losing = threading.Thread(target=lose)
         losing.start()
-        many = {"a": 300, "b": 300}
+        many = {"a": 60, "b": 60}
         outcome = run(tmp_path / "lost", many)
         losing.join()
         assert not outcome.failures
         squares = squares_of(tmp_path / "lost")
-        assert squares == {f"{log}-{chunk:05d}": chunk**2 for log in many for chunk in range(300)}
+        assert squares == {f"{log}-{chunk:05d}": chunk**2 for log in many for chunk in range(60)}
         outcome = run(tmp_path / "killed", {"a": 2}, {("a", 1): "killed"}, workers=1)
         (failure,) = outcome.failures
         assert f"lost {TRIES} times" in failure.reason
