@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def log_digest(log: Log) -> str:
     """Compute a digest of the contents of a log; equal logs read from other places have equal digests.
 
     Of photos and sweeps it covers the times, poses and names of files, not their pixels and points, which are read on
-    demand: their files' sizes and times are in `file_state`.
+    demand: their files' sizes and times are in `file_state`. The split is left out: folders' names may state it.
     """
     total = hashlib.blake2b(digest_size=16)
-    for block in _blocks(log):
+    for block in _blocks(replace(log, split=None)):
         total.update(len(block).to_bytes(8, "little"))
         total.update(block)
     return total.hexdigest()

@@ -102,7 +102,6 @@ def test_the_digest_is_of_contents():
     changes = [
         {"tracks": replace(log.tracks, positions=positions)},
         {"origin": (0.0, 0.0, 1.0)},
-        {"split": "val"},
         {"cameras": log.cameras[1:]},
         {"name": "other"},
         {"route": ("a", "b")},
@@ -110,6 +109,7 @@ def test_the_digest_is_of_contents():
         {"road_map": None},
         {"times_us": log.times_us + 1},
     ]
+    assert log_digest(replace(log, split="val")) == log_digest(log), "a log may lie in another folder"
     digests = {log_digest(replace(log, **change)) for change in changes}
     assert len({log_digest(log), *digests}) == 1 + len(changes)
 
