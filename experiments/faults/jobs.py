@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from swerve.data.dataset.shards import dataset_digest, read_shard
 
 LOGS = "town:2"
-_SMALL = ["--size", "160x90", "--scene-interval", "3", "--shard-scenes", "1"]
+_SMALL = ["--size", "160x90", "--scene-interval", "6", "--shard-scenes", "1"]
 
 
 @dataclass(frozen=True)
