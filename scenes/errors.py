@@ -20,6 +20,10 @@ class WriteError(SwerveError):
     """An output cannot be written."""
 
 
+class PlannerError(SwerveError):
+    """A planner broke where it says what it needs; it fails in this scene, and no other planner does."""
+
+
 class MissingExtraError(SwerveError):
     """An optional dependency is not installed."""
 

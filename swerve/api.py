@@ -8,6 +8,7 @@ import numpy as np
 from swerve.data import Source, open_source
 from swerve.data.dataset import AugmentOptions, AugmentReport
 from swerve.data.dataset import augment as run_augment
+from swerve.data.jobs import Workers
 from swerve.eval.benchmark.build.build_job import BuildReport
 from swerve.eval.benchmark.build.build_job import build as run_build
 from swerve.eval.benchmark.build_options import BuildOptions
@@ -24,7 +25,7 @@ _AUGMENT, _BUILD, _EVALUATE, _VIEWPOINTS = AugmentOptions(), BuildOptions(), Eva
 
 
 def augment(
-    sources: Iterable[AnySource], out: str | Path, options: AugmentOptions = _AUGMENT, workers: int | None = None
+    sources: Iterable[AnySource], out: str | Path, options: AugmentOptions = _AUGMENT, workers: Workers = None
 ) -> AugmentReport:
     """Render logs from logged, recovery and cross-agent viewpoints into a training set, as `swerve augment` does.
 
@@ -41,7 +42,7 @@ def build_benchmark(
     sources: Iterable[AnySource],
     out: str | Path,
     options: BuildOptions = _BUILD,
-    workers: int | None = None,
+    workers: Workers = None,
     splats: str | Path | None = None,
     renderers: Renderers | None = None,
 ) -> BuildReport:
@@ -70,7 +71,7 @@ def evaluate(
     planners: Sequence[str | type],
     out: str | Path,
     options: EvaluateOptions = _EVALUATE,
-    workers: int | None = None,
+    workers: Workers = None,
 ) -> Evaluation:
     """Evaluate planners on a benchmark by two-stage pseudo-simulation, as `swerve evaluate` does.
 

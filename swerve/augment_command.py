@@ -10,7 +10,15 @@ from swerve.data.dataset.acceptance import acceptance_tables
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
 from swerve.eval.training_viewpoints import maker_of
-from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import (
+    execution_of,
+    open_sources,
+    print_table,
+    progress_console,
+    show_failures,
+    stoppable,
+    timing_line,
+)
 from swerve.options.augment import Augment
 from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
 
@@ -22,7 +30,7 @@ def run(args: Augment) -> int:
     options = replace(args.options, backend=_chosen_backend(progress, args.options.backend))
     maker = maker_of(options, args.training)
     with stoppable():
-        report = augment(open_sources(args.sources), args.out, options, args.workers, progress, maker)
+        report = augment(open_sources(args.sources), args.out, options, execution_of(args), progress, maker)
     show_report(console, args.out, report)
     return 1 if report.summary["failures"] else 0
 

@@ -10,7 +10,15 @@ from rich.table import Table
 
 from swerve.eval.benchmark.benchmark_store import folder_size
 from swerve.eval.benchmark.build.build_job import NOUN, BuildReport, build
-from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import (
+    execution_of,
+    open_sources,
+    print_table,
+    progress_console,
+    show_failures,
+    stoppable,
+    timing_line,
+)
 from swerve.options.build import Build
 
 _EXPLANATIONS = {
@@ -37,7 +45,7 @@ def run(args: Build) -> int:
     console = Console()
     with stoppable():
         report = build(
-            open_sources(args.sources), args.out, args.options, args.workers, progress_console(), args.splats
+            open_sources(args.sources), args.out, args.options, execution_of(args), progress_console(), args.splats
         )
     show_report(console, args.out, report)
     if not report.counts["scene_groups"]:

@@ -12,11 +12,13 @@ import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from swerve import __version__
 from swerve.output import check_output
 from swerve.scenes.errors import SwerveError, WriteError
+from swerve.stopping import stop_message
 
 # Names of the options class of every command, which is in the module of its name in `swerve.options`.
 COMMANDS = {
@@ -29,6 +31,7 @@ COMMANDS = {
     "export 123d": "Export123d",
     "export mesh": "ExportMesh",
     "export navsim": "ExportNavsim",
+    "finish": "Finish",
     "fit": "Fit",
     "info": "Info",
     "probe": "Probe",
@@ -37,15 +40,19 @@ COMMANDS = {
     "record": "Record",
     "score": "Score",
     "show": "Show",
+    "status": "Status",
     "study": "Study",
     "submit check": "SubmitCheck",
     "submit navsim": "SubmitNavsim",
     "submit wod": "SubmitWod",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
+    "verify": "Verify",
     "view": "View",
     "warmup": "Warmup",
 }
+# Exit code of a run of an array that is to be started again when the others have come as far.
+_AGAIN = 75
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
 Render driving logs from perturbed viewpoints for planner training, and evaluate planners by pseudo-simulation.
@@ -72,6 +79,7 @@ def main() -> None:
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _terminate)
+            signal.signal(signal.SIGINT, _interrupt)
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except SwerveError as error:
@@ -94,8 +102,26 @@ class _Terminated(BaseException):
     """SIGTERM came. Not a SystemExit, which would be taken for a planner's own."""
 
 
-def _terminate(*_: object) -> NoReturn:
+def _terminate(_: int, frame: FrameType | None) -> NoReturn:
+    _end_if_importing(frame, "Stopped by SIGTERM.", 143)
     raise _Terminated
+
+
+def _interrupt(_: int, frame: FrameType | None) -> NoReturn:
+    _end_if_importing(frame, stop_message(), 130)
+    raise KeyboardInterrupt
+
+
+def _end_if_importing(frame: FrameType | None, message: str, code: int) -> None:
+    """End the process at once while a module is imported: an exception there would come out as another, or not at all.
+
+    Outputs are written atomically, and processes that were started end with this one.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os.write(2, f"{message}\n".encode())
+            os._exit(code)
+        frame = frame.f_back
 
 
 def _stopped(how: str, code: int) -> int:
@@ -199,12 +225,26 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     from swerve.scenes.compilation import announce_compilation
 
     announce_compilation()
-    code: int = import_module(f"swerve.{_module(command)}_command").run(parsed)
+    code = run_command(command, parsed)
     if (out := getattr(parsed, "out", None)) and os.environ.get("RANK", "0") == "0":
         from swerve.config_file import CONFIG, write_config
 
         write_config(out / CONFIG if out.is_dir() else out.with_name(f"{out.name}.{CONFIG}"), parsed)
     return code
+
+
+def run_command(command: str, parsed: Any) -> int:  # noqa: ANN401
+    """Run a command and return its exit code; also of a run of an array, which has no results of its own."""
+    from swerve.data.jobs.execution import ArrayPartDone
+
+    try:
+        code: int = import_module(f"swerve.{_module(command)}_command").run(parsed)
+        return code
+    except ArrayPartDone as done:
+        print(done.message)
+        if done.failures:
+            print(f"{done.failures} failed: swerve finish OUT lists them", file=sys.stderr)
+        return _AGAIN if done.again else int(done.failures > 0)
 
 
 def _complete(option: str, rest: Sequence[str]) -> int:

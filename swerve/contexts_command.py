@@ -6,7 +6,7 @@ from rich.console import Console
 
 from swerve.eval.context.context_job import NOUN, ContextReport, write_contexts
 from swerve.eval.training_viewpoints.training_maker import maker_of_set
-from swerve.job_report import open_sources, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import execution_of, open_sources, progress_console, show_failures, stoppable, timing_line
 from swerve.options.contexts import Contexts
 
 
@@ -18,7 +18,7 @@ def run(args: Contexts) -> int:
             open_sources(args.sources),
             args.dataset,
             args.out,
-            args.workers,
+            execution_of(args),
             progress_console(),
             maker_of_set(args.dataset, args.visited),
         )

@@ -15,7 +15,7 @@ from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
 from swerve.evaluate_wod_e2e import print_rater_feedback
 from swerve.evaluation import evaluate_planners
-from swerve.job_report import print_table, progress_console, stoppable
+from swerve.job_report import execution_of, print_table, progress_console, stoppable
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
 from swerve.scenes.printable import printable
@@ -30,7 +30,7 @@ def run(args: Evaluate) -> int:
     planners = [with_options(spec, args.planner_option) for spec in args.planners]
     with stoppable():
         evaluation = evaluate_planners(
-            args.benchmark, planners, args.out, args.options, args.workers, progress_console()
+            args.benchmark, planners, args.out, args.options, execution_of(args), progress_console()
         )
     if evaluation.summary.get("metric") == "rfs":
         print_rater_feedback(evaluation.summary, console)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.data.jobs import Workers
 from swerve.data.sources.registry import open_source
 from swerve.data.sources.wod_e2e.wod_e2e_source import PREFIX, WodE2eSource
 from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
@@ -28,7 +29,7 @@ def evaluate_wod_e2e(
     planners: Sequence[OpenedPlanner],
     out: Path,
     options: EvaluateOptions,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> Evaluation:
     """Evaluate planners on the rated frames of wod_e2e:PATH; without clusters, which is printed, by the mean of frames.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from swerve.data.jobs import Workers
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.wod_e2e.wod_e2e_source import PREFIX
@@ -34,7 +35,7 @@ def evaluate_planners(
     specs: Sequence[str],
     out: Path,
     options: EvaluateOptions,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> Evaluation:
     """Evaluate planners on a benchmark, and write the results and the report.
@@ -68,7 +69,7 @@ def evaluate_navsim(
     planners: Sequence[OpenedPlanner],
     out: Path,
     options: EvaluateOptions,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> Evaluation:
     """Evaluate planners on a split of NAVSIM's, in two stages if it has groups, else in one.

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.data.jobs import Execution
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
 from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable
@@ -20,7 +21,8 @@ def run(args: Fit) -> int:
 
     console = Console()
     with stoppable():
-        report = fit_logs(open_sources(args.sources), args.out, _resolved(args.options), progress_console())
+        execution = Execution.parse(None, args.part, "bar")
+        report = fit_logs(open_sources(args.sources), args.out, _resolved(args.options), progress_console(), execution)
     show_report(console, args.out, report.fits)
     show_failures(console, report.failures)
     return 1 if report.failures else 0

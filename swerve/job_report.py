@@ -3,16 +3,18 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.table import Table
 
 from swerve.data import Source, open_source
-from swerve.data.jobs import Failure
+from swerve.data.jobs import Execution, Failure
+from swerve.data.jobs.execution import ProgressKind
 from swerve.data.sources.source import require_scenes
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
+from swerve.stopping import resumable, stop_message
 
 _FAILURES_SHOWN = 20
 
@@ -46,14 +48,45 @@ def open_sources(texts: Sequence[str]) -> list[Source]:
     return opened
 
 
+@runtime_checkable
+class JobCommand(Protocol):
+    """Options of a command that is a job."""
+
+    @property
+    def workers(self) -> int | None:
+        """Worker processes."""
+
+    @property
+    def part(self) -> str | None:
+        """Share of the job."""
+
+    @property
+    def on(self) -> str:
+        """Place of the workers."""
+
+    @property
+    def progress(self) -> ProgressKind:
+        """Form of the progress."""
+
+
+def execution_of(args: JobCommand) -> Execution:
+    """Return how a command executes its job.
+
+    Raises:
+        SwerveError: the share of the job is no share.
+    """
+    return Execution.parse(args.workers, args.part, args.progress, args.on)
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """End a command that resumes with one line on Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("Stopped. Give the same command again to resume.", file=sys.stderr)
-        raise SystemExit(130) from None
+    with resumable():
+        try:
+            yield
+        except KeyboardInterrupt:
+            print(stop_message(), file=sys.stderr)
+            raise SystemExit(130) from None
 
 
 def counted(number: int, noun: str) -> str:

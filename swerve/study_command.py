@@ -19,7 +19,7 @@ from swerve.eval.study.study_tables import (
     variants_table,
     verdict_lines,
 )
-from swerve.job_report import progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import execution_of, progress_console, show_failures, stoppable, timing_line
 from swerve.options.study import Study
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
@@ -30,7 +30,7 @@ def run(args: Study) -> int:
     """Run a study, print the findings, and return the exit code."""
     opened, console, progress = open_benchmark(args.benchmark), Console(), progress_console()
     with stoppable():
-        report = run_study(opened, members(args.population), load, args.out, args.options, args.workers, progress)
+        report = run_study(opened, members(args.population), load, args.out, args.options, execution_of(args), progress)
     show_study(console, args.out, report)
     return 1 if report.failures else 0
 

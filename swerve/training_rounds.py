@@ -18,10 +18,9 @@ from swerve.data.dataset.augment_job import augment
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.read_manifest import MANIFEST
 from swerve.data.dataset.set_config import read_all_options
-from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import log_names
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
-from swerve.data.storage.files import make_folder, to_json, write_atomically
+from swerve.data.storage.files import file_digest, make_folder, to_json, write_atomically
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.closed_loop.rollout_file import FOLDER, INDEX

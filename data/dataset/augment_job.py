@@ -13,9 +13,26 @@ from swerve.data.dataset.augment_worker import AugmentWork
 from swerve.data.dataset.gpu_encoding import jpeg_packages
 from swerve.data.dataset.manifest import write_manifest
 from swerve.data.dataset.rigs import report_rigs
-from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_orphan_shards
+from swerve.data.dataset.set_layout import (
+    finished_chunks,
+    layout_of,
+    read_records,
+    remove_damaged_records,
+    remove_orphan_shards,
+)
 from swerve.data.dataset.viewpoint_maker import ViewpointMaker
-from swerve.data.jobs import CORE_PACKAGES, job_config, log_names, open_job, run_work, usable_cores
+from swerve.data.jobs import (
+    CORE_PACKAGES,
+    Execution,
+    Workers,
+    check_sources,
+    job_config,
+    log_names,
+    open_job,
+    report_damaged,
+    run_work,
+    usable_cores,
+)
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.rasterizer.backends import rendering_packages, resolve_backend
@@ -42,7 +59,7 @@ def augment(
     sources: Sequence[Source],
     folder: str | Path,
     options: AugmentOptions,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
     maker: ViewpointMaker | None = None,
 ) -> AugmentReport:
@@ -55,17 +72,19 @@ def augment(
         sources: sources of the logs.
         folder: output folder; new, empty, or of the same job.
         options: options of the set.
-        workers: number of processes; one per usable core if None. With fewer, the remaining cores encode in parallel.
+        workers: number of processes, or how the job is executed; one process per usable core if None. With fewer, the
+            remaining cores encode in parallel.
         console: console for progress; none if None.
         maker: maker of follow-up and visited viewpoints and of pseudo-expert targets, see
             `swerve.eval.training_viewpoints`; None if there are none.
 
     Raises:
         SwerveError: the sources hold no log or one twice, a log lacks a camera, the folder is not this
-            job's or cannot be written, there is no such back end on this machine, or a kind of viewpoints needs a
-            maker.
+            job's or cannot be written, a log has changed since parts of it were made, there is no such back end on
+            this machine, or a kind of viewpoints needs a maker.
+        ArrayPartDone: this run of an array made its part.
     """
-    folder = Path(folder)
+    folder, execution = Path(folder), Execution.of(workers)
     if maker is None and (needy := [kind for kind in options.viewpoints if kind not in LOGGED_KINDS]):
         raise SwerveError(f"viewpoints: {needy[0]} needs a maker of viewpoints; swerve augment gives one")
     owners = log_names(sources)
@@ -77,12 +96,15 @@ def augment(
     options = replace(options, backend=backend)
     packages = (*_PACKAGES, *rendering_packages(backend), *jpeg_packages(options))
     plain = {**asdict(options), **({"maker": maker.identity} if maker else {})}
-    with open_job(folder, job_config(plain, logs, packages), layout_of(options)):
+    with open_job(folder, job_config(plain, logs, packages), layout_of(options), execution):
         with os_errors_as_swerve_errors(folder):
-            remove_orphan_shards(folder)
-            finished = finished_chunks(folder, options)
-        work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers), maker)
-        outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
+            report_damaged(console, remove_damaged_records(folder))
+            if execution.part is None:
+                remove_orphan_shards(folder)
+            finished = finished_chunks(folder, options, execution.finish)
+            check_sources(folder, sources, owners, finished, execution.part is None)
+        work = AugmentWork(folder, tuple(sources), owners, options, _threads(execution.workers), maker)
+        outcome = run_work(work, folder, list(owners), finished, "samples", execution, console)
         with os_errors_as_swerve_errors(folder):
             acceptance = Acceptance(options, read_records(folder))
             summary = write_manifest(

@@ -17,7 +17,7 @@ from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
 from swerve.data.dataset.targets import expert_target
 from swerve.data.dataset.viewpoint_maker import ExpertTarget, LogViewpoints, ViewpointMaker
-from swerve.data.jobs import Failure, PartResult, ProgressCallback, part_stem, record_path
+from swerve.data.jobs import Failure, PartResult, ProgressCallback, load_log, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import commit, temporary_path
@@ -110,7 +110,7 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     """Load a log (see `AugmentWork.open`)."""
     options = work.options
     with watch.measure("loading"):
-        log = work.sources[work.owners[name]].load(name)
+        log = load_log(work.folder, work.sources[work.owners[name]], name)
         check_split(work.folder, name, split_of(log, options))
         log = with_rig(log, options.rig, options.cameras)
         scenes, broken = split_windows(log, options.history, options.future, options.scene_interval)

@@ -74,7 +74,7 @@ def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROW
             value that it needs.
     """
     try:
-        with pq.ParquetFile(path, memory_map=False) as file:
+        with pq.ParquetFile(path, memory_map=False, page_checksum_verification=True) as file:
             if file.metadata.num_rows > most:
                 raise SwerveError(f"{path}: rows: says that it has {file.metadata.num_rows}. {hint}")
             there = file.schema_arrow

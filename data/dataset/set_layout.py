@@ -11,7 +11,7 @@ from swerve.data.jobs import RECORDS, FolderLayout, part_stem
 from swerve.data.jobs.failures import FAILURES
 from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.files import safe_name
-from swerve.scenes import Split, SwerveError
+from swerve.scenes import LogError, Split, SwerveError
 from swerve.scenes.primitives import Primitives
 
 _SPLITS = ("train", "val", "test")
@@ -20,6 +20,7 @@ LAYOUT = FolderLayout(
     files=("summary.json", FAILURES, "timing.json"),
     parts={RECORDS: ".json", **dict.fromkeys(_SPLITS, ".tar")},
     disposable_folders=(RECORDS,),
+    kind="augment",
 )
 
 
@@ -56,6 +57,25 @@ def static_path(folder: Path, log: str) -> Path:
     return folder / STATIC / f"{part_stem(log, 0)}.npz"
 
 
+def remove_damaged_records(folder: Path) -> list[Path]:
+    """Remove records that are damaged or of another part than their names say, which are made again; return them."""
+    damaged = [path for path in sorted((folder / RECORDS).glob("*.json")) if not _is_record(path)]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return damaged
+
+
+def _is_record(path: Path) -> bool:
+    """Test whether a file is the record of the part that its name says."""
+    try:
+        record = read_record(path)
+    except LogError:
+        return False
+    stem = part_stem(record.log, record.part)
+    shards = ("", f"{record.split}/{stem}.tar")
+    return path.stem == stem and record.shard in shards and record.part < record.num_parts
+
+
 def remove_orphan_shards(folder: Path) -> None:
     """Remove shards without a record: their parts are repeated, possibly in another split."""
     named = {record.shard for record in read_records(folder)}
@@ -65,13 +85,21 @@ def remove_orphan_shards(folder: Path) -> None:
                 shard.unlink()
 
 
-def finished_chunks(folder: Path, options: AugmentOptions) -> dict[str, tuple[set[int], int]]:
-    """Return, by log, the parts that finished without failure with complete files, and the total number of parts."""
+def finished_chunks(
+    folder: Path, options: AugmentOptions, with_failures: bool = False
+) -> dict[str, tuple[set[int], int]]:
+    """Return, by log, the parts that finished with complete files, and the total number of parts.
+
+    Args:
+        folder: of the set.
+        options: of the set.
+        with_failures: whether parts with failed samples count as finished.
+    """
     finished = dict[str, tuple[set[int], int]]()
     for record in read_records(folder):
         done, _ = finished.setdefault(record.log, (set(), record.num_parts))
         still = options.rasters == "images" or record.part > 0 or static_path(folder, record.log).is_file()
-        if not record.failures and still and _shard_is_whole(folder, record):
+        if (with_failures or not record.failures) and still and _shard_is_whole(folder, record):
             done.add(record.part)
     return finished
 

@@ -16,7 +16,7 @@ from swerve.data.dataset.read_manifest import shards_of
 from swerve.data.dataset.sample_shape import SAMPLE_HEAD
 from swerve.data.storage.checked_json import parse_json
 from swerve.data.storage.checked_npz import read_npz
-from swerve.data.storage.files import PART, temporary_path
+from swerve.data.storage.files import PART, file_digest, temporary_path
 from swerve.data.storage.tar_members import damaged, open_tar, read_member, tar_members
 from swerve.scenes import LogError, Split
 
@@ -24,8 +24,8 @@ from swerve.scenes import LogError, Split
 FORMAT: Final = 4
 HINT: Final = "Delete the shard and run the same job again"
 
-# Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
-NOT_CONTENT = ("timing.json", "failures.json", "job.lock", "config.yaml")
+# Files and folders of a set that may differ between runs: they hold times, paths of this machine, or nothing.
+NOT_CONTENT = ("timing.json", "failures.json", "job.lock", "config.yaml", "runs", "sources")
 
 
 @dataclass(frozen=True)
@@ -187,21 +187,12 @@ _DECODERS: Final = {".depth.png": decode_depth, ".instance.png": decode_instance
 def dataset_digest(folder: str | Path) -> str:
     """Compute SHA-256 over names and contents of a set's files: sets with equal digests are equal.
 
-    Excluded are the files that hold times or paths of a machine: timing.json, failures.json, job.lock and
-    config.yaml.
+    Excluded is what holds times or paths of a machine: timing.json, failures.json, job.lock, config.yaml, and the
+    folders `runs` and `sources`.
     """
     folder = Path(folder)
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if path.name not in NOT_CONTENT and path.suffix != PART:
+        if not {path.name, path.relative_to(folder).parts[0]} & {*NOT_CONTENT} and path.suffix != PART:
             total.update(f"{path.relative_to(folder).as_posix()}\n{file_digest(path)}\n".encode())
     return total.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Compute the SHA-256 of a file."""
-    content = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            content.update(block)
-    return content.hexdigest()

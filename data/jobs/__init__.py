@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
-    from swerve.data.jobs.failures import Failure, read_failures, write_failures
+    from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, Workers
+    from swerve.data.jobs.failures import FailedPart, Failure, read_failures, report_damaged, write_failures
     from swerve.data.jobs.folder import (
         CORE_PACKAGES,
         RECORDS,
@@ -32,13 +33,19 @@ if TYPE_CHECKING:
         part_stem,
         record_path,
     )
-    from swerve.data.jobs.runner import RunResult, run_work, usable_cores
+    from swerve.data.jobs.runner import RunResult, completed_runs, part_done, run_work, usable_cores
     from swerve.data.jobs.schedule import FinishedParts
+    from swerve.data.jobs.source_records import SOURCES, check_same_source, check_sources, load_log
     from swerve.data.jobs.work import JobSpec, LogHandle, PartResult, ProgressCallback
 
 __all__ = [
     "CORE_PACKAGES",
     "RECORDS",
+    "SOURCES",
+    "ArrayPart",
+    "ArrayPartDone",
+    "Execution",
+    "FailedPart",
     "Failure",
     "FinishedParts",
     "FolderLayout",
@@ -47,14 +54,21 @@ __all__ = [
     "PartResult",
     "ProgressCallback",
     "RunResult",
+    "Workers",
+    "check_same_source",
+    "check_sources",
+    "completed_runs",
     "existing_parts",
     "job_config",
+    "load_log",
     "log_names",
     "open_job",
     "package_versions",
+    "part_done",
     "part_stem",
     "read_failures",
     "record_path",
+    "report_damaged",
     "run_work",
     "usable_cores",
     "write_failures",

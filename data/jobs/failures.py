@@ -1,9 +1,11 @@
 """Failures of a job and their reasons."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+
+from rich.console import Console
 
 from swerve.data.storage.checked_json import fields, list_of, read_json, text
 from swerve.data.storage.files import to_json, write_atomically
@@ -42,6 +44,29 @@ class Failure:
     def where(self) -> str:
         """Failed item as text."""
         return " ".join(part for part in (self.log, self.token, self.item) if part)
+
+
+@dataclass(frozen=True)
+class FailedPart:
+    """A part without a record.
+
+    Attributes:
+        log: the log's name.
+        chunk: index of the part; None for all parts of the log.
+        failure: the reason.
+    """
+
+    log: str
+    chunk: int | None
+    failure: Failure
+
+
+def report_damaged(console: Console | None, damaged: Sequence[Path]) -> None:
+    """Print that records were damaged, whose parts are made again."""
+    if damaged and console is not None:
+        names = ", ".join(path.name for path in damaged[:3]) + (", ..." if len(damaged) > 3 else "")
+        text = f"{len(damaged)} damaged records are removed, and their parts are made again: {names}"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def write_failures(folder: str | Path, failures: Iterable[Failure]) -> None:

@@ -2,17 +2,22 @@
 
 import fcntl
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from swerve.data.jobs.array_runs import RUNS
+from swerve.data.jobs.execution import ArrayPart, Execution, Workers
+from swerve.data.jobs.source_records import SOURCES
 from swerve.data.sources.source import Source, require_scenes
-from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of
+from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of, text
 from swerve.data.storage.files import (
     PART,
+    file_digest,
     make_folder,
     os_errors_as_swerve_errors,
     safe_name,
@@ -24,18 +29,24 @@ from swerve.scenes.printable import name_problem, printable
 from swerve.scenes.source_digest import code_digest
 
 # The command line leaves its options there.
-_JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
+JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
+# File with the digests of the tables, in the folder of runs.
+TABLES = "tables.json"
 # Subfolder of the records of finished parts.
 RECORDS = "records"
+
+
 # Packages whose versions may change numbers.
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+_RUN_FILE: Final = re.compile(r"(whole|setup|tables|[0-9]+-of-[0-9]+)\.")
 
 _CONFIG_SHAPE: Final = fields(
     {
         "options": mapping_of(anything),
         "logs": list_of(row_of(plain_name, plain_name)),
         "versions": mapping_of(anything),
-    }
+    },
+    {"kind": text, "completion": text},
 )
 
 
@@ -50,6 +61,7 @@ class FolderLayout:
         disposable_folders: subfolders that are disposable where the other subfolders are empty: a job without other
             output may be replaced by another job.
         log_folders: whether each log has a subfolder too, named by `safe_name`, whose files all belong to the job.
+        kind: name of the job's command.
     """
 
     completion_file: str
@@ -57,6 +69,7 @@ class FolderLayout:
     parts: Mapping[str, str]
     disposable_folders: tuple[str, ...] = ()
     log_folders: bool = False
+    kind: str = ""
 
 
 def log_names(sources: Sequence[Source]) -> dict[str, int]:
@@ -124,56 +137,110 @@ def existing_parts(folder: str | Path, ending: str) -> dict[str, set[int]]:
 
 
 @contextmanager
-def open_job(folder: str | Path, config: dict[str, Any], layout: FolderLayout) -> Iterator[None]:
+def open_job(
+    folder: str | Path, config: dict[str, Any], layout: FolderLayout, workers: Workers = None
+) -> Iterator[None]:
     """Lock the folder for this job: start it, or resume it after removing incomplete files.
+
+    The runs of an array hold the lock together, each with a lock of its own; they remove nothing.
 
     Args:
         folder: job folder; new, empty, or of the same job.
         config: result of `job_config`; written to job.json.
         layout: allowed files of the folder.
+        workers: how the job is executed.
 
     Raises:
         SwerveError: the folder is another job's, holds foreign files, is in use, or cannot be written.
     """
     folder = Path(folder)
     make_folder(folder)
-    with os_errors_as_swerve_errors(folder):
-        if not (folder / _JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
-            raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
-        lock = _locked(folder / _LOCK)
-    with lock:
+    part, config = Execution.of(workers).part, {**config, "kind": layout.kind, "completion": layout.completion_file}
+    with ExitStack() as locks:
         with os_errors_as_swerve_errors(folder):
-            _set_up(folder, config, layout)
+            if not (folder / JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
+                raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
+            locks.enter_context(_locked(folder / _LOCK, shared=part is not None))
+            if part is not None:
+                locks.enter_context(_lock_part(folder, part))
+                with _locked(folder / RUNS / "setup.lock", waits=True):
+                    _set_up(folder, config, layout, alone=False)
+            else:
+                _set_up(folder, config, layout, alone=True)
         yield
+        if (folder / layout.completion_file).is_file():
+            with os_errors_as_swerve_errors(folder):
+                _write_digests(folder, layout)
 
 
-def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout) -> None:
+def _write_digests(folder: Path, layout: FolderLayout) -> None:
+    """Write the digests of the files of a complete job that no record names."""
+    names = [name for name in (*layout.files, layout.completion_file) if (folder / name).is_file()]
+    make_folder(folder / RUNS)
+    digests = {name: file_digest(folder / name) for name in names}
+    write_atomically(folder / RUNS / TABLES, to_json({"sha256": digests}))
+
+
+def lock_job(folder: Path) -> BinaryIO:
+    """Lock a job's folder against all runs, until the returned file is closed.
+
+    Raises:
+        SwerveError: a run is going on, or the folder cannot be written.
+    """
+    with os_errors_as_swerve_errors(folder):
+        return _locked(folder / _LOCK)
+
+
+def _lock_part(folder: Path, part: ArrayPart) -> BinaryIO:
+    """Lock a run of an array against itself, and refuse one of another array, which would divide the parts otherwise.
+
+    Raises:
+        SwerveError: the same run, or one of an array of another size, is going on.
+    """
+    make_folder(folder / RUNS)
+    for path in (folder / RUNS).glob("*-of-*.lock"):
+        if not path.stem.endswith(f"-of-{part.count}"):
+            _locked(path).close()
+    return _locked(folder / RUNS / f"{part.stem}.lock")
+
+
+def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: bool) -> None:
     """Prepare the folder for writing parts. Safe to interrupt and repeat."""
-    path = folder / _JOB
+    path = folder / JOB
     there = _read_config(path) if path.is_file() else config
     _refuse_strangers(folder, layout, {safe_name(name) for _, name in there["logs"]})
     _compare(folder, layout, there, config)
     # The completion marker must not exist before this run has finished.
-    (folder / layout.completion_file).unlink(missing_ok=True)
-    _remove_leftovers(folder)
-    write_atomically(path, to_json(config))
+    for name in (layout.completion_file, f"{RUNS}/{TABLES}"):
+        (folder / name).unlink(missing_ok=True)
+    if alone:
+        _remove_leftovers(folder)
+    if there != config or not path.is_file():
+        write_atomically(path, to_json(config))
     for name in layout.parts:
         make_folder(folder / name)
 
 
 def _is_start(path: Path) -> bool:
     """Test whether a job killed during start-up may have left this file."""
-    return path.name in (_LOCK, _JOB + PART)
+    return path.name in (_LOCK, RUNS, JOB + PART)
 
 
-def _locked(path: Path) -> BinaryIO:
-    """Lock the file until it is closed; the operating system releases the lock when the process ends."""
+def _locked(path: Path, shared: bool = False, waits: bool = False) -> BinaryIO:
+    """Lock the file until it is closed; the operating system releases the lock when the process ends.
+
+    Raises:
+        SwerveError: another process has locked it, and `waits` is not set.
+    """
     file = open(path, "ab")  # noqa: SIM115 the caller closes it
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if waits else fcntl.LOCK_NB))
     except BlockingIOError:
         file.close()
-        raise SwerveError(f"{path.parent}: another job is writing to this folder; wait for it or end it") from None
+        folder, who = path.parent, "another job is"
+        if folder.name == RUNS:
+            folder, who = folder.parent, f"--part {path.stem.replace('-of-', '/')} of this job is"
+        raise SwerveError(f"{folder}: {who} writing to this folder; wait for it or end it") from None
     return file
 
 
@@ -198,7 +265,7 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
             raise SwerveError(f"{folder} has format version {was}, and this is version {now}: choose another folder")
         differences = "; ".join(_differences(there, here))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
-    for path in _part_files(folder, layout, layout.disposable_folders):
+    for path in (*_part_files(folder, layout, layout.disposable_folders), *(folder / SOURCES).glob("*.json")):
         path.unlink()
 
 
@@ -221,7 +288,9 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
     """Yield the differences, one phrase each."""
-    old, new = (dict(_leaves({part: config.get(part) for part in ("options", "versions")})) for config in (there, here))
+    old, new = (
+        dict(_leaves({part: config.get(part) for part in ("kind", "options", "versions")})) for config in (there, here)
+    )
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
             yield f"{name} was {old.get(name)}, is {new.get(name)}"
@@ -252,10 +321,14 @@ def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     """Test whether a path is one that a job of these logs writes, complete or incomplete."""
     name = path.name.removesuffix(PART)
     if len(path.parts) == 1:
-        return name in (_JOB, _LOCK, _CONFIG, layout.completion_file, *layout.files)
+        return name in (JOB, _LOCK, _CONFIG, layout.completion_file, *layout.files)
+    if path.parts[0] == RUNS:
+        return len(path.parts) == 2 and _RUN_FILE.match(name) is not None
     if layout.log_folders and len(path.parts) == 2 and path.parts[0] in names:
         return True
-    ending = layout.parts.get(path.parts[0])
+    ending = {SOURCES: ".json", **layout.parts}.get(path.parts[0])
+    if path.parts[0] == SOURCES and path.suffix == PART:  # see `write_concurrently`
+        name = name.rpartition(".")[0]
     if len(path.parts) != 2 or ending is None or not name.endswith(ending):
         return False
     log, _, chunk = name.removesuffix(ending).rpartition("-")

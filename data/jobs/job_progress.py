@@ -1,15 +1,20 @@
 """Progress display of a job: a bar on a terminal, periodic lines elsewhere."""
 
+import json
 import time
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from swerve.data.jobs.execution import ProgressKind
 from swerve.data.jobs.failures import Failure
-from swerve.data.jobs.schedule import FinishedParts, Task
+from swerve.data.jobs.run_state import Phase, RunState, StateFile
+from swerve.data.jobs.schedule import Schedule, Task
 from swerve.scenes.printable import printable_lines
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_STATES = 2.0
 
 
 class JobProgress:
@@ -21,18 +26,27 @@ class JobProgress:
 
     Args:
         console: output console.
-        logs: number of logs.
-        finished: by log, the parts finished by earlier runs, and their total number.
+        schedule: what is to be made.
         noun: plural name of the items, such as "samples".
+        state: where the state of the run is written; nowhere if None.
+        kind: form of the progress on the console.
     """
 
-    def __init__(self, console: Console, logs: int, finished: FinishedParts, noun: str) -> None:
+    def __init__(
+        self,
+        console: Console,
+        schedule: Schedule,
+        noun: str,
+        state: StateFile | None = None,
+        kind: ProgressKind = "bar",
+    ) -> None:
         self.count, self.seconds, self._noun = 0, dict[str, float](), noun
-        self._console, self._logs, self._failures = console, logs, 0
-        self._chunks = {log: chunks for log, (_, chunks) in finished.items()}
-        self._done = sum((len(done) / chunks for done, chunks in finished.values()), 0.0)
+        self._console, self._logs, self._failures = console, max(schedule.logs, 1), 0
+        self._chunks = {log: max(chunks, 1) for log, (chunks, _) in schedule.shares.items()}
+        self._done = sum((done / max(chunks, 1) for chunks, done in schedule.shares.values()), 0.0)
+        self._state_file, self._kind, self._first_share = state, kind, 0.0
         self._running, self._compiling = dict[Task, tuple[int, float]](), dict[int, str]()
-        self._start = self._last_line = time.monotonic()
+        self._start = self._last_line = self._last_state = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.percentage:3.0f} %"),
             BarColumn(),
@@ -41,17 +55,44 @@ class JobProgress:
             TextColumn("left:"),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or kind == "json",
         )
-        self._line = self._bar.add_task("", total=float(logs))
+        self._line = self._bar.add_task("", total=float(self._logs))
+        self._first_share = self._share()
 
     def __enter__(self) -> "JobProgress":
         self._bar.start()
+        self._tell("running")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._refresh()
         self._bar.stop()
+        self._tell("ended" if kind is None else "stopped")
+
+    def _tell(self, phase: Phase) -> None:
+        """Write the state of the run, and print it where lines of JSON are asked for."""
+        state = self._run_state(phase)
+        if self._state_file is not None:
+            self._state_file.write(state)
+        if self._kind == "json":
+            line = json.dumps(asdict(state), sort_keys=True)
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True, emoji=False)
+
+    def _run_state(self, phase: Phase) -> RunState:
+        share, elapsed = self._share(), self.elapsed
+        made = share - self._first_share
+        count = self.count + sum(count for count, _ in self._running.values())
+        return RunState(
+            phase=phase,
+            noun=self._noun,
+            count=count,
+            share=round(share, 6),
+            failures=self._failures,
+            seconds=round(elapsed, 3),
+            per_second=round(count / max(elapsed, 1e-3), 3),
+            seconds_left=round(elapsed * (1.0 - share) / made, 1) if made > 0 and phase == "running" else None,
+        )
 
     @property
     def elapsed(self) -> float:
@@ -95,7 +136,10 @@ class JobProgress:
         """Show the state, if it is due."""
         self._refresh()
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        if now - self._last_state >= _SECONDS_BETWEEN_STATES:
+            self._last_state = now
+            self._tell("running")
+        if self._kind == "bar" and not self._console.is_terminal and now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
             self._console.print(f"{100 * self._share():.0f} %  {self._state()}", highlight=False, soft_wrap=True)
 

@@ -11,7 +11,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.data.jobs.failures import Failure
+from swerve.data.jobs.failures import FailedPart, Failure
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.jobs.signals import signals_blocked
 from swerve.data.jobs.work import JobSpec
@@ -28,7 +28,7 @@ from swerve.data.jobs.worker import (
 from swerve.scenes.errors import WriteError
 
 # Libraries that would start their own threads: one process per core is enough.
-_ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @runtime_checkable
@@ -57,20 +57,32 @@ class ProgressListener(Protocol):
         """Handle a periodic tick."""
 
 
-@dataclass
-class _Worker:
-    """Process and its current task."""
+@dataclass(kw_only=True)
+class Worker:
+    """State of a worker.
 
-    process: SpawnProcess
-    connection: Connection
+    Attributes:
+        task: the current one.
+        held: log that it holds.
+        token: scene that it makes.
+    """
+
     task: Task | None = None
     held: str | None = None
     token: str = ""
 
 
+@dataclass
+class _Process(Worker):
+    """Worker process of this machine."""
+
+    process: SpawnProcess
+    connection: Connection
+
+
 def run_tasks(
     work: JobSpec, folder: Path, schedule: Schedule, workers: int, listener: ProgressListener
-) -> list[Failure]:
+) -> list[FailedPart]:
     """Run all tasks of a schedule.
 
     Args:
@@ -81,7 +93,7 @@ def run_tasks(
         listener: receiver of progress events.
 
     Returns:
-        failures of parts without a record: of whole logs, or unexpected exceptions.
+        failed parts without a record, and whole logs.
 
     Raises:
         WriteError: the folder cannot be written.
@@ -95,9 +107,9 @@ class _Pool:
     def __init__(self, work: JobSpec, folder: Path, schedule: Schedule, size: int, listener: ProgressListener) -> None:
         self._work, self._folder = work, folder
         self._schedule, self._size, self._listener = schedule, size, listener
-        self._workers, self._failures = list[_Worker](), list[Failure]()
+        self._workers, self._book = list[_Process](), JobBook(schedule, listener)
 
-    def run(self) -> list[Failure]:
+    def run(self) -> list[FailedPart]:
         """Run until no task is left; terminate every process on any exit."""
         try:
             self._feed()
@@ -111,7 +123,7 @@ class _Pool:
                 worker.process.kill()
                 worker.process.join()
                 worker.connection.close()
-        return self._failures
+        return self._book.failures
 
     def _feed(self) -> None:
         """Give every idle worker a task, if there is one; start workers while there are too few."""
@@ -122,30 +134,57 @@ class _Pool:
             self._workers.append(_start(self._work, self._folder))
             self._give(self._workers[-1], task)
 
-    def _give(self, worker: _Worker, task: Task) -> None:
+    def _give(self, worker: _Process, task: Task) -> None:
         """Send a task; a dead worker is detected on the next receive."""
         worker.task, worker.held, worker.token = task, task.log, ""
         with suppress(BrokenPipeError):
             worker.connection.send(task)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, worker: _Process) -> None:
         """Receive one message; a closed connection means that the worker ended."""
         try:
-            self._handle(worker, worker.connection.recv())
+            self._book.handle(worker, worker.process.pid or 0, worker.connection.recv())
         except (EOFError, ConnectionResetError):
             self._bury(worker)
 
-    def _handle(self, worker: _Worker, message: Message) -> None:
-        """Dispatch a message to the listener."""
+    def _bury(self, worker: _Process) -> None:
+        """Record the death of a worker: its part fails, and a new worker replaces it with the next task."""
+        worker.process.join()
+        self._workers.remove(worker)
+        self._listener.compiling(worker.process.pid or 0, "")
+        self._book.died(worker, _cause_of_death(worker.process.exitcode or 0))
+
+
+class JobBook:
+    """Handler of the messages of workers, wherever they are.
+
+    Attributes:
+        failures: failed parts without a record, and whole logs.
+
+    Args:
+        schedule: the tasks.
+        listener: receiver of progress events.
+    """
+
+    def __init__(self, schedule: Schedule, listener: ProgressListener) -> None:
+        self._schedule, self._listener = schedule, listener
+        self.failures = list[FailedPart]()
+
+    def handle(self, worker: Worker, number: int, message: Message) -> None:
+        """Dispatch a message of a worker, which has a number, to the listener.
+
+        Raises:
+            WriteError: the folder cannot be written.
+        """
         task = worker.task
         assert task is not None, "only busy workers are polled"
         if isinstance(message, Compiling):
-            self._listener.compiling(worker.process.pid or 0, message.group)
+            self._listener.compiling(number, message.group)
         elif isinstance(message, Printed):
             self._listener.printed(message.text)
         elif isinstance(message, LogOpened):
             self._schedule.opened(message.log, message.chunks)
-            self._listener.opened(message.log, message.chunks)
+            self._listener.opened(message.log, max(len(self._schedule.owned(message.log, message.chunks)), 1))
         elif isinstance(message, PartProgress):
             worker.token = message.token
             self._listener.advanced(task, message.count, message.share)
@@ -158,24 +197,20 @@ class _Pool:
             worker.task = None
             self._fail(task, message)
 
+    def died(self, worker: Worker, cause: str) -> None:
+        """Record that a worker died: its part fails."""
+        task = worker.task
+        assert task is not None, "only busy workers are polled"
+        self._fail(task, PartFailed(Failure(task.log, worker.token, "", cause)))
+
     def _fail(self, task: Task, message: PartFailed) -> None:
         """Record the failure of a part or a log."""
         if message.stop:
             raise WriteError(message.failure.reason)
         if message.whole_log:
             self._schedule.abandon(task.log)
-        self._failures.append(message.failure)
+        self.failures.append(FailedPart(task.log, None if message.whole_log else task.chunk, message.failure))
         self._listener.failed(task, message.failure)
-
-    def _bury(self, worker: _Worker) -> None:
-        """Record the death of a worker: its part fails, and a new worker replaces it with the next task."""
-        worker.process.join()
-        self._workers.remove(worker)
-        self._listener.compiling(worker.process.pid or 0, "")
-        task = worker.task
-        assert task is not None, "only busy workers are polled"
-        failure = Failure(task.log, worker.token, "", _cause_of_death(worker.process.exitcode or 0))
-        self._fail(task, PartFailed(failure))
 
 
 def _cause_of_death(code: int) -> str:
@@ -186,7 +221,7 @@ def _cause_of_death(code: int) -> str:
     return f"worker exited ({name})"
 
 
-def _start(work: JobSpec, folder: Path) -> _Worker:
+def _start(work: JobSpec, folder: Path) -> _Process:
     """Start a new process, which shares only the connection with this one."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -195,14 +230,14 @@ def _start(work: JobSpec, folder: Path) -> _Worker:
     with _single_threaded(), signals_blocked(signal.SIGINT, signal.SIGTERM):
         process.start()
     theirs.close()
-    return _Worker(process, ours)
+    return _Process(process, ours)
 
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
     """Limit libraries to one thread in processes started inside the block."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     try:
         yield
     finally:

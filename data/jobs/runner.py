@@ -8,11 +8,23 @@ from typing import Any
 
 from rich.console import Console
 
-from swerve.data.jobs.failures import Failure
+from swerve.data.jobs.array_runs import (
+    RUNS,
+    ArrayResult,
+    array_results,
+    failed_parts,
+    missing_parts,
+    write_array_result,
+)
+from swerve.data.jobs.execution import LOCAL, ArrayPart, ArrayPartDone, Execution, Workers
+from swerve.data.jobs.failures import FailedPart, Failure
 from swerve.data.jobs.job_progress import JobProgress
 from swerve.data.jobs.pool import run_tasks
+from swerve.data.jobs.ray_pool import run_on_ray
+from swerve.data.jobs.run_state import StateFile
 from swerve.data.jobs.schedule import FinishedParts, Schedule
 from swerve.data.jobs.work import JobSpec
+from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors
 from swerve.scenes import SwerveError
 
 
@@ -52,10 +64,12 @@ def run_work(
     logs: Sequence[str],
     finished: FinishedParts,
     noun: str,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
+    is_last: bool = True,
+    single: bool = False,
 ) -> RunResult:
-    """Run every unfinished part of every log.
+    """Run every unfinished part of every log, or those of this run of an array.
 
     Args:
         work: work of the job.
@@ -63,19 +77,105 @@ def run_work(
         logs: names of all logs, in the order to take them.
         finished: by log, the parts finished by earlier runs, and their total number.
         noun: plural name of the items: "samples".
-        workers: number of processes; one per usable core if None.
+        workers: how the job is executed; one process per usable core if None.
         console: console for progress; none if None.
+        single: whether every log has one part; runs of an array then take whole logs.
+        is_last: whether nothing follows but summing up; otherwise a run of an array goes on where all of them are done.
 
     Raises:
-        SwerveError: the folder cannot be written.
+        SwerveError: the folder cannot be written; or the job is to be completed, and parts are missing.
+        ArrayPartDone: this run of an array made its part.
     """
-    folder = Path(folder)
-    if workers is not None and workers < 1:
-        raise SwerveError(f"workers: {workers} must be 1 or more")
-    shown = console or Console(quiet=True)
-    with JobProgress(shown, len(logs), finished, noun) as progress:
-        failures = run_tasks(work, folder, Schedule(logs, finished), workers or usable_cores(), progress)
-    return RunResult(noun, progress.count, progress.elapsed, progress.seconds, tuple(failures))
+    folder, execution = Path(folder), Execution.of(workers)
+    with os_errors_as_swerve_errors(folder):
+        make_folder(folder / RUNS)
+    if execution.finish:
+        return completed_runs(folder, logs, finished, noun)
+    part = execution.part
+    schedule = Schedule(logs, finished, part.owns(logs, single) if part else None, part.count if part else 1)
+    state = StateFile(folder / RUNS / f"{part.stem if part else 'whole'}.state.json", str(part) if part else "whole")
+    with JobProgress(console or Console(quiet=True), schedule, noun, state, execution.progress) as progress:
+        if execution.on == LOCAL:
+            failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
+        else:
+            failed = run_on_ray(work, folder, schedule, execution.workers, execution.on, progress)
+    failures = tuple(one.failure for one in failed)
+    result = RunResult(noun, progress.count, progress.elapsed, progress.seconds, failures)
+    if part is None:
+        return result
+    return part_done(folder, part, result, failed, is_last)
+
+
+def part_done(
+    folder: Path, part: ArrayPart, result: RunResult, failed: Sequence[FailedPart], is_last: bool
+) -> RunResult:
+    """Write the result of a run of an array; return those of all runs, if something follows.
+
+    Raises:
+        ArrayPartDone: nothing follows, or other runs are not done.
+    """
+    own = ArrayResult(part, result.item_name, result.item_count, result.seconds, result.worker_seconds, tuple(failed))
+    with os_errors_as_swerve_errors(folder):
+        write_array_result(folder, own)
+    done, failures = array_results(folder, result.item_name), len(result.failures)
+    made = f"Run {part} made {result.item_count} {result.item_name} in {result.seconds:.1f} s"
+    if is_last:
+        raise ArrayPartDone(f"{made}. When all runs are done: swerve finish OUT", failures)
+    if len(done) < part.count:
+        wait = f"{len(done)} of {part.count} runs are done with them: start all runs again when all are"
+        raise ArrayPartDone(f"{made}. {wait}", failures, again=True)
+    return _merged(result.item_name, done, [one for each in done for one in each.failed])
+
+
+def completed_runs(folder: Path, logs: Sequence[str], finished: FinishedParts, noun: str) -> RunResult:
+    """Return the result of all runs of an array together.
+
+    Raises:
+        SwerveError: parts are missing.
+    """
+    results = array_results(folder, noun)
+    failed = failed_parts(results, finished)
+    if missing := list(missing_parts(logs, finished, failed)):
+        raise SwerveError(_missing(folder, logs, missing, results))
+    return _merged(noun, results, failed)
+
+
+def _missing(
+    folder: Path, logs: Sequence[str], missing: Sequence[tuple[str, int | None]], results: Sequence[ArrayResult]
+) -> str:
+    """Return which parts are missing, and which runs make them."""
+    whole = sum(chunk is None for _, chunk in missing)
+    counts = [f"{whole} logs"] * bool(whole) + [f"{len(missing) - whole} parts of logs"] * (whole < len(missing))
+    log, chunk = missing[0]
+    first = f"{log}{'' if chunk is None else f', part {chunk}'}"
+    text = f"{folder}: {' and '.join(counts)} are missing, the first: {first}. "
+    if not results:
+        return f"{text}Start the job, or its runs with --part K/N"
+    count = results[-1].part.count
+    parts = [ArrayPart(number, count) for number in range(1, count + 1)]
+    done = {result.part for result in results}
+    lacking = [str(part) for part in parts if _lacks(part, part in done, logs, missing)]
+    return f"{text}Start these runs again: --part {', '.join(lacking[:8])}{', ...' if len(lacking) > 8 else ''}"
+
+
+def _lacks(part: ArrayPart, is_done: bool, logs: Sequence[str], missing: Sequence[tuple[str, int | None]]) -> bool:
+    """Test whether a run has to make what is missing; of logs of which nothing is known, if it is not done."""
+    owns = part.owns(logs)
+    of_logs = () if is_done else [log for log, chunk in missing if chunk is None]
+    return any(owns(log, chunk) for log in of_logs for chunk in range(part.count)) or any(
+        owns(log, chunk) for log, chunk in missing if chunk is not None
+    )
+
+
+def _merged(noun: str, results: Sequence[ArrayResult], failed: Sequence[FailedPart]) -> RunResult:
+    """Return the results of several runs as one; its duration is that of the longest."""
+    seconds = dict[str, float]()
+    for result in results:
+        for stage, spent in result.worker_seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+    longest = max((result.seconds for result in results), default=0.0)
+    count = sum(result.count for result in results)
+    return RunResult(noun, count, longest, seconds, tuple(one.failure for one in failed))
 
 
 def usable_cores() -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Task
@@ -102,10 +103,21 @@ class Channel:
             return None
 
 
+@runtime_checkable
+class Sender(Protocol):
+    """Sender of a worker's messages to the process that runs the job."""
+
+    def send(self, message: Message) -> None:
+        """Send a message."""
+
+    def try_send(self, message: Message) -> bool:
+        """Send a message, unless another one is being sent; return whether it was sent."""
+
+
 class PrintedText(io.TextIOBase):
     """Text stream that sends what is written to the parent, line by line: it would tear the parent's progress bar."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Sender) -> None:
         # Text may be printed while a message is sent, in the same thread, by what the collector of garbage calls: it is
         # kept for the next message.
         self._channel, self._rest, self._lock = channel, "", threading.RLock()
@@ -130,15 +142,37 @@ def worker_main(work: JobSpec, folder: Path, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked while this process was started
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    watch, held, opened, channel = Stopwatch(), "", None, Channel(connection)
+    channel = Channel(connection)
+    runner = TaskRunner(work, folder, channel)
     tell_compilation(lambda group: channel.send(Compiling(group)))
     with redirect_stdout(PrintedText(channel)), redirect_stderr(PrintedText(channel)):
         while (task := channel.receive()) is not None:
-            if opened is None or held != task.log:
-                opened = None  # one log in memory at a time
-                held, opened = task.log, _opened(work, task.log, watch, channel)
-            if opened is not None:
-                channel.send(_made(opened, task, folder, watch, channel))
+            runner.run(task)
+
+
+class TaskRunner:
+    """Runs tasks in a worker, which holds one log at a time.
+
+    Args:
+        work: work of the job.
+        folder: output folder.
+        channel: receives the messages; the last of a task is `PartFinished` or `PartFailed`.
+    """
+
+    def __init__(self, work: JobSpec, folder: Path, channel: Sender) -> None:
+        self._work, self._folder, self._channel = work, folder, channel
+        self._watch, self._log = Stopwatch(), ""
+        self._opened: LogHandle | None = None
+
+    def run(self, task: Task) -> None:
+        """Run a task, after reading its log if another one is held."""
+        if self._opened is None or self._log != task.log:
+            self._opened = None  # one log in memory at a time
+            self._log, self._opened = task.log, _opened(self._work, task.log, self._watch, self._channel)
+        if self._opened is not None and task.chunk >= self._opened.chunks:  # a run of an array with none of its parts
+            self._channel.send(PartFinished(0, (), self._watch.take()))
+        elif self._opened is not None:
+            self._channel.send(_made(self._opened, task, self._folder, self._watch, self._channel))
 
 
 def _die_with_parent() -> None:
@@ -149,7 +183,7 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _opened(work: JobSpec, log: str, watch: Stopwatch, channel: Channel) -> LogHandle | None:
+def _opened(work: JobSpec, log: str, watch: Stopwatch, channel: Sender) -> LogHandle | None:
     """Open the log; return None and notify the parent if it cannot be opened."""
     try:
         opened = work.open(log, watch)
@@ -164,7 +198,7 @@ def _opened(work: JobSpec, log: str, watch: Stopwatch, channel: Channel) -> LogH
     return opened
 
 
-def _made(opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, channel: Channel) -> PartFinished | PartFailed:
+def _made(opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, channel: Sender) -> PartFinished | PartFailed:
     """Build a part and return its result."""
     at = [""]
 

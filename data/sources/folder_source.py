@@ -50,6 +50,10 @@ class FolderSource:
                 return self.read_log(folder, split_of(folder, self.path))
         raise LogError(self.path, name, f"no {self.log_description} of that name")
 
+    def files_of(self, name: str) -> tuple[Path, ...]:
+        """Return the log's folder, see `FileSource`."""
+        return tuple(folder for folder in self._folders() if folder.name == name)
+
     def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
         """Read the cameras of logs, see `RigSource`."""
         found = {}

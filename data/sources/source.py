@@ -1,7 +1,7 @@
 """Interface of log sources: one light handle per archive, independent of its format."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from os.path import abspath
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -49,6 +49,18 @@ class RigSource(Protocol):
         """Return the cameras of the logs of these names; logs that cannot be read are left out.
 
         Mountings may be in the source's own ego frame.
+        """
+
+
+@runtime_checkable
+class FileSource(Protocol):
+    """Source that says which files a log is read from, so that a resumed job notices changes without reading them."""
+
+    def files_of(self, name: str) -> Sequence[Path]:
+        """Return files and folders that a log is read from, in a fixed order.
+
+        Raises:
+            LogError: there is no such log.
         """
 
 

@@ -5,7 +5,7 @@ and, last of all, `fit.json`; during a fit also `state.safetensors`, from which 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,23 @@ import simplejpeg
 from jaxtyping import Float
 from rich.console import Console
 
-from swerve.data.jobs import Failure, FolderLayout, job_config, log_names, open_job, write_failures
+from swerve.data.jobs import (
+    Execution,
+    FailedPart,
+    Failure,
+    FinishedParts,
+    FolderLayout,
+    RunResult,
+    check_sources,
+    completed_runs,
+    job_config,
+    load_log,
+    log_names,
+    open_job,
+    part_done,
+    report_damaged,
+    write_failures,
+)
 from swerve.data.sources.source import Source
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.fit_outputs import FIT
@@ -36,15 +52,25 @@ from swerve.data.splats.photo_poses import PHOTOS, write_training_poses
 from swerve.data.splats.pose_corrections import corrected
 from swerve.data.splats.splat_files import write_splats
 from swerve.data.storage.checked_json import anything, list_of, mapping_of, read_json
-from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
+from swerve.data.storage.files import (
+    PART,
+    file_digest,
+    make_folder,
+    os_errors_as_swerve_errors,
+    safe_name,
+    to_json,
+    write_atomically,
+)
 from swerve.rasterizer.splats.splat_scene import SplatScene
 from swerve.scenes import Camera, Log, SwerveError
 from swerve.scenes.camera_roles import cameras_named
 
 PACKAGES = ("numba", "numpy", "torch")
-_LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
+_LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True, kind="fit")
+NOUN = "fits"
 _AGAIN = "Remove it and run the same command again"
 _STATE, _HISTORY, PREVIEW = "state.safetensors", "progress.json", "preview.jpg"
+_WORKING = (_STATE, _HISTORY, PREVIEW)
 # Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
 _STATE_EVERY = 60.0
 _MEASURES, _MEASURED = 10, 5
@@ -67,7 +93,11 @@ class FitReport:
 
 
 def fit_logs(
-    sources: Sequence[Source], folder: str | Path, options: SceneOptions, console: Console | None = None
+    sources: Sequence[Source],
+    folder: str | Path,
+    options: SceneOptions,
+    console: Console | None = None,
+    execution: Execution | None = None,
 ) -> FitReport:
     """Fit a scene to every unfitted log, and write it to `folder / safe_name(log)`.
 
@@ -76,36 +106,73 @@ def fit_logs(
         folder: output folder; new, empty, or of the same job, which is resumed.
         options: options of the scenes.
         console: console for progress; none if None.
+        execution: which logs are fitted by this run; all in this process if None.
 
     Raises:
-        SwerveError: there are no logs, or the folder is another job's, in use, or cannot be written.
+        SwerveError: there are no logs, a log has changed since it was fitted, or the folder is another job's, in use,
+            or cannot be written.
+        ArrayPartDone: this run of an array made its part.
     """
-    folder = Path(folder)
+    folder, execution = Path(folder), execution or Execution()
     owners, shown = log_names(sources), console or Console(quiet=True)
     plain = asdict(options)
     # The number of threads and the location of masks do not affect the output.
     del plain["fit"]["threads"]
     plain["masks"] = digest_of(Path(options.masks)) if options.masks else ""
     config = job_config(plain, ((sources[number].kind, name) for name, number in owners.items()), PACKAGES)
-    fits, failures = dict[str, dict[str, Any]](), list[Failure]()
-    with open_job(folder, config, _LAYOUT):
-        for name, number in owners.items():
-            own = folder / safe_name(name)
+    fits, failures, start = dict[str, dict[str, Any]](), list[Failure](), time.monotonic()
+    with open_job(folder, config, _LAYOUT, execution):
+        with os_errors_as_swerve_errors(folder):
+            report_damaged(console, _remove_damaged_fits(folder, owners))
+            finished = {name: ({0}, 1) for name in owners if (folder / safe_name(name) / FIT).is_file()}
+            check_sources(folder, sources, owners, finished, execution.part is None)
+        if execution.finish:
+            failures += completed_runs(folder, list(owners), finished, NOUN).failures
+        for name in _own_logs(list(owners), finished, execution):
+            own, source = folder / safe_name(name), sources[owners[name]]
             try:
                 if not (own / FIT).is_file():
-                    _fit_log(sources[number].load(name), own, options, config["versions"], shown)
+                    _fit_log(load_log(folder, source, name), own, options, config["versions"], shown)
                 elif not (own / PHOTOS).is_file():
-                    write_training_poses(own, training_poses(sources[number].load(name), options))
+                    write_training_poses(own, training_poses(source.load(name), options))
                 fits[name] = read_json(own / FIT, mapping_of(anything), _AGAIN)
             except SwerveError as error:
                 shown.print(f"{name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
                 failures.append(Failure(name, "", "", str(error)))
+        if execution.part is not None:
+            made = len(set(fits) - set(finished))
+            result = RunResult(NOUN, made, time.monotonic() - start, {}, tuple(failures))
+            part_done(folder, execution.part, result, [FailedPart(one.log, None, one) for one in failures], True)
         with os_errors_as_swerve_errors(folder):
             write_failures(folder, failures)
             write_atomically(
                 folder / _LAYOUT.completion_file, to_json({"logs": sorted(fits), "failures": len(failures)})
             )
     return FitReport(fits, tuple(failures))
+
+
+def _own_logs(logs: Sequence[str], finished: FinishedParts, execution: Execution) -> list[str]:
+    """Return the logs that a run goes through: all, its part of them, or those that were fitted."""
+    owns = execution.part.owns(logs, single=True) if execution.part else None
+    mine = [log for log in logs if owns is None or owns(log, 0)]
+    return [log for log in mine if log in finished] if execution.finish else mine
+
+
+def _remove_damaged_fits(folder: Path, logs: Iterable[str]) -> list[Path]:
+    """Remove the files that say that a log is fitted and cannot be read: it is fitted again; return them."""
+    paths = (folder / safe_name(log) / FIT for log in logs)
+    damaged = [path for path in paths if path.is_file() and not _is_fit(path)]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return damaged
+
+
+def _is_fit(path: Path) -> bool:
+    try:
+        read_json(path, mapping_of(anything))
+    except SwerveError:
+        return False
+    return True
 
 
 def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, str], console: Console) -> None:
@@ -147,6 +214,8 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         write_splats(scene, folder)
         write_atomically(folder / PREVIEW, preview(scene, images, threads))
         write_training_poses(folder, training_poses(log, options))
+        files = sorted(path for path in folder.iterdir() if path.name not in (*_WORKING, FIT) and path.suffix != PART)
+        record["sha256"] = {path.name: file_digest(path) for path in files}
         write_atomically(folder / FIT, to_json(record))
         (folder / _STATE).unlink(missing_ok=True)
 

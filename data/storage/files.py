@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,28 @@ def to_json(content: Any) -> bytes:  # noqa: ANN401 anything that JSON can hold
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name beside `path`, sync to disk, then rename."""
-    with open(temporary_path(path), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write to a temporary name beside `path`, sync to disk, then rename; a file that cannot be written is removed."""
+    _write_synced(temporary_path(path), content)
     commit(path)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with suppress(OSError):  # a full disk stays so, where half a file is left
+            path.unlink()
+        raise
+
+
+def write_concurrently(path: Path, content: bytes) -> None:
+    """Write atomically a file that several processes may write at once, each the same content."""
+    temporary = path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
+    _write_synced(temporary, content)
+    os.replace(temporary, path)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -88,6 +105,15 @@ def file_version(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return state.st_mtime_ns, state.st_size, state.st_ino
+
+
+def file_digest(path: Path) -> str:
+    """Compute the SHA-256 of a file."""
+    content = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            content.update(block)
+    return content.hexdigest()
 
 
 def safe_name(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 from swerve.data.storage.files import commit, temporary_path
 
 _ROWS_PER_GROUP = 50_000
-_COMPRESSION = "zstd"
+# Checksums of pages tell damage from data.
+_OPTIONS: Final = {"compression": "zstd", "write_page_checksum": True}
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a table atomically."""
-    pq.write_table(table, temporary_path(path), compression=_COMPRESSION)
+    pq.write_table(table, temporary_path(path), **_OPTIONS)
     commit(path)
 
 
@@ -30,7 +31,7 @@ class ParquetFile:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path, self._schema, self._rows = path, schema, list[dict[str, Any]]()
-        self._writer = pq.ParquetWriter(temporary_path(path), schema, compression=_COMPRESSION)
+        self._writer = pq.ParquetWriter(temporary_path(path), schema, **_OPTIONS)
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
         """Append rows; they are written in groups of fifty thousand or more."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.benchmark.evaluate.call_planner import call_planner
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner
 from swerve.eval.benchmark.evaluate.observations import declared_cameras
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_closed_loop_scene
@@ -28,6 +28,7 @@ from swerve.eval.traffic.policies import rollout_agents
 from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import SwerveError, Vehicle
 from swerve.scenes.compilation import announce_compilation
+from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import Observation, Planner, Trajectory
 from swerve.scenes.viewpoints import Viewpoint
 
@@ -124,7 +125,7 @@ def drive_prepared(closed_loop_scene: ClosedLoopScene, planner: Planner, views: 
     states, plans = np.zeros((closed_loop_scene.steps, 11)), list[ExecutedPlan]()
     states[0] = closed_loop_scene.context.ego
     for step in range(0, closed_loop_scene.steps - 1, closed_loop_scene.options.stride):
-        output = call_planner(planner, [observed.observation(others.until(step, states), states, step)])[0]
+        output = observed.output(others.until(step, states), states, step)
         if output.plan is None:
             return _failed(closed_loop_scene, states[: step + 1], others.until(step, states), plans, output.error)
         plans.append(ExecutedPlan(round(step * STEP, 1), output.plan, output.seconds))
@@ -153,6 +154,14 @@ class _ObservedPlanner:
     planner: Planner
     views: RolloutViews | None
     past: DrivenHistory
+
+    def output(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> PlannerOutput:
+        """Return what the planner plans at a step, or its failure."""
+        try:
+            observed = self.observation(traffic, states, step)
+        except PlannerError as error:
+            return PlannerOutput(None, str(error), 0.0)
+        return call_planner(self.planner, [observed])[0]
 
     def observation(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Observation:
         """Return the planner's observation at a step."""

@@ -1,6 +1,5 @@
 """The job that computes the scoring context of every sample of a training set."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,28 +14,41 @@ from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.dataset.sample import sample_key
 from swerve.data.dataset.set_config import read_maker_identity, read_options
 from swerve.data.dataset.set_layout import read_records
-from swerve.data.dataset.shards import HINT, Sample, ShardWriter, file_digest
+from swerve.data.dataset.shards import HINT, Sample, ShardWriter
 from swerve.data.dataset.viewpoint_maker import LogViewpoints, ViewpointMaker
 from swerve.data.jobs import (
     CORE_PACKAGES,
+    RECORDS,
+    Execution,
     Failure,
-    FinishedParts,
     FolderLayout,
     PartResult,
     ProgressCallback,
+    Workers,
+    check_same_source,
+    check_sources,
     job_config,
+    load_log,
     log_names,
     open_job,
     record_path,
+    report_damaged,
     run_work,
     write_failures,
 )
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.checked_json import array, fields, parse_json
-from swerve.data.storage.files import commit, os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.data.storage.files import commit, file_digest, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.eval.context.context_file import VERSION, context_to_bytes
+from swerve.eval.context.context_records import (
+    ContextRecord,
+    count_contexts,
+    finished_contexts,
+    remove_damaged,
+    write_context_record,
+)
 from swerve.eval.context.context_store import CONTEXT, CONTEXTS, MANIFEST, REASON
 from swerve.eval.context.sample_contexts import context_of
 from swerve.scenes import Log, Scene, SwerveError, split_windows
@@ -45,7 +57,11 @@ from swerve.scenes.viewpoints import LogGeometry, Viewpoint, build_log_geometry
 
 NOUN: Final = "contexts"
 _LAYOUT: Final = FolderLayout(
-    CONTEXTS, ("failures.json", "timing.json"), dict.fromkeys(("train", "val", "test"), ".tar")
+    CONTEXTS,
+    ("failures.json", "timing.json"),
+    {RECORDS: ".json", **dict.fromkeys(("train", "val", "test"), ".tar")},
+    disposable_folders=(RECORDS,),
+    kind="contexts",
 )
 # Tolerance on recomputed poses of viewpoints, which may differ by rounding.
 _POSE: Final = fields({"world_from_ego": array(4, 4)})
@@ -72,7 +88,7 @@ def write_contexts(
     sources: Sequence[Source],
     dataset: str | Path,
     folder: str | Path,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
     maker: ViewpointMaker | None = None,
 ) -> ContextReport:
@@ -86,16 +102,16 @@ def write_contexts(
         sources: with all logs of the set.
         dataset: a finished set.
         folder: of the contexts; a new or empty one, or one of the same job.
-        workers: processes; one per usable core if None.
+        workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
         maker: that of the set, see `augment`.
 
     Raises:
         SwerveError: the set is not finished, a log of it is in no source, or the folder is not this job's or cannot be
             written.
+        ArrayPartDone: this run of an array made its part.
     """
-    dataset = Path(dataset)
-    folder = Path(folder)
+    dataset, folder, execution = Path(dataset), Path(folder), Execution.of(workers)
     manifest, options = dataset / MANIFEST, read_options(dataset)
     if not manifest.is_file():
         raise SwerveError(f"{dataset}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
@@ -105,11 +121,16 @@ def write_contexts(
         raise SwerveError(f"{dataset}: its log {lost[0]} is in none of the sources. Give those that it was made of")
     _check_maker(dataset, options, maker)
     named = [(sources[owners[log]].kind, log) for log in logs]
-    with open_job(folder, job_config({"manifest": digest, "version": VERSION}, named, CORE_PACKAGES), _LAYOUT):
-        work = ContextWork(folder, dataset, tuple(sources), owners, options, maker)
-        outcome = run_work(work, folder, list(logs), _finished(folder, records), NOUN, workers, console)
+    config = job_config({"manifest": digest, "version": VERSION}, named, CORE_PACKAGES)
+    with open_job(folder, config, _LAYOUT, execution):
         with os_errors_as_swerve_errors(folder):
-            summary = {"version": VERSION, "manifest": digest, **_counts(folder, records, outcome.failures)}
+            report_damaged(console, remove_damaged(folder, records))
+            finished = finished_contexts(folder, records)
+            check_sources(folder, sources, {log: owners[log] for log in logs}, finished, execution.part is None)
+        work = ContextWork(folder, dataset, tuple(sources), owners, options, maker)
+        outcome = run_work(work, folder, list(logs), finished, NOUN, execution, console)
+        with os_errors_as_swerve_errors(folder):
+            summary = {"version": VERSION, "manifest": digest, **count_contexts(folder, records, len(outcome.failures))}
             write_failures(folder, outcome.failures)
             write_atomically(folder / "timing.json", to_json(outcome.timing))
             if not outcome.failures:
@@ -155,11 +176,12 @@ class ContextWork:
         """Load a log.
 
         Raises:
-            SwerveError: it cannot be read.
+            SwerveError: it cannot be read, or is not what the set was made of.
         """
         announce_compilation()
         with watch.measure("loading"):
-            loaded = self.sources[self.owners[log]].load(log)
+            loaded = load_log(self.folder, self.sources[self.owners[log]], log)
+            check_same_source(self.folder, self.dataset, log)
             options = self.options
             scenes, _ = split_windows(loaded, options.history, options.future, options.scene_interval)
         chunks = read_record(record_path(self.dataset, log, 0, ".json")).num_parts
@@ -193,7 +215,7 @@ class OpenedSamples:
     watch: Stopwatch
 
     def make(self, chunk: int, report: ProgressCallback) -> PartResult:
-        """Compute the contexts of one part; its shard marks them as finished.
+        """Compute the contexts of one part: a shard, then its record, which marks them as finished.
 
         Raises:
             SwerveError: the log has changed since the set was made.
@@ -202,7 +224,7 @@ class OpenedSamples:
         record = read_record(record_path(self.work.dataset, self.log.name, chunk, ".json"))
         if not record.shard:
             return PartResult(0)
-        path = self.work.folder / record.shard
+        path, scored = self.work.folder / record.shard, list[bool]()
         with ShardWriter(path, record.split) as writer:
             for number, (row, viewpoint) in enumerate(self._viewpoints(record)):
                 report(row["token"], number, number / len(record.rows))
@@ -211,8 +233,10 @@ class OpenedSamples:
                     members = _members(viewpoint)
                 with self.watch.measure("writing"):
                     writer.add(Sample(row["key"], record.split, members, row))
-            writer.finish()
+                scored.append(CONTEXT in members)
+            size, sha256 = writer.finish()
         commit(path)
+        write_context_record(self.work.folder, record, ContextRecord(record.shard, size, sha256, tuple(scored)))
         return PartResult(len(record.rows))
 
     def _viewpoints(self, record: ShardRecord) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
@@ -246,26 +270,3 @@ def _members(viewpoint: Viewpoint) -> dict[str, bytes]:
         return {CONTEXT: context_to_bytes(context_of(viewpoint))}
     except SwerveError as error:
         return {REASON: str(error).encode()}
-
-
-def _finished(folder: Path, records: Sequence[ShardRecord]) -> FinishedParts:
-    """Return the parts whose shard exists, or that have no sample."""
-    finished = dict[str, tuple[set[int], int]]()
-    for record in records:
-        done, _ = finished.setdefault(record.log, (set(), record.num_parts))
-        if not record.shard or (folder / record.shard).is_file():
-            done.add(record.part)
-    return finished
-
-
-def _counts(folder: Path, records: Sequence[ShardRecord], failures: Sequence[Failure]) -> dict[str, Any]:
-    """Count by kind the samples that can and cannot be scored; failed parts are left out."""
-    reader, scored, unscored, size = ShardReader(folder), Counter[str](), Counter[str](), 0
-    for record in records:
-        if not record.shard or not (folder / record.shard).is_file():
-            continue
-        size += (folder / record.shard).stat().st_size
-        for number, row in enumerate(record.rows):
-            has = CONTEXT in reader.sample(record.shard, number, row["key"]).members
-            (scored if has else unscored)[row["kind"]] += 1
-    return {"scored": dict(scored), "unscored": dict(unscored), "failures": len(failures), "bytes": size}

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from swerve.data.dataset.shards import file_digest
 from swerve.data.storage.checked_json import fields, integer, plain_name, read_json
+from swerve.data.storage.files import file_digest
 from swerve.data.stream.batch import Provenance
 from swerve.data.stream.shard_reader import ShardReader, StoredSample
 from swerve.eval.context.context_file import VERSION, context_from_bytes

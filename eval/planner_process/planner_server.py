@@ -87,7 +87,7 @@ def _answer(planner: Planner, what: str, item: Any) -> bytes:  # noqa: ANN401
     except SwerveError as error:
         return encode_json({"refused": str(error)})
     except BaseException as error:
-        return encode_json({"refused": f"{what}: {type(error).__name__}: {error}"})
+        return encode_json({"failed": printable(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]})
 
 
 def _plan(planner: Planner, observations: list[Any]) -> list[PlannerOutput]:

@@ -27,6 +27,7 @@ from swerve.eval.planner_process.messages import (
 )
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import CameraChoice, Observation, Planner, Trajectory
 
 # Loads a planner, and returns it with texts about it; called in the planner's process.
@@ -119,10 +120,10 @@ class ProcessPlanner:
 
         Raises:
             SwerveError: they have not.
+            PlannerError: the planner raised anything else, or its process ended.
         """
         if self.facts.checks:
-            with suppress(_Ended):  # then it fails in the scene
-                self._asked("check", None)
+            self._asked("check", None)
 
     def plan(self, observation: Observation) -> Trajectory:
         """Plan a trajectory.
@@ -164,25 +165,31 @@ class ProcessPlanner:
             self._process = None
 
     def _chosen(self, cameras: Sequence[Camera]) -> tuple[str, ...]:
-        """Return the names of the cameras that the planner chooses; none if its process ends, which fails the scene."""
-        try:
-            return tuple(self._asked("cameras", tuple(cameras)).get("names", ()))
-        except _Ended:
-            return ()
+        """Return the names of the cameras that the planner chooses.
+
+        Raises:
+            SwerveError: it refuses.
+            PlannerError: it raised anything else, or its process ended.
+        """
+        return tuple(str(name) for name in self._asked("cameras", tuple(cameras))["names"])
 
     def _asked(self, what: str, item: object) -> dict[str, Any]:
         """Return the answer to a question.
 
         Raises:
             SwerveError: the planner refuses.
-            _Ended: its process ended.
+            PlannerError: it raised anything else, or its process ended.
         """
         try:
             head, _ = decode_json(self._request(what, item, self.limits.startup_timeout))
         except ValueError as error:
-            raise _Ended(self._end("sent something that is not an answer")) from error
+            raise PlannerError(f"planner {self.spec}: {self._end('sent something that is not an answer')}") from error
+        except _Ended as error:
+            raise PlannerError(f"planner {self.spec}: {error}") from error
         if "refused" in head:
             raise SwerveError(str(head["refused"]))
+        if "failed" in head or (what == "cameras" and not isinstance(head.get("names"), list)):
+            raise PlannerError(f"planner {self.spec}: {what}: {head.get('failed', 'sent something else than names')}")
         return head
 
     def _request(self, what: str, item: object, timeout: float) -> bytes:

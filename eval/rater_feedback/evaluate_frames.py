@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,10 @@ from swerve.data.jobs import (
     Failure,
     PartResult,
     RunResult,
+    Workers,
     job_config,
     open_job,
+    report_damaged,
     run_work,
     write_failures,
 )
@@ -37,7 +39,13 @@ from swerve.eval.benchmark.evaluate.evaluate_job import (
     check_labels,
 )
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners, results_path
+from swerve.eval.benchmark.evaluate.observations import check_available
+from swerve.eval.benchmark.evaluate.result_store import (
+    add_to_record,
+    recorded_planners,
+    remove_damaged_records,
+    results_path,
+)
 from swerve.eval.rater_feedback.displacement import average_displacements
 from swerve.eval.rater_feedback.frame_planning import FramePlan, initial_speed, plan_frames, required_cameras
 from swerve.eval.rater_feedback.frame_results import RECORD, write_results
@@ -56,7 +64,7 @@ def evaluate_frames(
     entries: Sequence[PlannerSpec],
     load: Loader,
     folder: Path,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> Evaluation:
     """Run planners on rated frames, and write their rater feedback scores and displacement errors.
@@ -70,7 +78,7 @@ def evaluate_frames(
         entries: the planners.
         load: creates a planner from its spec, in every worker; must be picklable.
         folder: for the results; new, empty, or of an evaluation of the same frames.
-        workers: processes; one per usable core if None.
+        workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
     Raises:
@@ -85,9 +93,10 @@ def evaluate_frames(
     config = job_config(
         {"frames": digest_of(frames), "metric": "rfs"}, [("wod_e2e", name) for name in names], CORE_PACKAGES
     )
-    with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
+    with open_job(work.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
-        outcome = run_work(work, work.folder, names, work.finished(), "plans", workers, console)
+        report_damaged(console, remove_damaged_records(work.folder, RECORD))
+        outcome = run_work(work, work.folder, names, work.finished(), "plans", workers, console, single=True)
         _require_all(work, folder, outcome)
         summary, failures = write_results(folder, work.records(), entries, clusters)
         write_atomically(work.folder / TIMING, to_json(outcome.timing))
@@ -139,7 +148,7 @@ class FramesWork:
         first = self.source.frame(self.frames[0])
         for entry in self.entries:
             # Not `planners`, which would be kept, and sent to the workers.
-            required_cameras(self.load(entry.spec), first)
+            check_available(partial(required_cameras, self.load(entry.spec), first))
 
     def open(self, log: str, watch: Stopwatch) -> "_OpenedFrame":
         """Return the one part of a frame. The first call of a worker loads the planners.

@@ -9,9 +9,10 @@ from jaxtyping import Float
 
 from swerve.data.sources.wod_e2e.frame import FUTURE_POINTS, PAST_POINTS, PERIOD, E2EFrame, read_image
 from swerve.data.sources.wod_e2e.motion import headings, resampled_history
-from swerve.eval.benchmark.evaluate.call_planner import call_planner
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_observed
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, declared_cameras, hash_token
 from swerve.scenes import Camera, SwerveError, Vehicle
+from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import History, LoggedFuture, Observation, Planner, Trajectory
 
 _STEP: Final = 0.1
@@ -43,13 +44,20 @@ def plan_frames(planner: Planner, frames: Sequence[E2EFrame]) -> list[FramePlan]
         SwerveError: the planner needs what the frames do not have.
         LogError: an image cannot be read.
     """
-    outputs = call_planner(planner, [observation_of(frame, planner) for frame in frames])
+    outputs = call_observed(planner, [_observed(frame, planner) for frame in frames])
     return [
         FramePlan(None, 0.0, output.error, output.seconds)
         if output.plan is None
         else FramePlan(waypoints_of(output.plan), horizon_of(output.plan), "", output.seconds)
         for output in outputs
     ]
+
+
+def _observed(frame: E2EFrame, planner: Planner) -> Observation | PlannerOutput:
+    try:
+        return observation_of(frame, planner)
+    except PlannerError as error:
+        return PlannerOutput(None, str(error), 0.0)
 
 
 def observation_of(frame: E2EFrame, planner: Planner) -> Observation:

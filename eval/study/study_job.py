@@ -9,18 +9,19 @@ from typing import Any, Final
 import pyarrow as pa
 from rich.console import Console
 
-from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import (
     CORE_PACKAGES,
     RECORDS,
     Failure,
     FolderLayout,
+    Workers,
     job_config,
     open_job,
+    report_damaged,
     run_work,
     write_failures,
 )
-from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.data.storage.files import file_digest, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark
 from swerve.eval.scoring.score_tables import provenance
@@ -45,6 +46,7 @@ _LAYOUT = FolderLayout(
     completion_file=STUDY,
     files=(PLANNERS, SCENE_GROUPS, PAGE, SCATTER, "failures.json", "timing.json"),
     parts={RECORDS: ".npz"},
+    kind="study",
 )
 
 
@@ -73,7 +75,7 @@ def run_study(
     load: Loader,
     folder: str | Path,
     options: StudyOptions,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> StudyReport:
     """Run every planner on every scene group, then correlate every open-loop measure with every closed loop.
@@ -87,19 +89,23 @@ def run_study(
         load: creates a planner from its spec, in every worker; must be picklable.
         folder: for the results; new, empty, or of the same study.
         options: of the study.
-        workers: processes; one per usable core if None.
+        workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
     Raises:
         SwerveError: no scene group or fewer than three planners were completed, the folder is another study's, or it
             cannot be written.
+        ArrayPartDone: this run of an array made its part.
     """
     folder = Path(folder)
     options = replace(options, traffic=options.traffic or benchmark.traffic)
     asked = {"version": STUDY_VERSION, **asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
     logs = [("benchmark", log) for log in benchmark.logs]
-    with open_job(folder, job_config({**asked, "planners": _named(planner_specs)}, logs, CORE_PACKAGES), _LAYOUT):
+    config = job_config({**asked, "planners": _named(planner_specs)}, logs, CORE_PACKAGES)
+    with open_job(folder, config, _LAYOUT, workers):
         work = StudyWork(folder, benchmark, tuple(planner_specs), load, options)
+        with os_errors_as_swerve_errors(folder):
+            report_damaged(console, work.remove_damaged_records())
         outcome = run_work(work, folder, benchmark.logs, work.finished(), "plans", workers, console)
         with os_errors_as_swerve_errors(folder):
             records = work.records()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.data.jobs import RECORDS, Failure, PartResult, ProgressCallback, existing_parts, record_path
+from swerve.data.jobs import RECORDS, Failure, PartResult, ProgressCallback, existing_parts, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name, write_atomically
 from swerve.eval.benchmark.benchmark_store import Benchmark
@@ -22,6 +22,7 @@ from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.study.open_loop import FramesPart, study_frames, subsample_follow_ups
 from swerve.eval.study.study_options import Reference, StudyOptions, StudyPlanner
 from swerve.eval.study.study_records import StudyRecord
+from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 
 Loader = Callable[[str], Planner]
@@ -58,6 +59,26 @@ class StudyWork:
             for log in self.benchmark.logs
             if safe_name(log) in there
         }
+
+    def remove_damaged_records(self) -> list[Path]:
+        """Remove records that are damaged or of another scene group, which are made again; return them."""
+        names = {part_stem(log, chunk): log for log in self.benchmark.logs for chunk in self._chunks(log)}
+        paths = sorted((self.folder / RECORDS).glob("*.npz"))
+        damaged = [path for path in paths if not self._is_record(path, names.get(path.stem))]
+        for path in damaged:
+            path.unlink(missing_ok=True)
+        return damaged
+
+    def _chunks(self, log: str) -> range:
+        return range(len(self.benchmark.scene_groups(log)))
+
+    def _is_record(self, path: Path, log: str | None) -> bool:
+        try:
+            record = StudyRecord.from_bytes(path.read_bytes())
+        except SwerveError:
+            return False
+        specs = tuple(planner_spec.spec for planner_spec in self.planner_specs)
+        return record.log == log and record.planners == specs
 
     def records(self) -> list[StudyRecord]:
         """Read the existing records, in the benchmark's order.

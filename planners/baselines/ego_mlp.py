@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.storage.checked_json import anything, check_shape, fields, integer, mapping_of
-from swerve.data.storage.files import write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
 from swerve.planners.trained_file import HEADER, read_tensors, require_safetensors
 from swerve.scenes import SwerveError
@@ -133,10 +133,8 @@ def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:
     header = {"format": _FORMAT, "version": VERSION, "layers": len(planner.weights), "config": planner.config}
     # A single entry, since safetensors does not keep the order of several.
     content = require_safetensors().numpy.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
-    try:
+    with os_errors_as_swerve_errors(Path(path)):
         write_atomically(Path(path), content)
-    except OSError as error:
-        raise SwerveError(f"{path} cannot be written ({error.strerror})") from error
 
 
 def load_ego_mlp(path: str | Path) -> EgoMlp:

@@ -11,7 +11,7 @@ import torch
 
 from swerve.data.storage.checked_json import anything, check_shape, integer, mapping_of, told
 from swerve.data.storage.checked_json import fields as fields_of
-from swerve.data.storage.files import write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.planners.learning.reduction import world_size
 from swerve.planners.learning.training_step import Training
 from swerve.planners.trained_file import HEADER, read_tensors_of
@@ -38,8 +38,11 @@ def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> N
         path: path of the file.
         training: training state between two steps.
         stream: state of the data loader, as JSON values.
+
+    Raises:
+        WriteError: it cannot be written.
     """
-    write_atomically(path, _content(*_snapshot(training, stream)))
+    _write(path, *_snapshot(training, stream))
 
 
 class CheckpointWriter:
@@ -52,18 +55,18 @@ class CheckpointWriter:
         """Copy the state and write it beside training, once the previous checkpoint is written.
 
         Raises:
-            OSError: the previous checkpoint could not be written.
+            WriteError: the previous checkpoint could not be written.
         """
         self.wait()
         header, tensors = _snapshot(training, stream)
         copied = {name: one.clone() for name, one in tensors.items()}
-        self._pending = [self._pool.submit(lambda: write_atomically(self._path, _content(header, copied)))]
+        self._pending = [self._pool.submit(_write, self._path, header, copied)]
 
     def wait(self) -> None:
         """Wait until the checkpoint is written.
 
         Raises:
-            OSError: it could not be written.
+            WriteError: it could not be written.
         """
         while self._pending:
             self._pending.pop().result()
@@ -132,6 +135,11 @@ def _from_first(path: Path, training: Training) -> bytes | None:
         content.copy_(torch.frombuffer(bytearray(own), dtype=torch.uint8))
     torch.distributed.broadcast(content, 0)
     return content.cpu().numpy().tobytes()
+
+
+def _write(path: Path, header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    with os_errors_as_swerve_errors(path.parent):
+        write_atomically(path, _content(header, tensors))
 
 
 def _snapshot(training: Training, stream: dict[str, Any]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from swerve.data.storage.checked_json import told
-from swerve.data.storage.files import write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.planners.learning.families import build_model, model_class
 from swerve.planners.learning.inputs import inputs_of
 from swerve.planners.learning.model import PlannerModel
@@ -100,10 +100,8 @@ def save_learned(model: PlannerModel, record: dict[str, Any], path: str | Path) 
     header = {**named, "version": VERSION, "config": model.config.to_json(), "record": record}
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     content = safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
-    try:
+    with os_errors_as_swerve_errors(Path(path)):
         write_atomically(Path(path), content)
-    except OSError as error:
-        raise SwerveError(f"{path} cannot be written ({error.strerror})") from error
 
 
 def load_learned(path: str | Path, device: str | torch.device | None = None) -> LearnedPlanner:

@@ -3,11 +3,12 @@
 import csv
 import io
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from swerve.data.storage.files import write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.scenes import MissingExtraError
 
 METRICS: Final = "metrics.csv"
@@ -27,36 +28,42 @@ class TrainingLog:
 
     Raises:
         MissingExtraError: tensorboard is requested and not installed.
+        WriteError: a table cannot be written; the methods raise it too.
     """
 
     def __init__(self, folder: Path, step: int, tensorboard: bool = False) -> None:
         self._folder = folder
-        self._writer = _summary_writer(folder / TENSORBOARD, step) if tensorboard else None
-        keep_rows(folder / METRICS, step)
-        if (folder / VALIDATION).is_file():
-            keep_rows(folder / VALIDATION, step)
+        with os_errors_as_swerve_errors(folder):
+            self._writer = _summary_writer(folder / TENSORBOARD, step) if tensorboard else None
+            keep_rows(folder / METRICS, step)
+            if (folder / VALIDATION).is_file():
+                keep_rows(folder / VALIDATION, step)
 
     def step(self, row: Row) -> None:
         """Append the row of a step; its first column is the step."""
-        add_row(self._folder / METRICS, row)
-        self._curves("train", row)
+        with os_errors_as_swerve_errors(self._folder):
+            add_row(self._folder / METRICS, row)
+            self._curves("train", row)
 
     def validation(self, row: Row) -> bool:
         """Append the row of a validation; return whether its `score` is the best so far (ties: the first is best)."""
         best = max(column(self._folder / VALIDATION, "score"), default=-math.inf)
-        add_row(self._folder / VALIDATION, row)
-        self._curves("validation", row)
+        with os_errors_as_swerve_errors(self._folder):
+            add_row(self._folder / VALIDATION, row)
+            self._curves("validation", row)
         return float(_cell(row["score"])) > best
 
     def flush(self) -> None:
         """Flush to disk; to be called before a checkpoint."""
-        if self._writer:
-            self._writer.flush()
+        with os_errors_as_swerve_errors(self._folder):
+            if self._writer:
+                self._writer.flush()
 
     def close(self) -> None:
         """Close the files."""
-        if self._writer:
-            self._writer.close()
+        with os_errors_as_swerve_errors(self._folder):
+            if self._writer:
+                self._writer.close()
 
     def _curves(self, group: str, row: Row) -> None:
         if self._writer:
@@ -80,7 +87,15 @@ def require_tensorboard() -> Any:  # noqa: ANN401 a class that mypy does not see
 
 def _summary_writer(folder: Path, step: int) -> Any:  # noqa: ANN401 see require_tensorboard
     """Create a writer that hides curves beyond the step from which the run resumes."""
-    return require_tensorboard()(str(folder), purge_step=step + 1)
+    make_writer, before = require_tensorboard(), threading.excepthook
+
+    def told_once(arguments: threading.ExceptHookArgs) -> None:
+        # What stops the writer's thread, such as a full disk, it raises again where rows are added.
+        if type(arguments.thread).__name__ != "_AsyncWriterThread":
+            before(arguments)
+
+    threading.excepthook = told_once
+    return make_writer(str(folder), purge_step=step + 1)
 
 
 def keep_rows(path: Path, step: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from swerve.data.sources.navsim.frames import NavsimScene, SensorFolders
 from swerve.data.sources.navsim.hidden_scenes import HiddenScenes
 from swerve.data.sources.navsim.scene_windows import SceneIndex
-from swerve.eval.benchmark.evaluate.call_planner import call_planner
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_observed
 from swerve.eval.benchmark.navsim_scenes import NavsimRecording
 from swerve.eval.submission.submission import SubmittedTrajectory
 from swerve.planners.navsim.agent_outputs import compute_trajectories
@@ -23,6 +23,7 @@ from swerve.planners.navsim.navsim_modules import DATACLASSES, navsim_modules
 from swerve.planners.navsim.navsim_planner import NavsimPlanner, missing_modules_as_errors
 from swerve.planners.navsim.scene_inputs import agent_input_of_scene, observation_of_scene
 from swerve.scenes import SwerveError
+from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import Observation, Planner
 
 # Scenes whose images are in memory at once, and the planner's largest batch.
@@ -103,6 +104,13 @@ def _ask_agent(planner: NavsimPlanner, scenes: Sequence[NavsimScene], sensors: S
         return [_submitted(trajectory) for trajectory in compute_trajectories(planner.agent, inputs)]
 
 
+def _observed(scene: NavsimScene, sensors: SensorFolders, planner: Planner) -> Observation | PlannerOutput:
+    try:
+        return _observation(scene, sensors.of(scene), planner)
+    except PlannerError as error:
+        return PlannerOutput(None, str(error), 0.0)
+
+
 def _observation(scene: NavsimScene, folder: Path, planner: Planner) -> Observation:
     """Return what a planner is given: the scene as recorded, if it declares that, as NAVSIM's agents do."""
     if not getattr(planner, "recording", False):
@@ -119,9 +127,8 @@ def _submitted(trajectory: AgentTrajectory) -> SubmittedTrajectory:
 
 
 def _ask_planner(planner: Planner, scenes: Sequence[NavsimScene], sensors: SensorFolders) -> list[Answer]:
-    observations = [_observation(scene, sensors.of(scene), planner) for scene in scenes]
     answers = list[Answer]()
-    for output in call_planner(planner, observations):
+    for output in call_observed(planner, [_observed(scene, sensors, planner) for scene in scenes]):
         plan = output.plan
         if plan is None:
             answers.append(output.error)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.eval.training_viewpoints.training_viewpoint_options import TrainingViewpointOptions
-from swerve.options.shared import Config, OutFolder, Sources, Workers
+from swerve.options.shared import Config, On, OutFolder, Part, ProgressForm, Sources, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -26,6 +26,9 @@ class Augment:
         options: The training set.
         training: Follow-up and visited viewpoints, and pseudo-expert targets.
         workers: Worker processes.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -34,4 +37,7 @@ class Augment:
     options: Annotated[AugmentOptions, FLAT] = field(default_factory=AugmentOptions)
     training: Annotated[TrainingViewpointOptions, FLAT] = field(default_factory=TrainingViewpointOptions)
     workers: Workers = None
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.options.shared import Config, OutFolder, Sources, Splats, Workers
+from swerve.options.shared import Config, On, OutFolder, Part, ProgressForm, Sources, Splats, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -29,6 +29,9 @@ class Build:
         options: The benchmark.
         splats: Splat scenes.
         workers: Worker processes.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -37,4 +40,7 @@ class Build:
     options: Annotated[BuildOptions, FLAT] = field(default_factory=BuildOptions)
     splats: Splats = None
     workers: Workers = None
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None

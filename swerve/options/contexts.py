@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from swerve.options.shared import Config, Dataset, OutFolder, Sources, Workers
+from swerve.options.shared import Config, Dataset, On, OutFolder, Part, ProgressForm, Sources, Workers
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Contexts:
         out: Output folder.
         visited: Folder of swerve drive --record that the set was made with, if it has visited viewpoints.
         workers: Worker processes.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -34,4 +37,7 @@ class Contexts:
     out: OutFolder
     visited: Annotated[Path | None, arg(metavar="FOLDER")] = None
     workers: Workers = None
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None

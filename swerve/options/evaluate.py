@@ -10,7 +10,18 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.options.shared import Config, EvaluatedBenchmark, OutFolder, PlannerOption, Planners, Splats, Workers
+from swerve.options.shared import (
+    Config,
+    EvaluatedBenchmark,
+    On,
+    OutFolder,
+    Part,
+    PlannerOption,
+    Planners,
+    ProgressForm,
+    Splats,
+    Workers,
+)
 from swerve.scenes.option_types import FLAT
 
 
@@ -74,6 +85,9 @@ class Evaluate:
         planner_option: Arguments of the planners.
         options: The evaluation.
         workers: Worker processes.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -83,4 +97,7 @@ class Evaluate:
     planner_option: PlannerOption = ()
     options: Annotated[EvaluateOptions, FLAT] = field(default_factory=EvaluateOptions)
     workers: Workers = None
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.options.shared import Config, OutFolder, Sources
+from swerve.options.shared import Config, OutFolder, Part, Sources
 from swerve.scenes.option_types import FLAT
 
 
@@ -24,10 +24,12 @@ class Fit:
         sources: Logs.
         out: Output folder.
         options: The splat scene.
+        part: Share of the logs.
         config: Options to start from.
     """
 
     sources: Sources
     out: OutFolder
     options: Annotated[SceneOptions, FLAT] = field(default_factory=SceneOptions)
+    part: Part = None
     config: Config = None

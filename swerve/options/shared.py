@@ -6,6 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from swerve.data.jobs.execution import ProgressKind
 from swerve.scenes.errors import SwerveError
 
 # On an OUT that is a file: that of other commands is a folder.
@@ -40,6 +41,7 @@ Dataset = Annotated[Positional[Path], arg(metavar="SET", help="Finished training
 OutFolder = Annotated[
     Positional[Path], arg(metavar="OUT", help="Output folder: new, empty, or of this same job, which is then resumed.")
 ]
+JobFolder = Annotated[Positional[Path], arg(metavar="OUT", help="Output folder of a job.")]
 Planners = Annotated[
     tuple[str, ...],
     arg(
@@ -63,6 +65,23 @@ Splats = Annotated[
     Path | None, arg(metavar="FOLDER", help="Folder that swerve fit made, to render splat views that are not stored.")
 ]
 Workers = Annotated[int | None, arg(metavar="COUNT", help="Worker processes; None: one per core.")]
+Part = Annotated[
+    str | None,
+    arg(
+        metavar="K/N|finish",
+        help="Make the K-th of N shares of the job, as one of N runs that start at any time on any machines that see "
+        "OUT (of a SLURM array, say); finish: complete what they made, as swerve finish OUT does. None: the whole job.",
+    ),
+]
+On = Annotated[
+    str,
+    arg(
+        metavar="local|ray|ray://HOST",
+        help="Where the workers are: processes of this machine; or actors of a Ray cluster that sees OUT: that of "
+        "RAY_ADDRESS, else a new one on this machine. Needs the extra `ray`.",
+    ),
+]
+ProgressForm = Annotated[ProgressKind, arg(help="Progress on stderr: a bar, or a line of JSON every two seconds.")]
 Config = Annotated[
     Path | None,
     arg(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from swerve.eval.study.study_options import StudyOptions
-from swerve.options.shared import Benchmark, Config, OutFolder, Workers
+from swerve.options.shared import Benchmark, Config, On, OutFolder, Part, ProgressForm, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -36,6 +36,9 @@ class Study:
         population: Planners of the population, evenly chosen from all families.
         options: The study.
         workers: Worker processes.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -44,4 +47,7 @@ class Study:
     population: Annotated[Literal["all"] | int, arg(metavar="all|COUNT")] = "all"
     options: Annotated[StudyOptions, FLAT] = field(default_factory=StudyOptions)
     workers: Workers = None
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None

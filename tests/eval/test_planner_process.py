@@ -5,15 +5,18 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from swerve.eval import build_context
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_observed, call_planner
+from swerve.eval.benchmark.evaluate.observations import check_available, observations_of, required_cameras
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.planner_process import PlannerLimits, ProcessPlanner
 from swerve.eval.planner_process.messages import (
@@ -28,9 +31,11 @@ from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
 from swerve.planners.open_planner import load_with_identity, open_planner
 from swerve.scenes import SwerveError
+from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import Trajectory
-from tests.support.hostile_planners import FORWARD
+from tests.support.hostile_planners import FORWARD, Honest
 from tests.support.observations import moving
+from tests.support.simple_scene_group import RenderedViews, simple_scene_group
 from tests.support.simple_source import SimpleSource
 
 HOSTILE = "tests.support.hostile_planners"
@@ -56,6 +61,11 @@ OUTCOMES = {
     "Hoards": (0, "MemoryError"),
     "Changes": (2, ""),
 }
+
+
+def scene_and_context():
+    frame = simple_scene_group().scenes["now"]
+    return frame, build_context(frame.viewpoint.scene, frame.token, frame.follow_up)
 
 
 def planner(name, limits=LIMITS):
@@ -135,9 +145,43 @@ def test_a_planner_without_batches_has_its_time_for_each_plan():
 def test_a_planner_that_is_not_started_again_fails_in_its_scenes():
     dying = planner("DiesAndChooses", PlannerLimits(planner_restarts=0))
     assert "exit status" in call_planner(dying, [moving()])[0].error
-    assert dying.cameras(()) == ()
-    dying.check_sensors()
+    with pytest.raises(PlannerError, match="is not started again"):
+        dying.cameras(())
+    with pytest.raises(PlannerError, match="is not started again"):
+        dying.check_sensors()
     assert "is not started again" in call_planner(dying, [moving()])[0].error
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("BreaksInCheck", "check: KeyError: 'sensors'"),
+        ("InterruptsInCameras", "cameras: KeyboardInterrupt"),
+        ("ChoosesNumbers", "cameras: TypeError: 'int' object is not iterable"),
+        ("ExitsInCheck", "check: SystemExit: 0"),
+        ("DiesAndChooses", "is not started again"),
+    ],
+)
+def test_a_planner_that_breaks_where_it_is_asked_fails_alone(name, reason):
+    hostile = planner(name, PlannerLimits(planner_restarts=0))
+    if name == "DiesAndChooses":
+        call_planner(hostile, [moving()])
+    frame, context = scene_and_context()
+    check_available(partial(required_cameras, frame, hostile, RenderedViews()))
+    failed, seen = observations_of(frame, context, [hostile, Honest()], RenderedViews())
+    assert seen.token
+    outputs = call_observed(hostile, [failed, moving()][: 1 if name == "DiesAndChooses" else 2])
+    assert outputs[0].plan is None
+    assert reason in outputs[0].error
+    assert all(output.plan for output in outputs[1:])
+    hostile.close()
+
+
+def test_a_refusal_in_a_scene_is_that_scene_s_alone():
+    (frame, context), hostile = scene_and_context(), planner("RefusesSome")
+    outcomes = [observations_of(frame, context, [hostile], None)[0] for _ in range(4)]
+    assert [getattr(one, "error", "") for one in outcomes] == ["", "not this scene", "", "not this scene"]
+    hostile.close()
 
 
 @pytest.mark.parametrize("limits", [{"plan_timeout": 0.0}, {"startup_timeout": np.inf}, {"planner_memory": np.nan}])
@@ -239,7 +283,7 @@ def test_honest_scores_are_those_of_a_run_without_hostile_planners(tmp_path):
     build([SimpleSource(("train-0",))], tmp_path / "bench", options, 1)
     honest = ["constant-velocity", f"{HOSTILE}:Honest,label=honest"]
     names = ["Hangs", "HangsAtStart", "ExitsAtStart", "Dies", "DiesInSome", "Killed", "Segfaults", "Interrupts"]
-    names += ["GiantError", "BadCameras"]
+    names += ["GiantError", "BadCameras", "BreaksInCheck", "ChoosesNumbers"]
     hostile = [f"{HOSTILE}:{name},label={name}" for name in names]
     limits = PlannerLimits(plan_timeout=1.0, startup_timeout=10.0, planner_restarts=1)
     alone = evaluate_planners(tmp_path / "bench", honest, tmp_path / "alone", EvaluateOptions(report=False), 1)

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 
+from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 
 FORWARD = np.stack([np.arange(1, 9) * 2.0, np.zeros(8), np.zeros(8)], axis=1)
@@ -184,3 +185,34 @@ class DiesAndChooses(Dies):
 
     def check_sensors(self):
         """Accept everything."""
+
+
+class RefusesSome(Honest):
+    """Refuses every second call, in its own words."""
+
+    calls = 0
+
+    def check_sensors(self):
+        self.calls += 1
+        if self.calls % 2 == 0:
+            raise SwerveError("not this scene")
+
+
+class BreaksInCheck(Honest):
+    def check_sensors(self):
+        raise KeyError("sensors")
+
+
+class InterruptsInCameras(Honest):
+    def cameras(self, rig):
+        raise KeyboardInterrupt
+
+
+class ChoosesNumbers(Honest):
+    def cameras(self, rig):
+        return 7
+
+
+class ExitsInCheck(Honest):
+    def check_sensors(self):
+        sys.exit(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from swerve import build_command
-from swerve.data.jobs import Failure
+from swerve.data.jobs import Execution, Failure
 from swerve.eval.benchmark.build.build_job import BuildReport
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.scenes import SwerveError
@@ -36,7 +36,7 @@ def told(monkeypatch):
 
     def build(sources, folder, options, workers, console, splats):
         calls.append((sources, folder, options, workers, splats))
-        failures = (Failure("a-log", "", "", "is broken"),) if workers == 7 else ()
+        failures = (Failure("a-log", "", "", "is broken"),) if Execution.of(workers).workers == 7 else ()
         return BuildReport(COUNTS, TIMING, failures)
 
     monkeypatch.setattr(build_command, "build", build)

@@ -56,3 +56,24 @@ def test_ctrl_c_before_a_job_ends_in_one_line(tmp_path):
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("Stopped")
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_the_midst_of_an_import_ends_in_one_line(tmp_path, number, code):
+    """Modules that catch what they import would go on without it, or raise another error."""
+    (tmp_path / "signalled.py").write_text(f"import os, signal\nos.kill(os.getpid(), {int(number)})\n")
+    program = "\n".join(
+        [
+            "from swerve import cli",
+            "def catching(arguments):",
+            "    try:",
+            "        import signalled",
+            "    except BaseException as error:",
+            "        raise ImportError('initialization failed') from error",
+            "cli.run = catching",
+            "cli.main()",
+        ]
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.stderr.splitlines() == ["Stopped by SIGTERM." if code == 143 else "Stopped."]
+    assert ended.returncode == code

@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve import train_rap_command, training_rounds
-from swerve.data.dataset.shards import dataset_digest, file_digest
+from swerve.data.dataset.shards import dataset_digest
+from swerve.data.storage.files import file_digest
 from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
 from tests.support.command import invoke
 

@@ -63,6 +63,11 @@ class NavsimSource:
                     return self._load(name, file, split)
         raise LogError(self.folders.root, name, "no NAVSIM log of that name")
 
+    def files_of(self, name: str) -> tuple[Path, ...]:
+        """Return the log's file, see `FileSource`; maps and sensor data are shared by many logs."""
+        found = (pair for split in self.folders.splits for pair in self.folders.log_files(split).items())
+        return tuple(file for stem, file in found if name == stem or name.startswith(f"{stem}."))
+
     def _load(self, name: str, file: Path, split: str) -> Log:
         frames, parts = _frames(file, file_version(file)), _parts(file, file_version(file))
         if name not in parts:

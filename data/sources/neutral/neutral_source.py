@@ -94,6 +94,10 @@ class NeutralSource:
             raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
         return parse_log(read_document(files[name]), files[name])
 
+    def files_of(self, name: str) -> tuple[Path, ...]:
+        """Return the log's file, see `FileSource`."""
+        return tuple(file for own, file in self._files().items() if own == name)
+
     def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
         """Return the cameras of logs: the format has none."""
         return dict.fromkeys(names, ())

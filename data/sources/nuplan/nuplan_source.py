@@ -88,6 +88,10 @@ class NuplanSource:
                 return NuplanDb(file)
         raise LogError(self.path, name, "no nuPlan log of that name")
 
+    def files_of(self, name: str) -> tuple[Path, ...]:
+        """Return the log's data base, see `FileSource`; maps and sensor data are shared by many logs."""
+        return tuple(file for file in self._files() if name == file.stem or name.startswith(f"{file.stem}."))
+
     def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
         """Read the cameras of logs and parts, see `RigSource`."""
         found = {}

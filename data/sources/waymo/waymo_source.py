@@ -56,6 +56,11 @@ class WaymoSource:
                 return read_scenario(file, int(number), name, split_of(file, self.path))
         raise LogError(self.path, name, "no Waymo log of that name")
 
+    def files_of(self, name: str) -> tuple[Path, ...]:
+        """Return the log's file, see `FileSource`."""
+        stem = name.rpartition("-")[0]
+        return tuple(file for own, file in self._files() if own in (name, stem))
+
     def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
         """Read the cameras of logs, see `RigSource`; scenarios, whose names have a number more, have none."""
         files = dict(self._files())

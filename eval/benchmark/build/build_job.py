@@ -4,19 +4,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from rich.console import Console
 
 from swerve.data.dataset.rigs import report_rigs
 from swerve.data.jobs import (
     CORE_PACKAGES,
+    Execution,
     Failure,
     FolderLayout,
     RunResult,
-    existing_parts,
+    Workers,
+    check_sources,
     job_config,
     log_names,
     open_job,
+    report_damaged,
     run_work,
     write_failures,
 )
@@ -29,6 +33,7 @@ from swerve.eval.benchmark.benchmark_store import (
     SCENES,
     VERSION,
     group_path,
+    log_path,
     views_folder,
     views_path,
 )
@@ -36,6 +41,7 @@ from swerve.eval.benchmark.build.build_records import (
     build_record_path,
     finished_parts,
     read_build_records,
+    remove_damaged_records,
     write_tables,
 )
 from swerve.eval.benchmark.build.build_workers import GroupWork, LogWork, bank_digest, bank_path
@@ -55,6 +61,7 @@ _LAYOUT = FolderLayout(
         **{views_folder(kind): ".tar" for kind in VIEW_KINDS},
     },
     disposable_folders=("logs", "bank", "records"),
+    kind="build",
 )
 
 
@@ -77,7 +84,7 @@ def build(
     sources: Sequence[Source],
     folder: str | Path,
     options: BuildOptions,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
     splats: str | Path | None = None,
     renderers: Renderers | None = None,
@@ -92,16 +99,18 @@ def build(
         sources: of the logs.
         folder: of the benchmark; a new or empty one, or one of the same build.
         options: of the benchmark.
-        workers: processes; one per usable core if None.
+        workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
         splats: folder made by `swerve fit`, for splat views.
         renderers: of the kinds of views in the options; the default ones if None.
 
     Raises:
         SwerveError: a kind of views has no renderer; the sources hold no log or one twice; a log lacks a
-            camera; no log can be used; the folder is not this build's, or cannot be written.
+            camera; no log can be used; the folder is not this build's, or cannot be written; a log has changed since it
+            was copied.
+        ArrayPartDone: this run of an array made its part.
     """
-    folder = Path(folder)
+    folder, execution = Path(folder), Execution.of(workers)
     owners = log_names(sources)
     if options.views or options.cameras:
         report_rigs(sources, owners, options.rig, options.cameras, console)
@@ -110,8 +119,8 @@ def build(
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     names = {kind: renderer.name for kind, renderer in drawn.items()}
     config = job_config({**asdict(options), "renderers": names}, logs, _PACKAGES)
-    with open_job(folder, config, _LAYOUT):
-        copied = _copy_logs(LogWork(folder, tuple(sources), owners, options, drawn), workers, console)
+    with open_job(folder, config, _LAYOUT, execution):
+        copied = _copy_logs(LogWork(folder, tuple(sources), owners, options, drawn), execution, console)
         usable = tuple(name for name in owners if bank_path(folder, safe_name(name)).is_file())
         if not usable:
             write_failures(folder, copied.failures)
@@ -120,10 +129,11 @@ def build(
                 f"no log can be used; the first: {where}: {reason.removeprefix(f'log {where}').lstrip(': ')}"
             )
         with os_errors_as_swerve_errors(folder):
+            report_damaged(console, remove_damaged_records(folder))
             digest = bank_digest(folder, usable)
             finished = finished_parts(folder, digest)
         work = GroupWork(folder, usable, digest, options, drawn)
-        outcome = run_work(work, folder, usable, finished, NOUN, workers, console)
+        outcome = run_work(work, folder, usable, finished, NOUN, execution, console)
         failures = (*copied.failures, *outcome.failures)
         with os_errors_as_swerve_errors(folder):
             write_failures(folder, failures)
@@ -132,11 +142,25 @@ def build(
     return BuildReport(counts, outcome.timing, failures)
 
 
-def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> RunResult:
-    """Run the first pass: each log's file, and its part of the trajectory bank."""
-    there = existing_parts(work.folder / "bank", ".npz")
-    finished = {name: ({0}, 1) for name in work.owners if safe_name(name) in there}
-    return run_work(work, work.folder, list(work.owners), finished, "logs", workers, console)
+def _copy_logs(work: LogWork, execution: Execution, console: Console | None) -> RunResult:
+    """Run the first pass: each log's file, and its part of the trajectory bank.
+
+    Raises:
+        SwerveError: a log has changed since it was copied.
+        ArrayPartDone: other runs of an array have not copied their logs yet.
+    """
+    with os_errors_as_swerve_errors(work.folder):
+        finished = {name: ({0}, 1) for name in work.owners if _is_copied(work.folder, safe_name(name))}
+        check_sources(work.folder, work.sources, work.owners, finished, execution.part is None)
+    return run_work(work, work.folder, list(work.owners), finished, "logs", execution, console, False, single=True)
+
+
+def _is_copied(folder: Path, name: str) -> bool:
+    """Test whether both files of a log are there, and neither is cut short; the first marks both as finished."""
+    paths = bank_path(folder, name), log_path(folder, name)
+    if paths[0].is_file() and not all(path.is_file() and is_zipfile(path) for path in paths):
+        paths[0].unlink()
+    return paths[0].is_file()
 
 
 def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:

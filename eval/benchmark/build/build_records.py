@@ -32,6 +32,7 @@ _RECORD: Final = fields(
         "gaps": list_of(_INDEX),
         "scenes": list_of(mapping_of(anything)),
         "files": mapping_of(_COUNT),
+        "sha256": mapping_of(text),
     }
 )
 _REMEDY: Final = "Remove it and run the same command again to rebuild this scene group"
@@ -55,6 +56,7 @@ class BuildRecord:
         gaps: timestamps without a scene group because of a gap in time, in the record of the log's first.
         scenes: rows of scenes.parquet.
         files: sizes in bytes of the scene group's files, by path in the benchmark.
+        sha256: SHA-256 of the same files.
     """
 
     log: str
@@ -70,6 +72,7 @@ class BuildRecord:
     gaps: tuple[int, ...]
     scenes: tuple[dict[str, Any], ...]
     files: dict[str, int]
+    sha256: dict[str, str]
 
     @property
     def scene_group(self) -> str:
@@ -94,11 +97,32 @@ def read_build_records(folder: Path) -> Iterator[BuildRecord]:
         SwerveError: one is damaged.
     """
     for path in sorted((folder / "records").glob("*.json")):
-        record = read_json(path, _RECORD, _REMEDY)
-        try:
-            yield _record_of(record)
-        except TypeError as error:
-            raise LogError(path, "fields", "are not those of a record", _REMEDY) from error
+        yield _read_build_record(path)
+
+
+def remove_damaged_records(folder: Path) -> list[Path]:
+    """Remove records that are damaged or of another part than their names say, which are made again; return them."""
+    damaged = [path for path in sorted((folder / "records").glob("*.json")) if not _is_record(path)]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return damaged
+
+
+def _is_record(path: Path) -> bool:
+    """Test whether a file is the record of the scene group that its name says."""
+    try:
+        found = _read_build_record(path)
+    except LogError:
+        return False
+    return path.stem == found.scene_group and found.chunk < found.chunks
+
+
+def _read_build_record(path: Path) -> BuildRecord:
+    record = read_json(path, _RECORD, _REMEDY)
+    try:
+        return _record_of(record)
+    except TypeError as error:
+        raise LogError(path, "fields", "are not those of a record", _REMEDY) from error
 
 
 def _record_of(record: dict[str, Any]) -> BuildRecord:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from swerve.data.dataset.rigs import with_rig
-from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import PartResult, ProgressCallback
+from swerve.data.jobs import load_log as load_source_log
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.data.storage.files import safe_name
+from swerve.data.storage.files import file_digest, safe_name
 from swerve.eval.benchmark.benchmark_store import load_log, log_path, save_log
 from swerve.eval.benchmark.build.build_records import BuildRecord, write_build_record
 from swerve.eval.benchmark.build.make_scene_group import build_scene_group
@@ -55,7 +55,8 @@ class LogWork:
             SwerveError: it cannot be read, has no scene group, or cannot be rendered.
         """
         with watch.measure("loading"):
-            loaded = replace(self.sources[self.owners[log]].load(log), photos=(), sweeps=())
+            read = load_source_log(self.folder, self.sources[self.owners[log]], log)
+            loaded = replace(read, photos=(), sweeps=())
             if self.renderers or self.options.cameras or self.options.rig == "default":
                 loaded = with_rig(loaded, self.options.rig, self.options.cameras)
             for renderer in self.renderers.values():
@@ -198,6 +199,7 @@ class LogGroups:
             gaps=tuple(int(log.times_us[step]) for step in self.broken) if chunk == 0 else (),
             scenes=(),
             files={},
+            sha256={},
         )
         if made.record is not None:
             build_record = self.writer.write(build_record, made.record)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import file_digest
 from swerve.eval.benchmark.assemble import GroupRecord, build_scenes
 from swerve.eval.benchmark.benchmark_store import group_path, save_group, views_path
 from swerve.eval.benchmark.build.build_records import BuildRecord, scene_rows
@@ -73,9 +74,12 @@ class GroupWriter:
         with self.watch.measure("writing"):
             save_group(paths[-1], record)
         group, scenes = build_scenes(self.log, record)
-        sizes = {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
+        names = {path.relative_to(self.folder).as_posix(): path for path in paths}
         return replace(
-            build_record, scenes=tuple(scene_rows(build_record.scene_group, record, group, scenes, missed)), files=sizes
+            build_record,
+            scenes=tuple(scene_rows(build_record.scene_group, record, group, scenes, missed)),
+            files={name: path.stat().st_size for name, path in names.items()},
+            sha256={name: file_digest(path) for name, path in names.items()},
         )
 
     def _write_views(self, build_record: BuildRecord, kind: ViewKind, record: GroupRecord, missed: Missed) -> Path:

@@ -57,6 +57,15 @@ def call_planner(planner: Planner, observations: Sequence[Observation]) -> list[
     return [_call_single(planner, observation) for observation in observations]
 
 
+def call_observed(planner: Planner, observed: Sequence[Observation | PlannerOutput]) -> list[PlannerOutput]:
+    """Call a planner on the scenes that have an observation; return the others, failures, as they are."""
+    outputs = list[PlannerOutput]()
+    if observations := [one for one in observed if isinstance(one, Observation)]:
+        outputs = call_planner(planner, observations)
+    rest = iter(outputs)
+    return [one if isinstance(one, PlannerOutput) else next(rest) for one in observed]
+
+
 def _call_single(planner: Planner, observation: Observation) -> PlannerOutput:
     own = _copied(observation)
     start = time.perf_counter()

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_observed
 from swerve.eval.benchmark.evaluate.observations import observations_of
 from swerve.eval.benchmark.evaluate.results import PlannerResult, SceneResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
@@ -119,7 +119,7 @@ def _planner_outputs(
     ]
     for (label, planner), own in zip(planners.items(), zip(*observations, strict=True), strict=True):
         before_call(label)
-        returned.append(call_planner(planner, list(own)))
+        returned.append(call_observed(planner, own))
     return [list(outputs) for outputs in zip(*returned, strict=True)]
 
 

@@ -15,8 +15,10 @@ from swerve.data.jobs import (
     FolderLayout,
     PartResult,
     RunResult,
+    Workers,
     job_config,
     open_job,
+    report_damaged,
     run_work,
     write_failures,
 )
@@ -28,9 +30,14 @@ from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
-from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners, results_path
-from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, PlannerResult, result_rows
+from swerve.eval.benchmark.evaluate.observations import check_available, required_cameras, uses_images
+from swerve.eval.benchmark.evaluate.result_store import (
+    add_to_record,
+    recorded_planners,
+    remove_damaged_records,
+    results_path,
+)
+from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, SCHEMA, PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.score_tables import provenance
 from swerve.eval.scoring.weighting import Weighting
@@ -40,7 +47,7 @@ from swerve.scenes.planning import Planner
 
 # Packages whose version may change a score.
 JOB, TIMING = "job", "timing.json"
-LAYOUT = FolderLayout(completion_file=TIMING, files=(), parts={"records": ".parquet"})
+LAYOUT = FolderLayout(completion_file=TIMING, files=(), parts={"records": ".parquet"}, kind="evaluate")
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def evaluate(
     folder: str | Path,
     policy: Policy,
     weighting: Weighting,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> Evaluation:
     """Run planners on every scene group of a benchmark, and write their scores.
@@ -102,13 +109,14 @@ def evaluate(
         folder: for the results; new, empty, or of an evaluation of the same benchmark.
         policy: traffic policy of the agents.
         weighting: of follow-up scenes.
-        workers: processes; one per usable core if None.
+        workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
     Raises:
         SwerveError: there is no planner or two of one label, a planner needs images that are not available, the folder
             is another evaluation's or cannot be written, or scene groups could not be evaluated: then only
             failures.json is written.
+        ArrayPartDone: this run of an array made its part.
     """
     folder = Path(folder)
     check_labels([entry.label for entry in entries])
@@ -118,8 +126,9 @@ def evaluate(
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"]}
     config = job_config(options, [("benchmark", log) for log in benchmark.logs], CORE_PACKAGES)
     work = EvaluateWork(folder / JOB, benchmark, tuple(entries), load, policy)
-    with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
+    with open_job(work.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
+        report_damaged(console, remove_damaged_records(work.folder, SCHEMA))
         outcome = run_work(work, work.folder, benchmark.logs, work.finished(), "plans", workers, console)
         _require_all(work, folder, outcome)
         summary, failures = write_summary(folder, work.records(), stamp, benchmark.source_of)
@@ -137,7 +146,8 @@ def check_cameras(benchmark: GroupedScenes, planners: Iterable[Planner]) -> None
     for log in benchmark.logs if seeing else ():
         scene_group = benchmark.scene_group(benchmark.scene_groups(log)[0])
         for planner in seeing:
-            required_cameras(scene_group.scenes[scene_group.group.now], planner, scene_group.views)
+            scene = scene_group.scenes[scene_group.group.now]
+            check_available(partial(required_cameras, scene, planner, scene_group.views))
 
 
 @dataclass(frozen=True)

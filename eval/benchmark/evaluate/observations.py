@@ -1,25 +1,30 @@
 """Observations that planners are given in a benchmark's scenes."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.targets import ego_history, interpolate_poses_at
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, format_error
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
 from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import History, Observation, Planner, chosen_names
 from swerve.scenes.transforms import relative_poses
 from swerve.scenes.viewpoints import Viewpoint
 
 HISTORY_SECONDS = 1.5
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+_T = TypeVar("_T")
+_LONGEST_REASON: Final = 1000
 
 
 @runtime_checkable
@@ -33,14 +38,21 @@ class RecordedViews(Protocol):
 def observation_of(
     benchmark_scene: BenchmarkScene, context: Context, planner: Planner, views: SceneViews | None
 ) -> Observation:
-    """Return one planner's observation; see `observations_of`."""
-    return observations_of(benchmark_scene, context, [planner], views)[0]
+    """Return one planner's observation; see `observations_of`.
+
+    Raises:
+        SwerveError: the same; or the planner needs images that are not available.
+    """
+    wanted = required_cameras(benchmark_scene, planner, views)
+    return _observations(benchmark_scene, context, [planner], [wanted], views)[0]
 
 
 def observations_of(
     benchmark_scene: BenchmarkScene, context: Context, planners: Sequence[Planner], views: SceneViews | None
-) -> list[Observation]:
-    """Return the observation of each planner. Shared arrays are read-only.
+) -> list[Observation | PlannerOutput]:
+    """Return the observation of each planner, or its failure where it needs images that are not available.
+
+    Shared arrays are read-only.
 
     Args:
         benchmark_scene: the scene from the ego's viewpoint.
@@ -49,8 +61,35 @@ def observations_of(
         views: images of the scene; None if there are none.
 
     Raises:
-        SwerveError: the scene has less than 1.5 s of history, or a planner needs images that are not available.
+        SwerveError: the scene has less than 1.5 s of history.
     """
+    wanted = [_wanted_cameras(benchmark_scene, planner, views) for planner in planners]
+    able = [(planner, one) for planner, one in zip(planners, wanted, strict=True) if not isinstance(one, PlannerOutput)]
+    made = iter(_observations(benchmark_scene, context, *_unzipped(able), views))
+    return [one if isinstance(one, PlannerOutput) else next(made) for one in wanted]
+
+
+def _unzipped(pairs: Sequence[tuple[Planner, tuple[Camera, ...]]]) -> tuple[list[Planner], list[tuple[Camera, ...]]]:
+    return [planner for planner, _ in pairs], [cameras for _, cameras in pairs]
+
+
+def _wanted_cameras(
+    benchmark_scene: BenchmarkScene, planner: Planner, views: SceneViews | None
+) -> tuple[Camera, ...] | PlannerOutput:
+    try:
+        return required_cameras(benchmark_scene, planner, views)
+    except SwerveError as error:
+        return PlannerOutput(None, str(error), 0.0)
+
+
+def _observations(
+    benchmark_scene: BenchmarkScene,
+    context: Context,
+    planners: Sequence[Planner],
+    wanted: Sequence[tuple[Camera, ...]],
+    views: SceneViews | None,
+) -> list[Observation]:
+    """Return the observation of each planner, given its cameras."""
     viewpoint = benchmark_scene.viewpoint
     observation = Observation(
         token=hash_token(benchmark_scene.token),
@@ -59,7 +98,6 @@ def observations_of(
         history=_history(benchmark_scene),
         command=viewpoint.command,
     )
-    wanted = [required_cameras(benchmark_scene, planner, views) for planner in planners]
     images = _images(benchmark_scene, views, {camera.name for one in wanted for camera in one})
     privileged_input = replace(context.privileged_input, human=_human(context, viewpoint))
     made = [
@@ -124,21 +162,53 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
         lacking: reason why there are no images, and a remedy.
 
     Raises:
-        SwerveError: there are no images, or there is no camera of that name.
+        SwerveError: there are no images, there is no camera of that name, or the planner refuses.
+        PlannerError: the planner raised anything else.
     """
     check = getattr(planner, "check_sensors", None)
     if check is not None:
-        check()
+        _ask(planner, "check_sensors", check)
     if not uses_images(planner):
         return ()
     who = f"scene {token}: {getattr(planner, 'class_name', type(planner).__name__)}"
     if not cameras:
         raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
-    names = chosen_names(getattr(planner, "cameras", None), cameras)
+    choice = getattr(planner, "cameras", None)
+    names = _ask(planner, "cameras", lambda: chosen_names(choice, cameras))
     known = [camera.name for camera in cameras]
     if missing := [name for name in names if name not in known]:
         raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}")
     return tuple(camera for camera in cameras if camera.name in names)
+
+
+def check_available(required: Callable[[], object]) -> None:
+    """Check before a run that a planner has the images that it needs; one that breaks then fails in its scenes alone.
+
+    Args:
+        required: calls `declared_cameras`.
+
+    Raises:
+        SwerveError: it needs images that are not available.
+    """
+    with suppress(PlannerError):
+        required()
+
+
+def _ask(planner: Planner, what: str, ask: Callable[[], _T]) -> _T:
+    """Ask a planner what it needs.
+
+    Raises:
+        SwerveError: it refuses.
+        PlannerError: it raised anything else.
+    """
+    try:
+        return ask()
+    except SwerveError:
+        raise
+    except (Exception, SystemExit) as error:  # Planners may raise anything; KeyboardInterrupt propagates.
+        who = getattr(planner, "class_name", type(planner).__name__)
+        last = format_error(error).splitlines()[-1][:_LONGEST_REASON]
+        raise PlannerError(f"{who}: {what}: {last}") from error
 
 
 def _images(benchmark_scene: BenchmarkScene, views: SceneViews | None, names: set[str]) -> Images:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -16,8 +16,10 @@ from swerve.data.jobs import (
     Failure,
     PartResult,
     RunResult,
+    Workers,
     job_config,
     open_job,
+    report_damaged,
     run_work,
     write_failures,
 )
@@ -37,8 +39,14 @@ from swerve.eval.benchmark.evaluate.evaluate_job import (
     check_labels,
 )
 from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, comparison_summary, remove_summary
-from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record, recorded_planners, results_path
+from swerve.eval.benchmark.evaluate.observations import check_available, required_cameras, uses_images
+from swerve.eval.benchmark.evaluate.result_store import (
+    add_to_record,
+    read_record,
+    recorded_planners,
+    remove_damaged_records,
+    results_path,
+)
 from swerve.eval.benchmark.evaluate.results import (
     PROVENANCE,
     RESULTS,
@@ -103,7 +111,7 @@ def evaluate_one_stage(
     load: Loader,
     folder: str | Path,
     policy: Policy,
-    workers: int | None = None,
+    workers: Workers = None,
     console: Console | None = None,
 ) -> Evaluation:
     """Run planners on every scene, and write their scores: the mean over the scenes, as `one_stage` computes it.
@@ -116,7 +124,7 @@ def evaluate_one_stage(
         load: creates a planner from its spec, in every worker; must be picklable.
         folder: for the results; new, empty, or of an evaluation of the same scenes.
         policy: traffic policy of the agents.
-        workers: processes; one per usable core if None.
+        workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
     Raises:
@@ -130,8 +138,9 @@ def evaluate_one_stage(
     stamp = _stamp(scenes, entries, policy)
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"], "stages": 1}
     config = job_config(options, [("benchmark", log) for log in scenes.scene_logs], CORE_PACKAGES)
-    with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
+    with open_job(work.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
+        report_damaged(console, remove_damaged_records(work.folder, RECORD))
         outcome = run_work(work, work.folder, scenes.scene_logs, work.finished(), "plans", workers, console)
         _require_all(work, folder, outcome)
         summary, failures = _write_summary(folder, work, stamp)
@@ -194,7 +203,7 @@ class OneStageWork:
         for log in self.scenes.scene_logs if seeing else ():
             first = self.scenes.batch(self.scenes.batches(log)[0][:1])[0]
             for planner in seeing:
-                required_cameras(first, planner, self.scenes.views)
+                check_available(partial(required_cameras, first, planner, self.scenes.views))
 
     def open(self, log: str, watch: Stopwatch) -> "_OpenedScenes":
         """Return the batches of a log. The first call of a worker loads the planners.

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swerve.data.dataset.read_manifest import read_parquet
-from swerve.data.jobs import record_path
+from swerve.data.jobs import RECORDS, record_path
 from swerve.data.storage.checked_json import mapping_of, parse_json, text
 from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.evaluate.results import SCHEMA
@@ -68,6 +68,23 @@ def read_record(path: Path, schema: pa.Schema = SCHEMA) -> pa.Table:
         SwerveError: it is missing or damaged.
     """
     return read_parquet(path, schema, _REMEDY, nulls=True)
+
+
+def remove_damaged_records(folder: Path, schema: pa.Schema) -> list[Path]:
+    """Remove the records of a job that are damaged, which are made again; return them."""
+    damaged = [path for path in sorted((folder / RECORDS).glob("*.parquet")) if not is_record(path, schema)]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return damaged
+
+
+def is_record(path: Path, schema: pa.Schema) -> bool:
+    """Test whether a file is a record whose rows can be read, of planners that it names."""
+    try:
+        known, rows = recorded_planners(path), read_record(path, schema)
+    except SwerveError:
+        return False
+    return set(rows["planner"].to_pylist()) <= set(known)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ import pytest
 from swerve import job_report
 from swerve.data.dataset.augment_job import augment
 from swerve.data.dataset.augment_options import KINDS, AugmentOptions, _check_names
-from swerve.data.dataset.shards import dataset_digest, file_digest, read_samples
+from swerve.data.dataset.shards import dataset_digest, read_samples
 from swerve.data.jobs import read_failures
+from swerve.data.storage.files import file_digest
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import RecoveryOptions
 from tests.support.command import invoke

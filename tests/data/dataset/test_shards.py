@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from swerve.data.dataset.image_encoding import encode_depth, encode_image, encode_instance
-from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest, file_digest, read_samples
-from swerve.data.storage.files import commit, safe_name, temporary_path, write_atomically
+from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest, read_samples
+from swerve.data.storage.files import commit, file_digest, safe_name, temporary_path, write_atomically
 from swerve.scenes import SwerveError
 
 IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

@@ -41,10 +41,10 @@ def killed_after(monkeypatch, steps, folder):
     count = iter(range(1000))
 
     def counted(function):
-        def wrapper(*arguments):
+        def wrapper(*arguments, **named):
             if next(count) == steps:
                 raise Killed
-            return function(*arguments)
+            return function(*arguments, **named)
 
         return wrapper
 

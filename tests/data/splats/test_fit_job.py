@@ -241,7 +241,7 @@ def found(psnr):
 def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
     calls = []
 
-    def fit_logs(sources, folder, options, console):
+    def fit_logs(sources, folder, options, console, execution):
         calls.append((sources, folder, options))
         failures = (Failure("bad", "", "", "is broken"),) if options.fit.seed else ()
         return FitReport({"street": found(21.5)}, failures)

@@ -12,11 +12,18 @@ from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.dataset.set_config import read_options
 from swerve.data.dataset.set_layout import read_records
 from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest
+from swerve.data.jobs import Execution
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import commit
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval import build_context, score
 from swerve.eval.context.context_job import ContextWork, _members, write_contexts
+from swerve.eval.context.context_records import (
+    context_record_path,
+    count_contexts,
+    finished_contexts,
+    remove_damaged,
+)
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.context.sample_contexts import agent_route, context_of, driven_scene
 from swerve.scenes import Ego, Lane, LaneGroup, Scene, SwerveError, Vehicle
@@ -293,4 +300,27 @@ def test_the_command_says_what_it_made(dataset, store, tmp_path, monkeypatch):
     assert "2 cannot (2 cross_agent)" in result.output
     ((sources, *rest),) = calls
     assert [source.kind for source in sources] == ["town", "town"]
-    assert rest == [dataset, tmp_path, 3]
+    assert rest == [dataset, tmp_path, Execution(3)]
+
+
+def test_damaged_records_of_contexts_are_parts_to_make_again(store, dataset, tmp_path):
+    folder, parts = tmp_path / "store", list(read_records(dataset))
+    shutil.copytree(store[0], folder)
+    assert not remove_damaged(folder, parts)
+    whole = {log: ({*range(count)}, count) for log, (_, count) in finished_contexts(folder, parts).items()}
+    assert finished_contexts(folder, parts) == whole
+    first, second, *_ = paths = [context_record_path(folder, part) for part in parts if part.shard]
+    content = first.read_bytes()
+    foreign = content.replace(b"true", b"true,\n  true", 1)
+    for wrong in (b"", content[:-30], second.read_bytes(), foreign, b"{}"):
+        first.write_bytes(wrong)
+        assert remove_damaged(folder, parts) == [first], wrong
+        assert finished_contexts(folder, parts) != whole
+        assert count_contexts(folder, parts, 0)["bytes"] < store[1].summary["bytes"]
+    first.write_bytes(content)
+    (folder / "records" / "stranger-00000.json").write_bytes(content)
+    assert [path.name for path in remove_damaged(folder, parts)] == ["stranger-00000.json"]
+    shard = folder / parts[0].shard
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert finished_contexts(folder, parts) != whole
+    assert len(paths) > 1

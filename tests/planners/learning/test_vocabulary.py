@@ -45,7 +45,7 @@ def test_anchors_are_the_centres_of_clusters():
     expected = centres[(centres[:, -1, 0] + centres[:, -1, 1]).argsort()]
     np.testing.assert_allclose(anchors[order], expected, atol=0.01)
     np.testing.assert_array_equal(anchors, kmeans_anchors(targets, 3, seed=1))
-    with pytest.raises(SwerveError, match="5 anchors need as many distinct targets; there are 3"):
+    with pytest.raises(SwerveError, match="5 anchors need as many distinct targets; the set has 3 in all"):
         kmeans_anchors(targets[:3], 5)
 
 

@@ -1,0 +1,88 @@
+"""State of a job, read from its folder alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from swerve.data.jobs.array_runs import RUNS
+from swerve.data.jobs.folder import JOB, RECORDS
+from swerve.data.jobs.run_state import WrittenState, read_states
+from swerve.data.jobs.verify import job_folder
+from swerve.data.storage.checked_json import anything, fields, list_of, read_json, text
+from swerve.scenes import SwerveError
+
+_JOB: Final = fields({"logs": list_of(anything)}, {"kind": text, "completion": text})
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """State of a job.
+
+    Attributes:
+        kind: name of its command.
+        logs: number of logs.
+        records: number of finished parts.
+        complete: whether its last file is there.
+        runs: states of the run of the whole job, or of the runs of the latest array.
+        array: number of runs of the array; 0 if it is none.
+    """
+
+    kind: str
+    logs: int
+    records: int
+    complete: bool
+    runs: tuple[WrittenState, ...]
+    array: int
+
+    @property
+    def share(self) -> float:
+        """Finished share, 0 to 1; runs that have not begun count as nothing."""
+        if self.complete:
+            return 1.0
+        return sum(run.state.share for run in self.runs) / max(self.array, len(self.runs), 1)
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether a run goes on."""
+        return any(run.is_alive for run in self.runs)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the state for machines."""
+        runs = [
+            {**vars(run.state), "run": run.run, "host": run.host, "pid": run.pid, "alive": run.is_alive}
+            for run in self.runs
+        ]
+        own = {"kind": self.kind, "logs": self.logs, "records": self.records, "complete": self.complete}
+        return {**own, "share": round(self.share, 6), "running": self.is_running, "runs": runs}
+
+
+def job_status(folder: Path) -> JobStatus:
+    """Read the state of a job, running or not, on this machine or another.
+
+    Args:
+        folder: output of the job.
+
+    Raises:
+        SwerveError: it is no job's.
+    """
+    own = job_folder(folder)
+    if own is None:
+        raise SwerveError(f"{folder}: no {JOB}: not the output of a job, or of one that has not begun")
+    job = read_json(own / JOB, _JOB)
+    runs, array = _latest(list(read_states(own / RUNS, "*.state.json")))
+    records = sum(1 for _ in (own / RECORDS).glob("*-*")) or sum(1 for _ in own.glob("*/fit.json"))
+    complete = bool(job.get("completion")) and (own / job["completion"]).is_file()
+    return JobStatus(job.get("kind", ""), len(job["logs"]), records, complete, tuple(runs), array)
+
+
+def _latest(states: Sequence[WrittenState]) -> tuple[list[WrittenState], int]:
+    """Return the states of the latest run or array, and the number of runs of the array."""
+    if not states:
+        return [], 0
+    last = max(states, key=lambda one: one.time).run
+    if last == "whole":
+        return [one for one in states if one.run == last], 0
+    count = last.partition("/")[2]
+    mine = [one for one in states if one.run.partition("/")[2] == count]
+    return sorted(mine, key=lambda one: int(one.run.partition("/")[0])), int(count)

@@ -1,0 +1,119 @@
+"""States of running jobs in their folders: written every two seconds, read by `swerve status` from anywhere."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from swerve.data.storage.checked_json import fields, integer, number, one_of, optional, read_json, text
+from swerve.data.storage.files import to_json, write_concurrently
+from swerve.scenes import LogError
+
+Phase = Literal["running", "ended", "stopped"]
+PHASES: Final = ("running", "ended", "stopped")
+# A run that has not written for so long is dead, on whatever machine it was.
+SILENCE: Final = 60.0
+
+
+@dataclass(frozen=True)
+class RunState:
+    """State of a run.
+
+    Attributes:
+        phase: "running", "ended", or "stopped" by a signal or an error.
+        noun: plural name of the items.
+        count: items made by this run.
+        share: finished share of what it has to make, 0 to 1.
+        failures: failures so far.
+        seconds: since its start.
+        per_second: items in a second.
+        seconds_left: estimate; None if there is none.
+    """
+
+    phase: Phase
+    noun: str
+    count: int
+    share: float
+    failures: int
+    seconds: float
+    per_second: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class WrittenState:
+    """A state as it was written.
+
+    Attributes:
+        run: "whole", or the run of an array as K/N.
+        state: the state.
+        host: machine of the run.
+        pid: its process.
+        time: of writing, seconds since 1970.
+    """
+
+    run: str
+    state: RunState
+    host: str
+    pid: int
+    time: float
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the run goes on: it says so, wrote lately, and its process exists if it is of this machine."""
+        if self.state.phase != "running" or time.time() - self.time > SILENCE:
+            return False
+        return self.host != platform.node() or _exists(self.pid)
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """File of a run's state.
+
+    Attributes:
+        path: of the file.
+        run: "whole", or the run of an array as K/N.
+    """
+
+    path: Path
+    run: str = "whole"
+
+    def write(self, state: RunState) -> None:
+        """Write a state; that it cannot be written stops no job, whose records tell the same later."""
+        content = {**asdict(state), "run": self.run, "host": platform.node(), "pid": os.getpid(), "time": time.time()}
+        with suppress(OSError):
+            write_concurrently(self.path, to_json(content))
+
+
+_STATE: Final = fields(
+    {
+        **{"phase": one_of(PHASES), "noun": text, "count": integer(0), "share": number(), "failures": integer(0)},
+        **{"seconds": number(), "per_second": number(), "seconds_left": optional(number())},
+        **{"run": text, "host": text, "pid": integer(), "time": number()},
+    }
+)
+
+
+def read_states(folder: Path, pattern: str) -> Iterator[WrittenState]:
+    """Yield the states in files of a folder whose names fit a pattern, without those that cannot be read."""
+    for path in sorted(folder.glob(pattern)):
+        try:
+            found = read_json(path, _STATE)
+        except LogError:
+            continue  # it is written again within seconds
+        own = {name: found[name] for name in RunState.__dataclass_fields__}
+        yield WrittenState(found["run"], RunState(**own), found["host"], found["pid"], found["time"])
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""Faults: jobs that are killed at random, and the cost of executors."""

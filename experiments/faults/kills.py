@@ -1,0 +1,137 @@
+"""Kill a job at random moments, go on with it, and compare what comes out."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experiments.faults.jobs import FaultJob
+
+# Runs end of themselves long before.
+_LONGEST = 1800.0
+# Runs of an array that are to be started again say so by this exit code.
+_AGAIN = 75
+_SWERVE = (sys.executable, "-c", "from swerve.cli import main; main()")
+
+
+@dataclass
+class Counts:
+    """Counts of the kills of a job and of their consequences.
+
+    Attributes:
+        kills: processes killed, by kind: "driver", "worker", "shard".
+        runs: complete outputs.
+        starts: commands started.
+        lost: items that an undisturbed output has and a disturbed one has not.
+        doubled: items that a disturbed output has more often.
+        equal: disturbed outputs of the same digest.
+        seconds: duration of the undisturbed run.
+    """
+
+    kills: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    starts: int = 0
+    lost: int = 0
+    doubled: int = 0
+    equal: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A job that is disturbed.
+
+    Attributes:
+        job: the job.
+        needed: output of the job that it needs.
+        folder: its undisturbed output is `whole` there, the disturbed one `killed`.
+        shards: number of runs of an array; 1 for the whole job at once.
+        extra: more arguments of the command.
+    """
+
+    job: FaultJob
+    needed: Path
+    folder: Path
+    shards: int = 1
+    extra: tuple[str, ...] = ()
+
+    def command(self, out: Path, shard: int | None = None) -> list[str]:
+        """Return the command line of the job, or of a run of its array."""
+        given = [str(out) if one == "OUT" else one for one in self.job.arguments(self.needed)]
+        part = ["--part", f"{shard}/{self.shards}"] if shard is not None else []
+        return [*_SWERVE, *given, "--workers", "2", *part, *self.extra]
+
+
+def disturb(disturbed: Disturbed, kills: int, rng: random.Random) -> Counts:
+    """Kill a job until so many processes were killed, completing and comparing its output each time."""
+    counts, whole = Counts(), disturbed.folder / "whole"
+    start = time.monotonic()
+    if not _completes(disturbed, whole, counts):
+        raise RuntimeError(f"the undisturbed job fails: {' '.join(disturbed.command(whole))}")
+    counts.seconds = time.monotonic() - start
+    wanted, digest = disturbed.job.items(whole), disturbed.job.digest(whole)
+    while counts.kills.total() < kills:
+        out = disturbed.folder / "killed"
+        shutil.rmtree(out, ignore_errors=True)
+        for _ in range(rng.randint(1, max(min(4, kills - counts.kills.total()), 1))):
+            _killed(disturbed, out, counts, rng)
+        while not _completes(disturbed, out, counts):
+            continue
+        found = disturbed.job.items(out)
+        counts.runs += 1
+        counts.lost += (wanted - found).total()
+        counts.doubled += (found - wanted).total()
+        counts.equal += disturbed.job.digest(out) == digest
+    return counts
+
+
+def _started(command: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _killed(disturbed: Disturbed, out: Path, counts: Counts, rng: random.Random) -> None:
+    """Start the job, or all runs of its array, and kill one of its processes at a random moment."""
+    numbers = range(1, disturbed.shards + 1) if disturbed.shards > 1 else [None]
+    running = [_started(disturbed.command(out, number)) for number in numbers]
+    counts.starts += len(running)
+    victim, kind = rng.choice(running), rng.choice(["driver", "worker"])
+    start, wait = time.monotonic(), rng.uniform(0.1, 0.9) * counts.seconds
+    while time.monotonic() - start < wait and victim.poll() is None:
+        time.sleep(0.02)
+    if victim.poll() is not None:  # the machine is faster now
+        counts.seconds = min(counts.seconds, time.monotonic() - start)
+    if victim.poll() is None:
+        if kind == "worker" and (workers := _workers_of(victim.pid)):
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            counts.kills["worker"] += 1
+        else:
+            victim.send_signal(signal.SIGKILL)
+            counts.kills["shard" if disturbed.shards > 1 else "driver"] += 1
+    for one in running:
+        one.wait(_LONGEST)
+
+
+def _workers_of(pid: int) -> list[int]:
+    """Return the workers of a job: those of its children that are no helpers of Python's."""
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def _completes(disturbed: Disturbed, out: Path, counts: Counts) -> bool:
+    """Run the job, or all runs of its array and the last step; return whether it ended well."""
+    if disturbed.shards == 1:
+        counts.starts += 1
+        return _started(disturbed.command(out)).wait(_LONGEST) == 0
+    codes = [_AGAIN]
+    while _AGAIN in codes:
+        running = [_started(disturbed.command(out, number)) for number in range(1, disturbed.shards + 1)]
+        codes = [one.wait(_LONGEST) for one in running]
+        counts.starts += len(codes)
+    finish = _started([*_SWERVE, "finish", str(out)])
+    return finish.wait(_LONGEST) == 0 and not any(codes)

@@ -1,0 +1,50 @@
+"""Run `swerve status`."""
+
+import json
+import time
+from datetime import timedelta
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from swerve.cells import cell
+from swerve.data.jobs.job_status import JobStatus, job_status
+from swerve.data.jobs.run_state import WrittenState
+from swerve.job_report import print_table
+from swerve.options.status import Status
+
+
+def run(args: Status) -> int:
+    """Print the state of a job, and return the exit code."""
+    status, console = job_status(args.folder), Console()
+    if args.json:
+        print(json.dumps(status.as_json(), sort_keys=True))
+    else:
+        _show(console, status)
+    return 0 if status.complete or status.is_running else 1
+
+
+def _show(console: Console, status: JobStatus) -> None:
+    how = "complete" if status.complete else "running" if status.is_running else "stopped before its end"
+    logs = f"{status.records} parts of {status.logs} logs have records"
+    console.print(f"{status.kind}: {how}, {100 * status.share:.1f} %; {logs}", highlight=False, soft_wrap=True)
+    if status.array:
+        begun = f"{len(status.runs)} of {status.array} runs have begun"
+        if not status.complete and not status.is_running and status.share == 1.0:
+            begun = f"all {status.array} runs are done: complete the job with swerve finish OUT"
+        console.print(begun, highlight=False, soft_wrap=True)
+    table = Table("run", "state", "share", "items", "a second", "left", "failures", "seen", "machine", box=None)
+    for run_ in status.runs:
+        table.add_row(*_row(run_))
+    if status.runs:
+        print_table(console, table)
+
+
+def _row(run_: WrittenState) -> tuple[RenderableType, ...]:
+    state = run_.state
+    phase = "dead" if state.phase == "running" and not run_.is_alive else state.phase
+    left = "" if state.seconds_left is None or phase != "running" else str(timedelta(seconds=round(state.seconds_left)))
+    seen = f"{max(time.time() - run_.time, 0.0):.0f} s ago"
+    items = f"{state.count} {state.noun}"
+    numbers = (f"{100 * state.share:.1f} %", items, f"{state.per_second:.1f}", left, str(state.failures))
+    return (run_.run, phase, *numbers, seen, cell(f"{run_.host}, process {run_.pid}"))

@@ -1,0 +1,51 @@
+"""Run `swerve verify`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from swerve.data.jobs.verify import Damage, job_folder, remove_damaged, verify_folder
+from swerve.options.verify import Verify
+from swerve.rerun import rerun
+from swerve.scenes import SwerveError
+from swerve.scenes.printable import printable
+
+_SHOWN = 20
+
+
+def run(args: Verify) -> int:
+    """Check the output of a job, print what is wrong, and return the exit code."""
+    console, own = Console(), job_folder(args.folder)
+    if own is None:
+        raise SwerveError(f"{args.folder}: no job.json: not the output of a job")
+    damages = _verified(console, own)
+    if own != args.folder:  # tables of an evaluation, which are made from its records
+        damages += _verified(console, args.folder)
+    if not damages or not args.repair:
+        return 1 if damages else 0
+    removed = [*remove_damaged(own, [damage for folder, damage in damages if folder == own])]
+    removed += _without(args.folder, [damage for folder, damage in damages if folder != own])
+    console.print(f"{len(removed)} files removed; the job makes them again", highlight=False)
+    return rerun(args.folder, None)
+
+
+def _verified(console: Console, folder: Path) -> list[tuple[Path, Damage]]:
+    with console.status("") as shown:
+        result = verify_folder(folder, lambda files, size: shown.update(f"{files} files, {size / 1e6:.0f} MB"))
+    text = f"{folder}: {result.files} files, {result.size / 1e6:.1f} MB: {len(result.damages) or 'nothing'} damaged"
+    console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    for damage in result.damages[:_SHOWN]:
+        line = printable(f"  {damage.path} {damage.problem}")
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    if len(result.damages) > _SHOWN:
+        console.print(f"  and {len(result.damages) - _SHOWN} more", highlight=False)
+    return [(folder, damage) for damage in result.damages]
+
+
+def _without(folder: Path, damages: Sequence[Damage]) -> list[Path]:
+    """Remove damaged tables, which the job writes again; return them."""
+    paths = [folder / damage.path for damage in damages]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return paths

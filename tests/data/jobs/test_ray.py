@@ -1,0 +1,71 @@
+"""A Ray cluster makes what the processes of one machine make, also where an actor or a node is lost."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from swerve.data.jobs import Execution, job_config, open_job, run_work
+from swerve.data.jobs.ray_pool import TRIES
+from swerve.scenes import SwerveError
+from tests.support.counting_work import LAYOUT, CountingWork, squares_of
+
+CHUNKS = {"a": 3, "b": 1, "c": 2}
+ROOT = Path(__file__).parents[3]
+
+
+def run(folder, chunks=None, wrong=None, workers=2, on="ray"):
+    chunks = chunks or CHUNKS
+    with open_job(folder, job_config({}, [("simple", log) for log in chunks], ()), LAYOUT):
+        work, execution = CountingWork(folder, chunks, wrong or {}), Execution(workers, on=on)
+        return run_work(work, folder, list(chunks), {}, "squares", execution)
+
+
+@pytest.mark.slow
+def test_parts_are_made_on_a_cluster(tmp_path):
+    """Two nodes with actors, of which one is lost in the middle of the job."""
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
+    from ray.cluster_utils import Cluster
+
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    lost = cluster.add_node(num_cpus=2)
+    cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        outcome = run(tmp_path / "made", wrong={("a", 1): "bug", ("c", None): "refused", ("b", 0): "prints"})
+        assert outcome.item_count == 3 * 3
+        assert sorted((one.log, one.reason) for one in outcome.failures) == [
+            ("a", "ZeroDivisionError: a fault of the program"),
+            ("c", "this cannot be squared"),
+        ]
+        assert set(squares_of(tmp_path / "made")) == {"a-00000", "a-00002", "b-00000"}
+
+        def lose():
+            while len(list((tmp_path / "lost" / "squares").glob("*.json"))) < 10:
+                time.sleep(0.01)
+            cluster.remove_node(lost, allow_graceful=False)
+
+        losing = threading.Thread(target=lose)
+        losing.start()
+        many = {"a": 60, "b": 60}
+        outcome = run(tmp_path / "lost", many)
+        losing.join()
+        assert not outcome.failures
+        squares = squares_of(tmp_path / "lost")
+        assert squares == {f"{log}-{chunk:05d}": chunk**2 for log in many for chunk in range(60)}
+        outcome = run(tmp_path / "killed", {"a": 2}, {("a", 1): "killed"}, workers=1)
+        (failure,) = outcome.failures
+        assert f"lost {TRIES} times" in failure.reason
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def test_places_are_checked():
+    for text in ("dask", "ray:", "ray://", "ray://a b", "RAY"):
+        with pytest.raises(SwerveError, match="--on"):
+            Execution(on=text)
+    assert Execution.parse(2, None, "bar", "ray://head:10001").on == "ray://head:10001"
