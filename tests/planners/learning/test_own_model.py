@@ -47,7 +47,7 @@ def test_an_own_network_is_trained_resumed_and_evaluated(example, dataset, tmp_p
 def test_a_family_that_nobody_registered_is_not_imported(example, dataset, tmp_path, monkeypatch):
     config = example.Config.tiny()
     learned_planner.save_learned(example.OwnModel(config), {}, tmp_path / "own.safetensors")
-    monkeypatch.setattr("swerve.planners.learning.families._REGISTERED", {})
+    monkeypatch.setattr(importlib.import_module("swerve.planners.learning.families"), "_REGISTERED", {})
     with pytest.raises(SwerveError, match=r"family 'own' is not known; known are rap, .*Import the module"):
         learned_planner.load_learned(tmp_path / "own.safetensors")
 
