@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Float
 
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
@@ -64,7 +66,7 @@ class ComparedPlanner:
         evaluated: its evaluation.
         scene_group_scores: score in each common scene group, or each common scene if there is one stage.
         means: means of the sub-scores over all common scenes (of the first stage), columns as in `COLUMNS`.
-        failures: number of scenes without a plan.
+        failures: number of those, of both stages, without a plan.
     """
 
     label: str
@@ -123,12 +125,19 @@ def read_evaluations(folders: Sequence[Path]) -> tuple[Evaluated, ...]:
     resolved = [folder.resolve() for folder in folders]
     if twice := [folder for folder, path in zip(folders, resolved, strict=True) if resolved.count(path) > 1]:
         raise SwerveError(f"{twice[0]}: is given twice. Give evaluations that differ")
-    names = [path.name for path in resolved]
-    unique = [
-        name if names.count(name) == 1 else f"{path.parent.name}/{name}"
-        for name, path in zip(names, resolved, strict=True)
-    ]
-    return tuple(Evaluated(folder, name, _read_results(folder)) for folder, name in zip(folders, unique, strict=True))
+    names = _unique_names(resolved)
+    return tuple(Evaluated(folder, name, _read_results(folder)) for folder, name in zip(folders, names, strict=True))
+
+
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """Return the last parts of different paths, as many as tell each from the others."""
+    names = []
+    for path in paths:
+        count = 1
+        while sum(other.parts[-count:] == path.parts[-count:] for other in paths) > 1:
+            count += 1
+        names.append("/".join(path.parts[-count:]))
+    return names
 
 
 def _read_results(folder: Path) -> Results | OneStageResults:
@@ -149,14 +158,15 @@ def compare(evaluations: Sequence[Evaluated]) -> Comparison:
     """
     check_comparable(evaluations)
     scored = [_scored(one) for one in evaluations]
-    shared = [token for token in scored[0][0] if all(token in tokens for tokens, _, _ in scored)]
+    in_all = set[str].intersection(*(set(tokens) for tokens, _, _ in scored))
+    shared = [token for token in scored[0][0] if token in in_all]
     if not shared:
         raise SwerveError(f"{evaluations[0].folder}: shares no scene with {evaluations[-1].folder}. {_HINT}")
     log_of = dict(zip(scored[0][0], scored[0][1], strict=True))
     planners = [
         planner
         for one, (tokens, _, scores) in zip(evaluations, scored, strict=True)
-        for planner in _planners(one, evaluations, scores, [tokens.index(token) for token in shared])
+        for planner in _planners(one, evaluations, scores, tokens, shared)
     ]
     if len(planners) < 2:
         raise SwerveError(f"{evaluations[0].folder}: has one planner. Give another evaluation to compare it with")
@@ -206,13 +216,15 @@ def verdict(comparison: Comparison) -> str:
     first, second = (_of(comparison, label) for label in (found.first, found.second))
     name = f"{found.first} scores {first:.3f}, {found.second} {second:.3f}"
     gap = f"a difference of {found.score:.3f}"
+    of_logs = found.drawn == "logs"
+    drawn = "logs" if of_logs else f"{comparison.unit} of one log"
     if not np.isfinite(found.low):
-        return f"{name}: {gap}. Whether it is real cannot be said: fewer than three {found.drawn} were drawn from."
+        return f"{name}: {gap}. Whether it is real cannot be said: fewer than three {drawn} were drawn from."
     interval = f"95 % interval {found.low:+.3f} to {found.high:+.3f}"
-    if found.is_certain and found.clusters < FEW_LOGS:
-        return f"{name}: {gap} ({interval}). The interval excludes zero, but rests on {found.clusters} {found.drawn}."
+    if found.is_certain and (not of_logs or found.clusters < FEW_LOGS):
+        return f"{name}: {gap} ({interval}). The interval excludes zero, but rests on {found.clusters} {drawn}."
     if found.is_certain:
-        return f"{name}: {gap} ({interval}). It is real: the interval excludes zero."
+        return f"{name}: {gap} ({interval}). It is unlikely to be chance: the interval excludes zero."
     return f"{name}: {gap} ({interval}). It may be chance: the interval includes zero."
 
 
@@ -236,13 +248,19 @@ def _scored(one: Evaluated) -> tuple[list[str], list[str], dict[str, Float[np.nd
 
 
 def _planners(
-    one: Evaluated, all_of_them: Sequence[Evaluated], scores: Mapping[str, Float[np.ndarray, "g"]], rows: list[int]
+    one: Evaluated,
+    all_of_them: Sequence[Evaluated],
+    scores: Mapping[str, Float[np.ndarray, "g"]],
+    tokens: Sequence[str],
+    shared: Sequence[str],
 ) -> list[ComparedPlanner]:
-    """Return the planners of an evaluation, with scores in the given rows."""
+    """Return the planners of an evaluation with what they score in the shared ones of its scene groups or scenes."""
+    row_of = {token: row for row, token in enumerate(tokens)}
+    rows, own = [row_of[token] for token in shared], pc.is_in(pc.field("group_token"), pa.array(list(shared)))
     found = []
     for label, values in scores.items():
         also = sum(label in other.results.planners for other in all_of_them) > 1
-        table = one.results.of(label)
+        table = one.results.of(label).filter(own)
         first = table.filter(np.equal(table["stage"].to_numpy(), 1))
         columns = np.column_stack([first[name].to_numpy(zero_copy_only=False).astype(float) for name in COLUMNS])
         known = np.isfinite(columns)

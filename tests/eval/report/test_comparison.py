@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from swerve.eval.report.compared import compare, few_warning, read_evaluations, 
 from swerve.eval.report.comparison_page import ComparisonOptions, comparison_page
 from swerve.eval.report.ranking import rankings
 from swerve.eval.report.scene_pairs import most_telling_token, plan_line
+from swerve.eval.scoring.aggregate import COLUMNS
 from swerve.scenes import SwerveError
 from tests.support.reported import HOSTILE, results, scene_groups
 from tests.support.written_evaluation import only, write_evaluation
@@ -60,12 +62,16 @@ def test_only_shared_scenes_count(tmp_path, folders):
     whole = results()
     first = whole.groups[0].now
     part = whole.table.filter(pa.array([token == first for token in whole.table["group_token"].to_pylist()]))
-    from dataclasses import replace
-
     fewer = write_evaluation(tmp_path / "part", only(replace(whole, table=part), "drifts right"))
     found = compare(read_evaluations((folders[0], fewer)))
     assert (found.tokens, found.left_out) == ((first,), 1)
     assert found.notes[0] == "1 scene groups are not in every evaluation and are left out."
+    for one in found.planners:
+        table = one.evaluated.results.of(one.own_label)
+        rows = [row for row in table.to_pylist() if row["group_token"] == first]
+        assert one.failures == sum(row["failed"] for row in rows)
+        own = [row["no_at_fault_collisions"] for row in rows if row["stage"] == 1]
+        assert one.means[COLUMNS.index("no_at_fault_collisions")] == pytest.approx(np.mean(own))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +102,24 @@ def test_mistakes_are_told(tmp_path, folders):
 def test_other_versions_of_packages_are_told(tmp_path, folders):
     other = write_evaluation(tmp_path / "other", only(results(), "slow"), packages={"numpy": "0.1"})
     assert any("numpy" in note and "other 0.1" in note for note in compare(read_evaluations((folders[0], other))).notes)
+
+
+def test_evaluations_whose_last_two_folders_are_alike_have_different_names(tmp_path):
+    whole = results()
+    places = [tmp_path / one / "same" / "results" for one in ("a", "b")]
+    found = compare(read_evaluations([write_evaluation(place, only(whole, "slow")) for place in places]))
+    assert {one.label for one in found.planners} == {"a/same/results: slow", "b/same/results: slow"}
+
+
+def test_the_verdict_says_no_more_than_the_logs_do(comparison):
+    """A certain difference is called unlikely to be chance only where enough logs were drawn."""
+    found = replace(comparison.differences[0], low=0.1, high=0.3, clusters=20)
+    told = {
+        drawn: verdict(replace(comparison, differences=(replace(found, drawn=drawn),)))
+        for drawn in ("logs", "scene groups")
+    }
+    assert told["logs"].endswith("It is unlikely to be chance: the interval excludes zero.")
+    assert told["scene groups"].endswith("but rests on 20 scene groups of one log.")
 
 
 def test_few_logs_are_warned_of_in_plain_words(comparison):
