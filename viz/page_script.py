@@ -32,7 +32,7 @@ SCRIPT: Final = """
       };
       cell.classList.add('sorts');
       cell.tabIndex = 0;
-      cell.title = 'sort by this column';
+      cell.title ||= 'sort by this column';
       cell.addEventListener('click', sort);
       cell.addEventListener('keydown', event => {
         if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); sort(); }
