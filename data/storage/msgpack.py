@@ -4,6 +4,7 @@ Specification: github.com/msgpack/msgpack/blob/master/spec.md. Lengths are belie
 """
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,6 +14,8 @@ import numpy as np
 # Levels of lists and maps.
 _DEEPEST: Final = 32
 _ARRAY: Final = b"__ndarray__"
+# NumPy would evaluate other texts as Python literals.
+_DTYPE: Final = re.compile(r"[<>=|]?[fiub]\d{1,2}")
 _FIXED: Final = {
     **{0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"},
     **{0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"},
@@ -98,9 +101,11 @@ def _array(found: dict[Any, Any]) -> np.ndarray:
     dtype, shape, data = (found.get(key) for key in (b"dtype", b"shape", b"data"))
     if not isinstance(dtype, str) or not isinstance(shape, list) or not isinstance(data, bytes):
         raise ValueError("an array lacks its dtype, shape or data")
+    if not _DTYPE.fullmatch(dtype):
+        raise ValueError(f"an array is of {dtype[:20]!r}, not of numbers")
     kind = np.dtype(dtype)
     whole = all(type(size) is int and size >= 0 for size in shape)
-    if kind.kind not in "fiub" or not whole or math.prod(shape) * kind.itemsize != len(data):
+    if not whole or math.prod(shape) * kind.itemsize != len(data):
         raise ValueError(f"an array of {dtype} and shape {shape} has {len(data)} bytes")
     return np.frombuffer(data, kind).reshape(shape)
 

@@ -73,13 +73,9 @@ class ArrowFile:
             LogError: there is no such column, or it is of another kind.
         """
         column = self.column(name).combine_chunks()
-        if not kinds.is_fixed_size_list(column.type) or column.type.list_size != width:
+        if not _holds_vectors(column.type, width):
             raise LogError(self.path, f"{self.key}.{name}", f"holds {column.type}, not {width} numbers a row")
-        found = np.full((len(column), width), np.nan)
-        valid = column.is_valid().to_numpy(zero_copy_only=False)
-        flat = pc.fill_null(column.flatten().cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-        found[valid] = flat.reshape(-1, width)
-        return found
+        return _vectors_of(column, width)
 
     def nested(self, name: str, width: int = 0) -> tuple[Int[np.ndarray, "t"], Any]:
         """Return a column of lists: the number of items of each row, and the items of all rows.
@@ -96,13 +92,35 @@ class ArrowFile:
         items = column.flatten()
         if not width:
             return counts, items.to_pylist()
-        if not kinds.is_fixed_size_list(items.type) or items.type.list_size != width:
+        if not _holds_vectors(items.type, width):
             raise LogError(self.path, f"{self.key}.{name}", f"holds lists of {items.type}, not of {width} numbers")
-        found = np.full((len(items), width), np.nan)
-        valid = items.is_valid().to_numpy(zero_copy_only=False)
-        flat = pc.fill_null(items.flatten().cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-        found[valid] = flat.reshape(-1, width)
-        return counts, found
+        return counts, _vectors_of(items, width)
+
+    def nested_numbers(self, name: str) -> tuple[Int[np.ndarray, "t"], Int[np.ndarray, "n"]]:
+        """Return a column of lists of whole numbers: the number of items of each row, and the items of all rows.
+
+        Raises:
+            LogError: there is no such column, or it is of another kind.
+        """
+        counts, items = self.nested(name)
+        if not all(type(item) is int and abs(item) < 2**62 for item in items):
+            raise LogError(self.path, f"{self.key}.{name}", "has an item that is not a whole number")
+        return counts, np.array(items, np.int64)
+
+
+def _holds_vectors(kind: Any, width: int) -> bool:  # noqa: ANN401 pyarrow has no types
+    """Tell whether a type is of vectors of so many numbers."""
+    own = kinds.is_fixed_size_list(kind) and kind.list_size == width
+    return bool(own and (kinds.is_floating(kind.value_type) or kinds.is_integer(kind.value_type)))
+
+
+def _vectors_of(items: Any, width: int) -> Float[np.ndarray, "n w"]:  # noqa: ANN401
+    """Return vectors; NaN for those that are missing."""
+    found = np.full((len(items), width), np.nan)
+    valid = items.is_valid().to_numpy(zero_copy_only=False)
+    flat = pc.fill_null(items.flatten().cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    found[valid] = flat.reshape(-1, width)
+    return found
 
 
 def read_arrow(path: Path) -> ArrowFile:
@@ -119,6 +137,8 @@ def read_arrow(path: Path) -> ArrowFile:
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise LogError(path, "file", f"is not a complete Arrow file ({reason})", _HINT) from error
+    if len(set(table.column_names)) < len(table.column_names):
+        raise LogError(path, "schema", "two columns have one name", _HINT)
     return ArrowFile(path, table, _metadata(path, table.schema))
 
 

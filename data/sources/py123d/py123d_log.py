@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.types as arrow_types
 from jaxtyping import Float, Int
 
 from swerve.data.sources.checks import check_log, check_motion
@@ -82,7 +83,10 @@ def _rows(sync: ArrowFile, key: str, file: ArrowFile | None) -> Int[np.ndarray, 
     """Return the row of a modality's table at each step; -1 where it has none."""
     if file is None or key not in sync.table.column_names:
         return np.full(len(sync.table), -1)
-    rows = np.array([-1 if row is None else row for row in sync.table[key].to_pylist()], np.int64)
+    column = sync.table[key]
+    if not (arrow_types.is_integer(column.type) or arrow_types.is_null(column.type)):
+        raise LogError(sync.path, key, f"holds {column.type}, not numbers of rows")
+    rows = np.array([-1 if row is None else row for row in column.to_pylist()], np.int64)
     if len(rows) and not (rows.min() >= -1 and rows.max() < len(file.table)):
         raise LogError(sync.path, key, f"names row {rows.max()}; {file.path.name} has {len(file.table)}")
     return rows
@@ -103,6 +107,8 @@ def _map(folder: Path, sync: ArrowFile, frame: EgoFrame) -> RoadMap | None:
     if not isinstance(about, dict):
         return None
     dataset, location = str(about.get("dataset")), str(about.get("location"))
+    if {"/", "\\", "\0"} & {*dataset, *location} or dataset.startswith("."):
+        raise LogError(sync.path, "map_metadata", f"{dataset!r}, {location!r} are no names of a data set's map")
     shared = Path("maps") / dataset / f"{dataset}_{location}.arrow"
     places = [folder / "map.arrow", *(parent / shared for parent in folder.parents)]
     path = next((place for place in places if place.is_file()), None)
@@ -147,22 +153,22 @@ def _tracks(
 def _flat_boxes(file: ArrowFile, rows: Int[np.ndarray, "t"]) -> tuple[Any, Any, list[str], Any, Any]:
     """Return box, step, track, class and velocity of every box that belongs to a step and is not the ego's."""
     counts, boxes = file.nested("bounding_box_se3", 10)
-    columns = {name: file.nested(name) for name in ("track_token", "label")}
+    columns = {"track_token": file.nested("track_token"), "label": file.nested_numbers("label")}
     speeds = file.nested("velocity_3d", 3) if file.has("velocity_3d") else (counts, np.zeros((len(boxes), 3)))
     for name, (own, _) in (*columns.items(), ("velocity_3d", speeds)):
         if not np.array_equal(own, counts):
             raise LogError(file.path, f"{file.key}.{name}", "has not as many items as there are boxes")
-    kinds = classes_of(file.metadata.get("box_detection_label_class"), file.path)
-    labels = np.array(columns["label"][1], np.int64)
-    if len(labels) and not (labels.min() >= 0 and labels.max() < len(kinds)):
-        raise LogError(file.path, f"{file.key}.label", f"is {labels.max()}, not one of 0 to {len(kinds) - 1}")
+    known = classes_of(file.metadata.get("box_detection_label_class"), file.path)
+    labels = columns["label"][1]
+    if len(labels) and not (labels.min() >= 0 and labels.max() < len(known)):
+        raise LogError(file.path, f"{file.key}.label", f"is {labels.max()}, not one of 0 to {len(known) - 1}")
     step_of_row = np.full(len(counts), -1)
     step_of_row[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
     step = np.repeat(step_of_row, counts)
     default = str(file.metadata.get("box_detection_label_class")).endswith("DefaultBoxDetectionLabel")
     kept = np.flatnonzero((step >= 0) & ~(default & (labels == EGO)))
     tokens = columns["track_token"][1]
-    classes = np.array([kinds[label] for label in labels[kept]], np.uint8)
+    classes = np.array([known[label] for label in labels[kept]], np.uint8)
     return boxes[kept], step[kept], [str(tokens[row]) for row in kept], classes, np.nan_to_num(speeds[1][kept, :2])
 
 
@@ -182,7 +188,7 @@ def _lights(folder: Path, sync: ArrowFile, road_map: RoadMap | None) -> TrafficL
     file = read_arrow(path)
     rows = _rows(sync, LIGHTS, file)
     counts, lanes = file.nested("lane_id")
-    own, statuses = file.nested("status")
+    own, statuses = file.nested_numbers("status")
     if not np.array_equal(counts, own):
         raise LogError(path, f"{LIGHTS}.status", "has not as many items as there are lanes")
     ends = np.cumsum(counts)
@@ -195,7 +201,7 @@ def _lights(folder: Path, sync: ArrowFile, road_map: RoadMap | None) -> TrafficL
         for item in range(ends[row] - counts[row], ends[row]) if row >= 0 else ():
             place = number.get(str(lanes[item])), step
             if place[0] is not None and states[place] != LightState.RED:
-                states[place] = _status(statuses[item], path)
+                states[place] = _status(int(statuses[item]), path)
     starts = [road_map.lane_by_id[lane] for lane in ids]
     above = np.array([lane.centerline[0] for lane in starts]) + np.array([0.0, 0.0, _LAMP_HEIGHT])
     return TrafficLights(ids, above, np.array([lane.headings[0] + np.pi for lane in starts]), states)

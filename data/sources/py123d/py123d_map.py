@@ -179,12 +179,12 @@ def _layers(path: Path, table: Any) -> dict[MapLayer, list[_Object]]:  # noqa: A
         raise LogError(path, missing[0], "no such column", "py123d writes maps with it")
     found: dict[MapLayer, list[_Object]] = {layer: [] for layer in MapLayer}
     for number, layer, features, wkb in zip(*(table[name].to_pylist() for name in names), strict=True):
-        if layer not in found:
+        if type(layer) is not int or layer not in found:
             raise LogError(path, "map_layer", f"is {layer!r} for object {number}, not one of 0 to {len(MapLayer) - 1}")
         try:
             unpacked = unpack(features or b"")
             shape = shapely.from_wkb(wkb)
-        except (ValueError, shapely.errors.ShapelyError) as error:
+        except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
             raise LogError(path, f"object {number}", f"cannot be read ({error})") from error
         own = unpacked if isinstance(unpacked, dict) else {}
         found[MapLayer(layer)].append(_Object(path, str(number), own, shape))
@@ -198,7 +198,7 @@ def _lanes(layers: Mapping[MapLayer, list[_Object]], origin: Float[np.ndarray, "
 
 
 def _lane(item: _Object, known: Mapping[str, _Object], connecting: set[str], origin: Float[np.ndarray, "3"]) -> Lane:
-    group, speed = item.features.get("lane_group_id"), item.features.get("speed_limit_mps")
+    group = item.features.get("lane_group_id")
     return Lane(
         item.id,
         item.line("centerline", origin),
@@ -210,19 +210,28 @@ def _lane(item: _Object, known: Mapping[str, _Object], connecting: set[str], ori
         group_id="" if group is None else str(group),
         predecessors=tuple(lane for lane in item.ids("predecessor_ids") if lane in known),
         successors=tuple(lane for lane in item.ids("successor_ids") if lane in known),
-        left_neighbor=_beside(item, "left_lane_id", known),
-        right_neighbor=_beside(item, "right_lane_id", known),
-        speed_limit=None if speed is None else float(speed),
+        left_neighbor=_beside(item, "left_lane_id", known, origin),
+        right_neighbor=_beside(item, "right_lane_id", known, origin),
+        speed_limit=_speed_limit(item),
     )
 
 
-def _beside(item: _Object, name: str, known: Mapping[str, _Object]) -> str | None:
+def _speed_limit(item: _Object) -> float | None:
+    speed = item.features.get("speed_limit_mps")
+    if speed is None:
+        return None
+    if type(speed) not in (int, float) or not np.isfinite(speed):
+        raise LogError(item.path, f"object {item.id}", f"speed_limit_mps is {speed!r:.40}, not a speed")
+    return float(speed)
+
+
+def _beside(item: _Object, name: str, known: Mapping[str, _Object], origin: Float[np.ndarray, "3"]) -> str | None:
     """Return the neighbour if it is of the same direction; py123d keeps also those of the other."""
     other = known.get(str(item.features.get(name)))
     if other is None:
         return None
-    lines = (one.features.get("centerline") for one in (item, other))
-    own, theirs = (line[-1, :2] - line[0, :2] if isinstance(line, np.ndarray) else np.zeros(2) for line in lines)
+    lines = [one.line("centerline", origin) for one in (item, other)]
+    own, theirs = (line[-1, :2] - line[0, :2] for line in lines)
     return other.id if own @ theirs > 0 else None
 
 
@@ -260,7 +269,8 @@ def _drawn(item: _Object, origin: Float[np.ndarray, "3"]) -> Line:
 
 def _drivable(items: list[_Object], ground: GroundHeight, origin: Float[np.ndarray, "3"]) -> tuple[Area, ...]:
     """Return the union of surfaces, holes included."""
-    own = [item.shape for item in items if isinstance(item.shape, shapely.Polygon)]
+    parts = (part for item in items for part in shapely.get_parts(item.shape))
+    own = [part for part in parts if isinstance(part, shapely.Polygon)]
     moved = shapely.transform(np.array(own, dtype=object), lambda points: points - origin[:2])
     return union_shapes(list(moved), ground, "drivable") if own else ()
 

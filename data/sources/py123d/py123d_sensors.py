@@ -88,6 +88,9 @@ def read_sweeps(folder: Path, frame: EgoFrame, dataset: str) -> tuple[Sweep, ...
     file = files[0]
     times, data = file.times_us(), file.column("data")
     places = _places(file, _roots(folder, dataset), "sweeps") if kinds.is_string(data.type) else None
+    others = {path.suffix for path in places or () if path is not None and path.suffix not in _READERS}
+    if others:
+        LOGGER.warning("%s: LiDAR files that are not read: *%s", file.path.name, ", *".join(sorted(others)))
     sweeps = []
     for row, time in enumerate(times):
         path = file.path if places is None else places[row]
@@ -110,10 +113,12 @@ def read_embedded(path: Path, key: str, row: int) -> Float32[np.ndarray, "n 3"]:
     if not content.startswith(_STREAM):
         raise LogError(path, field, "is not an Arrow stream", "Convert the log with lidar_codec=ipc_zstd")
     try:
-        batch = pa.ipc.open_stream(content).read_next_batch()
-        columns = [batch.column(axis).to_numpy(zero_copy_only=False) for axis in "xyz"]
+        table = pa.ipc.open_stream(content).read_all()
+        # Arrow believes the lengths in the stream, and would read beyond its end.
+        table.validate(full=True)
+        columns = [table[axis].to_numpy() for axis in "xyz"]
         points = np.stack(columns, axis=-1).astype(np.float32)
-    except (pa.ArrowException, OSError, KeyError, StopIteration, ValueError) as error:
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise LogError(path, field, f"is damaged ({error})") from error
     if not np.isfinite(points).all():
         raise LogError(path, field, "has a point that is not finite")
@@ -175,7 +180,7 @@ def _embedded(file: ArrowFile) -> Iterator[dict[str, Any] | None]:
     with pa.memory_map(str(file.path)) as source:
         whole = source.read_buffer()
         column = pa.ipc.open_file(pa.BufferReader(whole)).read_all()[f"{file.key}.data"]
-    for chunk in column.chunks:
+    for chunk in (chunk for chunk in column.chunks if len(chunk)):
         _, offsets, values = chunk.buffers()
         if values is not None and not whole.address <= values.address < whole.address + whole.size:
             raise LogError(file.path, f"{file.key}.data", "is compressed", "Convert the log without ipc_compression")

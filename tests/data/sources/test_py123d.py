@@ -173,6 +173,14 @@ EGO, BOXES = "ego_state_se3", "box_detections_se3"
             None,
             "neither map.arrow nor maps/x/x_y.arrow",
         ),
+        (
+            "sync",
+            {"map_metadata": {"dataset": "x", "location": "y/../../../secret"}},
+            None,
+            None,
+            "are no names of a data set's map",
+        ),
+        (BOXES, None, "label", [None], "label: has an item that is not a whole number"),
     ],
 )
 def test_what_is_wrong_with_a_log_gives_one_error(folder, key, metadata, column, value, message):
@@ -238,3 +246,38 @@ def test_images_by_path_are_looked_for_in_the_data_sets_folder(folder, tmp_path,
     change(path, column=key, value="../../secret.jpg")
     with pytest.raises(LogError, match="leads out of the data set's folder"):
         load(folder)
+
+
+def test_all_batches_of_a_sweep_are_read_and_lengths_are_not_believed(folder):
+    """A stream may state more points than it has: Arrow itself would read beyond its end."""
+    path, key = folder / "lidar.lidar_merged.arrow", "lidar.lidar_merged.data"
+    change(path, column=key, value=stream([np.zeros(3), np.ones(2)]))
+    assert load(folder).sweeps[0].read()[:, 0].tolist() == [0, 0, 0, 1, 1]
+    whole = stream([np.arange(7.0)])
+    assert whole.count(length := (7).to_bytes(8, "little")) == 4  # of the batch, and of each column
+    change(path, column=key, value=whole.replace(length, (1000).to_bytes(8, "little")))
+    with pytest.raises(LogError, match="data, row 0: is damaged"):
+        load(folder).sweeps[0].read()
+
+
+def stream(pieces):
+    """Return an Arrow stream of points, a batch for each piece."""
+    batches = [pa.RecordBatch.from_pydict(dict.fromkeys("xyz", piece.astype(np.float32))) for piece in pieces]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def test_sweeps_in_files_of_a_kind_that_is_not_read_are_told(folder, tmp_path, monkeypatch, caplog):
+    path, key = folder / "lidar.lidar_merged.arrow", "lidar.lidar_merged.data"
+    table = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()
+    table = table.set_column(table.column_names.index(key), key, pa.array(["one.bin"] * len(table)))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    change(folder / "sync.arrow", {"dataset": "nuscenes"})
+    (tmp_path / "one.bin").write_bytes(b"")
+    monkeypatch.setenv("NUSCENES_DATA_ROOT", str(tmp_path))
+    assert load(folder).sweeps == ()
+    assert "LiDAR files that are not read: *.bin" in caplog.text

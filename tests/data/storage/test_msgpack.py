@@ -106,7 +106,7 @@ def test_what_is_no_message_is_refused(message, problem):
 
 
 @pytest.mark.parametrize(
-    "change", [{b"dtype": "|O"}, {b"shape": [-1]}, {b"shape": [4]}, {b"data": "text"}, {b"dtype": 1}]
+    "change", [{b"dtype": "|O"}, {b"dtype": "(3,"}, {b"shape": [-1]}, {b"shape": [4]}, {b"data": "text"}, {b"dtype": 1}]
 )
 def test_arrays_that_lie_about_their_size_are_refused(change):
     own = {b"__ndarray__": True, b"dtype": "<f8", b"shape": [1], b"data": bytes(8)}
