@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swerve.data.sources.nuscenes.json_rows import HINT
-from swerve.data.sources.nuscenes.table_index import BOXES, DATA, POSES, build_indices
+from swerve.data.sources.nuscenes.table_index import BOXES, DATA, FOLDER, POSES, build_indices
 from swerve.data.storage.checked_json import (
     Shape,
     ShapeError,
@@ -172,12 +172,20 @@ class NuscenesTables:
         indices = build_indices(self.folder, {token: numbers[row["scene_token"]] for token, row in samples.items()})
         number = numbers[scene["token"]]
         data, poses, boxes = (indices[table].read(number, _LARGE_SHAPES[table]) for table in (DATA, POSES, BOXES))
+        self._check_index({row["token"] for row in own}, {DATA: data, BOXES: boxes})
         known = {row["token"]: row for row in poses}
         if alone := next((row for row in data if row["ego_pose_token"] not in known), None):
             problem = f"refers to pose {alone['ego_pose_token']}, which is not in ego_pose"
             raise LogError(self.folder / f"{DATA}.json", alone["token"], problem, HINT)
         location = self.linked("log", scene["log_token"], f"scene {name}")["location"]
         return SceneRows(name, location, tuple(own), tuple(sorted(data, key=_time)), known, tuple(boxes))
+
+    def _check_index(self, samples: set[str], rows: dict[str, list[Row]]) -> None:
+        """Check that rows which an index gave for a scene are of its samples: a folder may come with an index."""
+        for table, own in rows.items():
+            if other := next((row for row in own if row["sample_token"] not in samples), None):
+                problem = f"is an index of other tables: row {other['token']} is of another scene"
+                raise LogError(self.folder / f"{table}.json", FOLDER, problem, f"Remove {FOLDER} beside it")
 
 
 def _time(row: Row) -> int:

@@ -178,6 +178,19 @@ def test_an_index_is_kept_and_used_again(tmp_path, monkeypatch):
     assert len(list((root / "v1.0-mini" / table_index.FOLDER).iterdir())) == 3
 
 
+def test_an_index_of_other_tables_gives_one_error(tmp_path, monkeypatch):
+    """A folder may come with an index, which is not believed."""
+    root = write_scene(tmp_path, with_map=False, names=(NAME, "scene-0103"))
+    monkeypatch.setattr(table_index, "_SMALL", 0)
+    open_source(f"nuscenes:{root}").load(NAME)
+    for file in (root / "v1.0-mini" / table_index.FOLDER).glob("sample_annotation-*.npy"):
+        rows = np.load(file)
+        rows["scene"] = 0
+        np.save(file, rows)
+    with pytest.raises(LogError, match=r"is of another scene.*Remove \.swerve_index"):
+        open_source(f"nuscenes:{root}").load(NAME)
+
+
 def test_rows_are_found_wherever_the_pieces_of_a_file_end(tmp_path, monkeypatch):
     rows = [{"token": f"{n:032x}", "text": 'a "{[}\\" b' * (n % 3), "more": [[n], {"x": n}]} for n in range(50)]
     path = tmp_path / "table.json"
