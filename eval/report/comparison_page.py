@@ -155,7 +155,7 @@ def _gap_line(axes: Axes, value: float) -> str:
 
 def _gap_bar(axes: Axes, place: int, gap: float, comparison: Comparison, row: int) -> str:
     (left, top), (right, zero) = axes.pixels(np.array([[place, gap], [place + 1.0, 0.0]])).tolist()
-    color = "var(--won, #5cd6a3)" if gap > 0 else "var(--wrong, #ff8f99)"
+    color = "var(--won, #5cd6a3)" if gap > 0 else "var(--wrong, #ff8f99)" if gap < 0 else FAINT
     room = min(0.15 * (right - left), 3.0)
     title = html.escape(f"{comparison.logs[row]}, {comparison.tokens[row]}: {gap:+.3f}")
     return (

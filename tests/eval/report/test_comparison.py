@@ -10,7 +10,7 @@ import pytest
 
 from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
 from swerve.eval.report.compared import compare, few_warning, read_evaluations, verdict
-from swerve.eval.report.comparison_page import ComparisonOptions, comparison_page
+from swerve.eval.report.comparison_page import ComparisonOptions, comparison_page, gap_chart
 from swerve.eval.report.ranking import rankings
 from swerve.eval.report.scene_pairs import most_telling_token, plan_line
 from swerve.eval.scoring.aggregate import COLUMNS
@@ -169,6 +169,13 @@ def test_a_plan_is_drawn_from_before_the_vehicle_on():
     assert line[0] == pytest.approx([3.0, 0.0, 0.0])
     assert line[-1] == pytest.approx([10.0, 1.0, 0.0])
     assert len(plan_line(np.zeros((3, 3)))) == 1
+
+
+def test_equal_scenes_are_neither_won_nor_lost_in_the_chart(comparison):
+    chart = gap_chart(np.array([0.0, 0.5]), comparison)
+    assert [color.split(",")[0] for color in re.findall(r'class="gap".*?fill="([^"]*)"', chart)] == [
+        "var(--faint", "var(--won",
+    ]  # fmt: skip
 
 
 def test_headings_of_the_page_are_whole(comparison):
