@@ -98,6 +98,8 @@ def _unknown(name: str, kind: type) -> str:
     typed, known = name.partition("=")[0], [_flag(one) for one in option_names(kind)]
     own = typed.lstrip("-")
     parts = [one for one in known if one.endswith(f".{own}")] or [one for one in known if one.startswith(f"{typed}-")]
+    if (positional := next((one for one in positional_names(kind) if one.replace("_", "-") == own), None)) is not None:
+        return f"no option {typed}: {_metavars(kind, [positional])[0]} is given without a name, in its place"
     near = parts[:3] or difflib.get_close_matches(typed, known, 3, 0.7)
     return f"no option {typed}" + (f"; perhaps {' or '.join(near)}" if near else "")
 

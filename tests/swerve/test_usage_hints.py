@@ -52,6 +52,11 @@ def test_an_option_cut_short_is_completed():
     assert "no option --scene; perhaps --scene-interval" in str(result.exception)
 
 
+def test_a_place_given_as_an_option_is_told():
+    result = invoke("show", "town:1", "--out", "out")
+    assert "no option --out: OUT is given without a name" in str(result.exception)
+
+
 def test_a_folder_of_splats_that_does_not_exist(tmp_path):
     with pytest.raises(SwerveError, match="no such folder of splat scenes"):
         default_renderers("rap", 0, tmp_path / "absent")
