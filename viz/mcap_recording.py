@@ -1,8 +1,8 @@
 """Recordings of 3D views as MCAP files with Foxglove's message schemas (extra `mcap`).
 
 Messages are JSON; schemas are those of https://docs.foxglove.dev/docs/sdk/schemas, of which the fields that are used
-are stated. Topics: /map and /marks (once), /agents, /tf, /points, /curves/NAME, and of each camera /camera/NAME/image,
-/calibration and /depth.
+are stated. Topics: /map (once), /marks, /agents, /lights, /tf, /points, /curves/NAME, and of each camera
+/camera/NAME/image, /calibration and /depth.
 """
 
 import base64
@@ -114,6 +114,9 @@ def _write_step(topics: _Topics, view: SceneView3D, step: int, now: int) -> None
     topics.add("/tf", "foxglove.FrameTransform", now, _transform("world", "ego", view.world_from_ego[step], now))
     topics.add("/agents", "foxglove.SceneUpdate", now, _update(_agents(view, step, now), replaces=True, now=now))
     topics.add("/marks", "foxglove.SceneUpdate", now, _update(_marks(view, step, now), replaces=True, now=now))
+    if view.signals is not None:
+        lights = [_mesh_entity(view.signals(step), now)]
+        topics.add("/lights", "foxglove.SceneUpdate", now, _update(lights, replaces=True, now=now))
     for one in view.cameras:
         _write_camera(topics, one, step, now)
     if view.points is not None and (points := view.points(step)) is not None:

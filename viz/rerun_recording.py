@@ -163,11 +163,16 @@ def _log_sensors(rr: ModuleType, recording: Any, view: SceneView3D, step: int) -
         if (image := one.image(step)) is not None:
             encoded = rr.EncodedImage(contents=encode_jpeg(image, _QUALITY), media_type="image/jpeg")
             recording.log(f"{where}/image", encoded)
+        else:  # the viewer would go on showing the image before
+            recording.log(f"{where}/image", rr.Clear(recursive=False))
         if one.depth is not None and (depth := one.depth(step)) is not None:
             recording.log(f"{where}/image/depth", _depth(rr, in_millimetres(depth)))
-    if view.points is not None and (points := view.points(step)) is not None:
+    points = None if view.points is None else view.points(step)
+    if points is not None:
         colors = height_colors(points.astype(float), view.world_from_ego[step, 2, 3]).astype(np.uint8)
         recording.log("world/points", rr.Points3D(points, colors=colors, radii=0.04))
+    elif view.points is not None:
+        recording.log("world/points", rr.Clear(recursive=False))
     if view.signals is not None and len((heads := view.signals(step)).triangles):
         recording.log("world/lights", _mesh(rr, heads))
 

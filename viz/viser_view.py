@@ -20,6 +20,8 @@ from swerve.viz.solids import outline
 
 _FRUSTUM: Final = 0.7
 _GROUND: Final = (20, 24, 32)
+# Beside the scene, where a camera has none.
+_NO_IMAGE: Final = np.full((9, 16, 3), _GROUND, np.uint8)
 _HELP: Final = "Click an object for its numbers. Drag to turn, right button to move, wheel to zoom."
 
 
@@ -188,10 +190,8 @@ class ViserView:
                     self._switch(group)
         with gui.add_folder("images", expand_by_default=False):
             self._images = [
-                gui.add_image(image, label=one.camera.name, jpeg_quality=75)
-                if (image := one.image(view.start)) is not None
-                else None
-                for one in view.cameras
+                gui.add_image(_NO_IMAGE if image is None else image, label=one.camera.name, jpeg_quality=75)
+                for one, image in ((one, one.image(view.start)) for one in view.cameras)
             ]
 
     def _slid(self) -> None:
@@ -234,11 +234,10 @@ class ViserView:
         shown = self._shown.get("cameras", True)
         self._rig.visible = shown
         for number, (frustum, one) in enumerate(zip(self._frusta, view.cameras, strict=True)):
-            image = one.image(step) if shown else None
-            if image is not None:
-                frustum.image = image
-                if (beside := self._images[number]) is not None:
-                    beside.image = image
+            if not shown:
+                continue
+            frustum.image = image = one.image(step)  # None removes that of the step before
+            self._images[number].image = _NO_IMAGE if image is None else image
 
     def _place_points(self, step: int) -> None:
         if self.view.points is None:

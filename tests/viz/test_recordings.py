@@ -16,7 +16,7 @@ from PIL import Image
 from swerve.scenes import SwerveError
 from swerve.viz.mcap_recording import write_mcap
 from swerve.viz.rerun_recording import in_millimetres, part, write_rrd
-from swerve.viz.scene_view import CameraView3D, between
+from swerve.viz.scene_view import CameraView3D, ColoredMesh, between
 from tests.support.small_view import STEPS, small_tracks, small_view
 
 
@@ -46,7 +46,7 @@ def test_an_rrd_has_every_entity_as_often_as_it_changes(rrd):
         rows[entity] += int(count)
     assert rows["/world/agents"] == rows["/world/ego"] == STEPS
     assert rows["/world/map"] == 1
-    assert rows["/world/points"] == 3
+    assert rows["/world/points"] == STEPS, "three sweeps, then none, which removes the last one"
     assert rows["/curves/score"] == 4 + 1, "one is NaN; and its name"
     assert rows["/world/ego/cameras/front/image"] == STEPS + 1
     assert rows["/world/ego/cameras/front/image/depth"] == STEPS
@@ -121,6 +121,18 @@ def check_images(by_topic):
     transforms = {content["child_frame_id"]: content for _, _, content in by_topic["/tf"]}
     assert transforms["ego"]["translation"] == {"x": 4.0, "y": 0.0, "z": 0.0}
     assert transforms["camera/front"]["translation"]["z"] == 1.5
+
+
+def test_lights_are_in_an_mcap_file(tmp_path):
+    reader = pytest.importorskip("mcap.reader", reason="mcap is an extra")
+    lamp = ColoredMesh("lights", np.eye(3), np.array([[0, 1, 2]], np.int32), np.array([[255, 0, 51]], np.uint8))
+    write_mcap(tmp_path / "view.mcap", small_view(signals=lambda step: lamp))
+    with open(tmp_path / "view.mcap", "rb") as stream:
+        found = [json.loads(one.data) for _, _, one in reader.make_reader(stream).iter_messages(topics=["/lights"])]
+    assert len(found) == STEPS
+    (triangles,) = found[-1]["entities"][0]["triangles"]
+    assert triangles["points"][1] == {"x": 0.0, "y": 1.0, "z": 0.0}
+    assert triangles["color"] == {"r": 1.0, "g": 0.0, "b": 0.2, "a": 1.0}
 
 
 def test_a_part_of_a_view():

@@ -2,12 +2,13 @@
 
 import socket
 import urllib.request
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from swerve.scenes.transforms import quaternion_from_rotation, rotation_from_quaternion
-from swerve.viz.scene_view import SplatCloud
+from swerve.viz.scene_view import CameraView3D, SplatCloud
 from swerve.viz.viser_view import ViserView, plain_text
 from tests.support.small_view import STEPS, small_tracks, small_view
 
@@ -51,6 +52,19 @@ def test_the_slider_sets_the_time_and_play_moves_it(served):
     shown.play(until=lambda: next(ticks))
     shown._playing.value = False
     assert shown._slider.value == (before + 2) % STEPS
+
+
+def test_images_are_those_of_the_step_and_none_where_there_is_none(served):
+    _, shown = served
+    camera, whole = shown.view.cameras[0].camera, shown.view
+    some = CameraView3D(camera, lambda step: np.full((40, 64, 3), 50 + step, np.uint8) if step < 2 else None)
+    shown.view = replace(whole, cameras=(some,))
+    for step, level in ((1, 51), (3, None), (0, 50)):
+        shown.show(step)
+        image = shown._frusta[0].image
+        assert image is None if level is None else (image == level).all()
+        assert (shown._images[0].image.mean() < 40) == (level is None)
+    shown.view = whole
 
 
 def test_groups_are_switched(served):
