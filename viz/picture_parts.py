@@ -12,6 +12,8 @@ from swerve.viz.scene_view import Curve
 
 _GROUND, _INK, _FAINT, _LINE = (12, 14, 18), (217, 221, 229), (152, 161, 176), (38, 44, 55)
 _COLORS = ((108, 182, 255), (246, 165, 76), (92, 214, 163), (232, 121, 185), (244, 211, 94), (167, 139, 250))
+# Most that images are enlarged.
+_ENLARGED = 1.5
 _GAP, _NARROWEST = 6, 180
 
 
@@ -39,7 +41,8 @@ def camera_strip(
         return []
     most = max((width - _GAP) // (_NARROWEST + _GAP), 1)
     columns = math.ceil(len(known) / math.ceil(len(known) / most))
-    inner = (width - _GAP) // columns - _GAP
+    largest = round(_ENLARGED * max(image.shape[1] for _, image in known))
+    inner = min((width - _GAP) // columns - _GAP, largest)
     rows = [known[first : first + columns] for first in range(0, len(known), columns)]
     return [_camera_row(row, inner, width) for row in rows]
 
