@@ -253,8 +253,8 @@ def test_all_batches_of_a_sweep_are_read_and_lengths_are_not_believed(folder):
     path, key = folder / "lidar.lidar_merged.arrow", "lidar.lidar_merged.data"
     change(path, column=key, value=stream([np.zeros(3), np.ones(2)]))
     assert load(folder).sweeps[0].read()[:, 0].tolist() == [0, 0, 0, 1, 1]
-    whole = stream([np.arange(7.0)])
-    assert whole.count(length := (7).to_bytes(8, "little")) == 4  # of the batch, and of each column
+    whole, length = stream([np.arange(7.0)]), (7).to_bytes(8, "little")
+    assert whole.count(length) == 4  # of the batch, and of each column
     change(path, column=key, value=whole.replace(length, (1000).to_bytes(8, "little")))
     with pytest.raises(LogError, match="data, row 0: is damaged"):
         load(folder).sweeps[0].read()
