@@ -11,6 +11,7 @@ from rich.table import Table
 from swerve.cells import cell
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
+from swerve.data.jobs.folder import log_names
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
 from swerve.drive_page import SHOWN, SceneRollout, drive_page, reason_text
 from swerve.eval.benchmark.evaluate.evaluate_job import check_labels
@@ -105,9 +106,9 @@ def _named_logs(sources: Sequence[Source], names: Sequence[str]) -> Iterator[Log
     """Yield the logs of these names, all if none is given.
 
     Raises:
-        SwerveError: no source has a log of a name.
+        SwerveError: no source has a log of a name, or two have.
     """
-    owners = {name: source for source in sources for name in source.names()}
+    owners = {name: sources[number] for name, number in log_names(sources).items()}
     if unknown := [name for name in names if name not in owners]:
         raise SwerveError(f"the source has no log {unknown[0]!r}; it has {', '.join(list(owners)[:5])}")
     return (owners[name].load(name) for name in names or owners)

@@ -34,10 +34,14 @@ def write_table(
     make_folder(path.parent)
     schema = pa.schema(list(columns.items()), metadata={b"metadata": pack(dict(metadata))})
     temporary = temporary_path(path)
-    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for batch in batches:
-            arrays = [pa.array(batch[name], kind) for name, kind in columns.items()]
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    try:
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for batch in batches:
+                arrays = [pa.array(batch[name], kind) for name, kind in columns.items()]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # such as where a photo of the log cannot be read
+        raise
     commit(path)
 
 

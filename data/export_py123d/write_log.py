@@ -31,7 +31,7 @@ def write_123d_log(root: Path, log: Log) -> Path:
         SwerveError: a photo or sweep cannot be read, or a camera not be expressed in 123D.
         OSError: a file cannot be written.
     """
-    dataset = log.source.replace("_", "-")
+    dataset = dataset_of(log.source)
     split = f"{dataset}_{log.split or 'train'}"
     folder = root / "logs" / split / safe_name(log.name)
     about = {"dataset": dataset, "split": split, "log_name": log.name, "location": None, "version": VERSION}
@@ -50,6 +50,11 @@ def write_123d_log(root: Path, log: Log) -> Path:
     # The table that joins them makes the folder a log: it comes last.
     _write_sync(folder, log, times, {**about, "map_metadata": on_map})
     return folder
+
+
+def dataset_of(kind: str) -> str:
+    """Return the name of a kind of source as a data set's in 123D, where underscores divide it from the split."""
+    return kind.replace("_", "-")
 
 
 def _write_ego(folder: Path, log: Log) -> None:

@@ -67,4 +67,8 @@ class FolderSource:
         folders = self.find_logs(self.path)
         if not folders:
             raise LogError(self.path, "folder", f"no {self.log_description}", self.hint)
+        by_name = {folder.name: folder for folder in folders}
+        if other := next((folder for folder in folders if by_name[folder.name] != folder), None):
+            problem = f"two logs have this name: {other} and {by_name[other.name]}"
+            raise LogError(self.path, other.name, problem, "Give a folder with one of them")
         return folders

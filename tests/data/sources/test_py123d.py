@@ -1,5 +1,7 @@
 """123D's logs: what an export keeps, what is told of a log, and what is wrong with one."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -126,6 +128,23 @@ def test_the_command_writes_logs_and_leaves_those_that_are_there(tmp_path, capsy
     assert open_source(tmp_path / "out").names() == ("one", "two")
     with pytest.raises(SwerveError, match="no log 'three'"):
         run(["export", "123d", text, out, "--logs", "three"])
+    own = next((tmp_path / "out" / "logs").glob("dgp_*/one"))
+    other = tmp_path / "out" / "logs" / "kitti_train" / "one"
+    shutil.copytree(own, other)
+    with pytest.raises(LogError, match="two logs have this name"):
+        open_source(f"123d:{tmp_path / 'out'}").names()
+    shutil.rmtree(own)
+    with pytest.raises(SwerveError, match="is a log of this name of another data set"):
+        run(["export", "123d", text, out, "--logs", "one"])
+
+
+def test_a_photo_that_is_missing_leaves_no_half_of_a_file(tmp_path):
+    source = open_source(f"dgp:{write_dgp(tmp_path / 'in')}")
+    log = source.load("in")
+    log.photos[-1].file.unlink()
+    with pytest.raises(SwerveError):
+        write_123d_log(tmp_path / "out", log)
+    assert {path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()} == {".arrow"}
 
 
 def test_a_source_without_poses_is_not_exported(tmp_path):
