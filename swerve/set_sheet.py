@@ -11,17 +11,13 @@ import numpy as np
 from swerve.data.dataset.augment_options import LOGGED_KINDS
 from swerve.data.dataset.calibration import camera_of
 from swerve.data.dataset.image_encoding import decode_depth, decode_image, decode_instance
-from swerve.data.dataset.read_manifest import read_manifest
 from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
-from swerve.data.stream.catalogue import read_catalogue
-from swerve.data.stream.decoded_sample import DecodedSample, decode_sample
+from swerve.data.stream.decoded_sample import DecodedSample
 from swerve.data.stream.image_fit import ImageFit
-from swerve.data.stream.raster_drawer import RasterRenderer
-from swerve.data.stream.shard_reader import ShardReader
 from swerve.rasterizer import Style
-from swerve.scenes import Camera, SwerveError
+from swerve.scenes import Camera
 from swerve.scenes.camera_roles import cameras_by_role
-from swerve.scenes.split import Split
+from swerve.set_reader import open_set
 from swerve.sheet_images import (
     CROSS_AGENT,
     EXPERT,
@@ -37,7 +33,6 @@ from swerve.sheet_images import (
 from swerve.viz.contact_sheet import Panel, Section
 from swerve.viz.overlay import draw_path
 
-_SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
 _EXPERT: Final = "Magenta: the pseudo-expert, which is the target where there is no way back."
 _KINDS: Final = {
     "logged": ("The vehicle that recorded the log. White: what its driver did next.", LOGGED),
@@ -55,7 +50,7 @@ _KINDS: Final = {
     ),
 }
 _AGAIN = "Run the job that made the set again"
-_COLUMNS = ("key", "shard", "split", "source", "log", "kind", "command")
+_COLUMNS = ("source", "log", "kind", "command")
 # Samples shown of each kind, logs whose cameras are read, rejections listed, and the width of images.
 _SHOWN, _LOGS, _REASONS, _WIDTH = 8, 50, 12, 480
 
@@ -71,18 +66,10 @@ class SetSheet:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._reader, self._drawer = folder, ShardReader(folder), RasterRenderer(folder)
+        self._folder = folder
         self._summary = read_json(folder / "summary.json", mapping_of(anything), _AGAIN)
         self._options = read_json(folder / "job.json", fields({"options": mapping_of(anything)}), _AGAIN)["options"]
-        self._rows = read_manifest(folder, _COLUMNS).to_pylist()
-        if not self._rows:
-            raise SwerveError(f"{folder}: has no samples")
-        splits = [split for split in _SPLITS if any(row["split"] == split for row in self._rows)]
-        catalogues = {split: read_catalogue(folder, split) for split in splits}
-        self._row_of = {
-            split: {key: row for row, key in enumerate(one.keys.to_pylist())} for split, one in catalogues.items()
-        }
-        self._catalogues = catalogues
+        self._reader, self._rows = open_set(folder, _COLUMNS)
 
     @property
     def title(self) -> str:
@@ -115,7 +102,7 @@ class SetSheet:
         )
 
     def _samples(self) -> Section:
-        counts, splits = Counter((row["kind"], row["split"]) for row in self._rows), list(self._catalogues)
+        counts, splits = Counter((row["kind"], row["split"]) for row in self._rows), list(self._reader.catalogues)
         shown = [kind for kind in _KINDS if kind in LOGGED_KINDS or any(counts[kind, split] for split in splits)]
         of_kind = {kind.replace("_", "-"): [counts[kind, split] for split in splits] for kind in shown}
         commands = Counter(row["command"] for row in self._rows).most_common()
@@ -132,7 +119,7 @@ class SetSheet:
 
     def _cameras(self) -> Section:
         first = {row["log"]: row for row in reversed(self._rows)}
-        samples = [self._sample(row) for row in evenly(list(first.values()), _LOGS)]
+        samples = [self._reader.sample(row) for row in evenly(list(first.values()), _LOGS)]
         counts = Counter(row for sample in samples for row in _camera_rows(sample))
         rigs = {frozenset(entry["name"] for entry in sample.entries) for sample in samples}
         alike = (
@@ -181,13 +168,9 @@ class SetSheet:
             text = "Viewpoints that were left out; docs/formats.md explains the reasons."
             yield Section("Rejected viewpoints", text, (), table=(("viewpoint", "reason", "count"), *found))
 
-    def _sample(self, row: dict[str, Any]) -> DecodedSample:
-        where = self._catalogues[row["split"]].where(self._row_of[row["split"]][row["key"]])
-        return decode_sample(self._reader.sample(*where), (), ImageFit((1, 1)), self._drawer)
-
     def _front(self, row: dict[str, Any]) -> tuple[DecodedSample, int]:
         """Return a sample with images of the width of a panel, and the index of the camera that looks ahead."""
-        sample = self._sample(row)
+        sample = self._reader.sample(row)
         ahead = front_of([camera_of(entry) for entry in sample.entries])
         return self._fitted(sample, ahead), ahead
 

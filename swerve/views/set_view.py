@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +11,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.calibration import camera_of
-from swerve.data.dataset.read_manifest import read_manifest
 from swerve.data.storage.checked_npz import read_npz
-from swerve.data.stream.catalogue import read_catalogue
-from swerve.data.stream.decoded_sample import DecodedSample, decode_sample
+from swerve.data.stream.decoded_sample import DecodedSample
 from swerve.data.stream.image_fit import ImageFit
-from swerve.data.stream.raster_drawer import RasterRenderer
-from swerve.data.stream.shard_reader import ShardReader
 from swerve.scenes import SwerveError, Tracks, Vehicle
-from swerve.scenes.split import Split
+from swerve.set_reader import open_set
 from swerve.sheet_images import CROSS_AGENT, EXPERT, LOGGED, PAST, RECOVERY, evenly
 from swerve.views.log_view import IMAGE_WIDTH
 from swerve.viz.scene_view import CameraView3D, Curve, Path3D, SceneView3D
@@ -33,46 +29,6 @@ _COLORS: Final = {
     "visited": RECOVERY,
 }
 _BOXES: Final = ("box_id", "box_class", "box_center", "box_size", "box_heading", "box_velocity")
-_FIELDS: Final = {"center": "positions", "heading": "headings", "size": "sizes", "velocity": "velocities"}
-_SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
-_COLUMNS: Final = ("key", "shard", "split", "log", "kind")
-
-
-@dataclass(frozen=True)
-class SetReader:
-    """Samples of a finished set, read one by one.
-
-    Attributes:
-        reader: of the shards.
-        drawer: of rasters that the set does not store.
-        where: place of each sample, by split and key.
-    """
-
-    reader: ShardReader
-    drawer: RasterRenderer
-    where: Callable[[str, str], tuple[str, int, str, int]]
-
-    def sample(self, row: dict[str, Any]) -> DecodedSample:
-        """Read a sample, given its row of the manifest."""
-        return decode_sample(
-            self.reader.sample(*self.where(row["split"], row["key"])), (), ImageFit((1, 1)), self.drawer
-        )
-
-
-def open_set(folder: Path) -> tuple[SetReader, list[dict[str, Any]]]:
-    """Open a finished set; return its reader and the rows of its manifest.
-
-    Raises:
-        SwerveError: it is not finished, damaged or empty.
-    """
-    rows = read_manifest(folder, _COLUMNS).to_pylist()
-    if not rows:
-        raise SwerveError(f"{folder}: has no samples")
-    splits = [split for split in _SPLITS if any(row["split"] == split for row in rows)]
-    catalogues = {split: read_catalogue(folder, split) for split in splits}
-    row_of = {split: {key: row for row, key in enumerate(one.keys.to_pylist())} for split, one in catalogues.items()}
-    places = lambda split, key: catalogues[split].where(row_of[split][key])  # noqa: E731
-    return SetReader(ShardReader(folder), RasterRenderer(folder), places), rows
 
 
 def set_view(folder: Path, log: str | None = None) -> SceneView3D:
@@ -81,7 +37,7 @@ def set_view(folder: Path, log: str | None = None) -> SceneView3D:
     Raises:
         SwerveError: the set is not finished, damaged, or has no sample of the log.
     """
-    reader, rows = open_set(folder)
+    reader, rows = open_set(folder, ("log", "kind"))
     own = [row for row in rows if log in (None, row["log"])]
     if not own:
         raise SwerveError(

@@ -96,9 +96,11 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
         (("--planners", "stationary", "--seconds", 60), "use fewer --seconds"),
         (("--planners", "nobody"), "no planner is named 'nobody'"),
         (("--planners", "stationary", "--logs", "town-000009"), "town-000009"),
+        (("town:2", "--planners", "stationary"), "log 'town-000000' of source 2 (town) has the same name"),
     ],
 )
 def test_mistakes_are_named(arguments, message, tmp_path):
-    result = run("town:1", tmp_path, *arguments)
+    sources = [one for one in arguments if str(one).startswith("town:")]
+    result = run("town:1", *sources, tmp_path, *arguments[len(sources) :])
     assert result.exit_code != 0
     assert message in str(result.exception)

@@ -17,11 +17,11 @@ from swerve.planners.baselines.kinematic import ConstantVelocity
 from swerve.rasterizer.splats import Gaussians, Sky, SplatScene
 from swerve.scenes import SwerveError, extract_scenes
 from swerve.scenes.viewpoints import build_log_geometry, logged
+from swerve.set_reader import open_set
 from swerve.views.benchmark_view import evaluation_view, score_color, weight_color
 from swerve.views.log_view import log_view
 from swerve.views.of_source import view_of
 from swerve.views.rollout_view import view_of_rollout
-from swerve.views.set_view import open_set
 from swerve.views.splat_view import with_splats
 from tests.support.command import invoke
 from tests.support.reported import HandMade, results
@@ -170,7 +170,7 @@ def test_a_set_is_browsed_sample_by_sample(tmp_path):
     made = invoke("augment", "town:1", tmp_path / "set", "--scene-interval", 9, "--size", "96x56", "--workers", 1)
     assert made.exit_code == 0, made.exception
     view = view_of(str(tmp_path / "set"), Shown())
-    reader, rows = open_set(tmp_path / "set")
+    reader, rows = open_set(tmp_path / "set", ())
     assert len(view) == min(len(rows), 60)
     sample = reader.sample(rows[0])
     (target,) = (path for path in view.paths if path.group == "targets" and path.shown_at(0))
