@@ -44,10 +44,12 @@ def read_tracklets(path: Path) -> list[Tracklet]:
         LogError: it cannot be read, is no such XML, or defines entities, which nothing of KITTI does.
     """
     try:
+        if path.stat().st_size > _LARGEST:
+            raise LogError(path, "file", "is longer than 64 MiB")
         content = path.read_bytes()
-        if len(content) > _LARGEST or b"<!ENTITY" in content:
-            raise LogError(path, "file", "is longer than 64 MiB or defines entities")
-        # Entities are refused above, and expat bounds what the predefined ones expand to.
+        # In UTF-16, which expat reads too, entities would not be seen here.
+        if b"<!ENTITY" in content or b"\0" in content:
+            raise LogError(path, "file", "defines entities, or is not UTF-8")
         document = ElementTree.fromstring(content)
     except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         raise LogError(path, "file", f"cannot be read ({error})") from error
@@ -84,6 +86,8 @@ def _tracklet(item: ElementTree.Element, path: Path, number: int) -> Tracklet:
     if kind not in CLASSES:
         raise LogError(path, f"tracklet {number}", f"has the kind {kind!r}, not one of {', '.join(CLASSES)}")
     height, width, length, first = (_number(item, name, path, number) for name in ("h", "w", "l", "first_frame"))
+    if first % 1:
+        raise LogError(path, f"tracklet {number}: first_frame", f"is {first:g}, not a whole number")
     poses = item.findall("./poses/item")
     rows = np.array(
         [[_number(pose, name, path, number) for name in ("tx", "ty", "tz", "rz")] for pose in poses]

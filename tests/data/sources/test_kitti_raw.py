@@ -92,6 +92,16 @@ def replaced(name, old, new):
     return spoil
 
 
+def in_utf16(name):
+    """Return a function that writes a file of the drive in UTF-16."""
+
+    def spoil(folder):
+        text = (folder / name).read_text()
+        (folder / name).write_bytes(text.replace("UTF-8", "UTF-16").encode("utf-16"))
+
+    return spoil
+
+
 XML = "tracklet_labels.xml"
 
 
@@ -100,6 +110,8 @@ XML = "tracklet_labels.xml"
     [
         (replaced(XML, "<finished>", "<finish"), "tracklet_labels.xml: file: cannot be read"),
         (replaced(XML, "boost_serialization>\n", 'b [<!ENTITY a "b">]>\n'), "defines entities"),
+        (in_utf16(XML), "defines entities, or is not UTF-8"),
+        (replaced(XML, "<first_frame>2", "<first_frame>2.5"), "first_frame: is 2.5, not a whole number"),
         (replaced(XML, "Van", "Spaceship"), "tracklet 0: has the kind 'Spaceship'"),
         (replaced(XML, "<h>2.0</h>", ""), "tracklet 0: h: is missing"),
         (replaced(XML, "<tx>10.0", "<tx>nan"), "tracklet 0: tx: is missing or not a finite number"),
