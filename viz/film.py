@@ -18,6 +18,8 @@ from swerve.viz.scene_view import CameraView3D, SceneView3D
 _ABOVE: Final = Eye((-6.0, 0.0, 62.0), (12.0, 0.0, 0.0))
 # Cameras shown, the most forward-looking ones, and the quality of the encoder: 0 is lossless, 51 the worst.
 _CAMERAS, _QUALITY = 4, "21"
+# Width of what is shown in the place of an image that there is not.
+_EMPTY: Final = 480
 _GROUND: Final = (12, 14, 18)
 
 
@@ -83,11 +85,19 @@ def film_frames(view: SceneView3D, width: int = 1280) -> Iterator[UInt8[np.ndarr
     for step in range(len(view)):
         moment = f"{view.times[step]:.1f} of {view.times[-1]:.1f} {view.unit}"
         above = draw_scene(view, step, (side, side), _ABOVE)
-        images = camera_strip([(one.camera.name, one.image(step)) for one in cameras], width - side)
+        images = camera_strip([(one.camera.name, _image(one, step)) for one in cameras], width - side)
         middle = np.concatenate([_fitted(images, width - side, side), above], axis=1) if cameras else above
         yield np.concatenate([heading(view.title, moment, width), middle, *curve_strip(
             view.times, view.curves, step, width, 110
         )])  # fmt: skip
+
+
+def _image(one: CameraView3D, step: int) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Return the image at a step, an empty one where there is none, so that the others keep their places."""
+    image = one.image(step)
+    if image is None:
+        return np.full((max(round(_EMPTY * one.camera.height / one.camera.width), 1), _EMPTY, 3), _GROUND, np.uint8)
+    return image
 
 
 def forward_cameras(view: SceneView3D) -> list[CameraView3D]:

@@ -1,6 +1,7 @@
 """Recordings of 3D views for the Rerun viewer (extra `rerun`)."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -99,7 +100,9 @@ def _log_still(rr: ModuleType, recording: Any, view: SceneView3D) -> None:  # no
         pose, camera = one.camera.ego_from_camera, one.camera
         frame = rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3])
         recording.log(camera_path(camera.name), frame, static=True)
-        recording.log(f"{camera_path(camera.name)}/image", _pinhole(rr, one, view.start), static=True)
+        recording.log(
+            f"{camera_path(camera.name)}/image", _pinhole(rr, one, (view.start, *range(len(view)))), static=True
+        )
     _log_marks(rr, recording, view)
 
 
@@ -177,9 +180,10 @@ def _log_sensors(rr: ModuleType, recording: Any, view: SceneView3D, step: int) -
         recording.log("world/lights", _mesh(rr, heads))
 
 
-def _pinhole(rr: ModuleType, one: CameraView3D, step: int) -> Any:  # noqa: ANN401
-    """Return the pinhole of a camera's images, which may be smaller than the camera."""
-    image, camera = one.image(step), one.camera
+def _pinhole(rr: ModuleType, one: CameraView3D, steps: Sequence[int]) -> Any:  # noqa: ANN401
+    """Return the pinhole of a camera's images, which may be smaller than the camera: of the first that there is."""
+    camera, images = one.camera, (one.image(step) for step in steps)
+    image = next((image for image in images if image is not None), None)
     if image is not None:
         camera = camera.resized(image.shape[1], image.shape[0])
     return rr.Pinhole(

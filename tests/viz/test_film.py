@@ -1,9 +1,12 @@
 """Films are decoded again: as many frames as steps, of the right size, and showing what was drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from swerve.viz.film import film_frames, film_of, forward_cameras, frame_rate, write_film
+from swerve.viz.scene_view import CameraView3D
 from tests.support.small_view import STEPS, small_view
 
 
@@ -37,6 +40,18 @@ def test_a_view_s_film_has_a_frame_for_each_step(tmp_path):
         height, width = frame.shape[:2]
         assert np.abs(frame.astype(float) - whole[:height, :width]).mean() < 6.0
     assert (frames[0] != frames[4]).any()
+
+
+def test_cameras_keep_their_places_where_one_has_no_image():
+    camera = small_view().cameras[0].camera
+    white, black = (np.full((400, 640, 3), shade, np.uint8) for shade in (255, 0))
+    some = CameraView3D(replace(camera, name="some"), lambda step: black if step else None)
+    view = small_view(cameras=(some, CameraView3D(camera, lambda step: white)))
+    first, second = (frame.min(axis=2) == 255 for frame in list(film_frames(view, 640))[:2])
+    side = 640 - 640 * 9 // 20
+    rows = [np.flatnonzero(frame[:, :side].mean(axis=1) > 0.3) for frame in (first, second)]
+    np.testing.assert_array_equal(*rows)
+    assert len(rows[0])
 
 
 def test_rates_and_cameras():

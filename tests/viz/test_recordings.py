@@ -53,6 +53,16 @@ def test_an_rrd_has_every_entity_as_often_as_it_changes(rrd):
     assert {"/world/plans/plan", "/world/plans/late", "/world/follow-ups/start", "/about"} <= set(rows)
 
 
+def test_the_pinhole_is_of_the_images_where_the_first_step_has_none(tmp_path):
+    pytest.importorskip("rerun", reason="rerun is an extra")
+    camera = small_view().cameras[0].camera.resized(128, 80)
+    late = CameraView3D(camera, lambda step: np.zeros((40, 64, 3), np.uint8) if step > 2 else None)
+    write_rrd(tmp_path / "view.rrd", small_view(cameras=(late,)))
+    said = printed(tmp_path / "view.rrd", "-vvv", "--entity", "/world/ego/cameras/front/image")
+    assert "[64.0, 40.0]" in said
+    assert "[128.0, 80.0]" not in said
+
+
 def test_an_rrd_has_boxes_where_they_are(rrd):
     found = re.findall(r"┆ (P[^ ]*) +┆ (\[\[[^┆]*\]\]) ", printed(rrd, "-vvv", "--entity", "/world/agents"))
     assert len(found) == STEPS
