@@ -277,6 +277,15 @@ def _notes(evaluations: Sequence[Evaluated], left_out: int, unit: str) -> tuple[
     notes = []
     if left_out:
         notes.append(f"{left_out} {unit} are not in every evaluation and are left out.")
+    seen = {
+        f"{one.name}: {label}": str(views.get("kind"))
+        for one in evaluations
+        for label, views in one.stamp.get("views", {}).items()
+    }
+    if len(set(seen.values())) > 1:
+        notes.append(
+            f"Planners saw different kinds of views: {', '.join(f'{name} {kind}' for name, kind in seen.items())}."
+        )
     packages = [one.stamp.get("packages", {}) for one in evaluations]
     for name in sorted({name for versions in packages for name in versions}):
         versions = [str(known.get(name, "none")) for known in packages]

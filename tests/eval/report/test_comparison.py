@@ -104,6 +104,15 @@ def test_other_versions_of_packages_are_told(tmp_path, folders):
     assert any("numpy" in note and "other 0.1" in note for note in compare(read_evaluations((folders[0], other))).notes)
 
 
+def test_planners_that_saw_other_kinds_of_views_are_told(tmp_path):
+    places = [
+        write_evaluation(tmp_path / kind, only(results(), label), views={label: {"kind": kind}})
+        for kind, label in (("raster", "slow"), ("photo", "drifts right"))
+    ]
+    told = "Planners saw different kinds of views: raster: slow raster, photo: drifts right photo."
+    assert told in compare(read_evaluations(places)).notes
+
+
 def test_evaluations_whose_last_two_folders_are_alike_have_different_names(tmp_path):
     whole = results()
     places = [tmp_path / one / "same" / "results" for one in ("a", "b")]
