@@ -27,8 +27,9 @@ _PAIRS: Final = 3
 _BARS: Final = 400
 _STYLE: Final = """
 .gaps { padding: 12px 12px 4px; max-width: 760px; } .gaps svg { display: block; width: 100%; height: auto; }
-.scores td:nth-child(n+3), .scores th:nth-child(n+3), .each td:nth-child(n+3), .each th:nth-child(n+3) {
+.scores td:nth-child(n+2), .scores th:nth-child(n+2), .each td:nth-child(n+3), .each th:nth-child(n+3) {
   text-align: right; } .scores td, .each td { font-variant-numeric: tabular-nums; vertical-align: middle; }
+.scores td:first-child { min-width: 120px; overflow-wrap: anywhere; }
 .scores .bar { min-width: 90px; } .each td:nth-child(2) { font-size: 12px; color: var(--dim); }
 """
 
@@ -92,7 +93,7 @@ def _head(comparison: Comparison, options: ComparisonOptions) -> str:
 
 
 def _scores(comparison: Comparison) -> str:
-    heads = ("planner", "evaluation", "score", "", "95 % interval", *SHORT, "failed")
+    heads = ("planner", "score", "", "95 % interval", *SHORT, "failed", "evaluation")
     head = "".join(
         f'<th title="{LONG[SHORT.index(name)]}">{name}</th>' if name in SHORT else f"<th>{name}</th>" for name in heads
     )
@@ -108,9 +109,9 @@ def _score_row(one: ComparedPlanner, logs: Sequence[str]) -> str:
     interval = resampled_interval(one.scene_group_scores, logs)
     subs = "".join(f"<td>{'–' if np.isnan(value) else f'{value:.3f}'}</td>" for value in one.means[: len(SHORT)])
     return (
-        f"<tr><td><b>{html.escape(one.label)}</b></td><td>{html.escape(one.evaluated.name)}</td>"
-        f"<td><b>{one.score:.3f}</b></td><td>{bar(one.score, 'all', interval)}</td>"
-        f"<td>{interval_text(interval)}</td>{subs}<td>{one.failures or 'none'}</td></tr>"
+        f"<tr><td><b>{html.escape(one.label)}</b></td><td><b>{one.score:.3f}</b></td>"
+        f"<td>{bar(one.score, 'all', interval)}</td><td>{interval_text(interval).removeprefix('interval ')}</td>{subs}"
+        f"<td>{one.failures or 'none'}</td><td>{html.escape(one.evaluated.name)}</td></tr>"
     )
 
 
