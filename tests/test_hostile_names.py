@@ -16,7 +16,7 @@ from swerve.cells import cell
 from swerve.data.jobs.failures import Failure, read_failures, write_failures
 from swerve.data.jobs.folder import log_names
 from swerve.data.jobs.job_progress import JobProgress
-from swerve.data.jobs.schedule import Task
+from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.sources.checks import check_log
 from swerve.data.storage.files import safe_name, to_json, write_atomically
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
@@ -158,7 +158,7 @@ def test_failures_are_stored_read_and_shown(tmp_path, name):
     assert printed(lambda console: show_failures(console, [failure])).count("\n") == 2
 
     def progress(console):
-        bar = JobProgress(console, 1, {}, "samples")
+        bar = JobProgress(console, Schedule([name], {}), "samples")
         bar.failed(Task(name, 0), failure)
 
     assert "Traceback" in printed(progress)
