@@ -86,6 +86,10 @@ def read_tensors(
         SwerveError: see `read_header`, or a tensor is of a type that the framework lacks.
     """
     safetensors = require_safetensors()
+    if Path(path).is_dir():
+        inside = sorted(one.name for one in Path(path).glob("*.safetensors"))
+        hint = f"; in it are {', '.join(inside[:5])}" if inside else ""
+        raise SwerveError(f"{path}: is a folder, not a file of {what}{hint}")
     try:
         with safetensors.safe_open(str(path), framework=framework) as file:
             text = (file.metadata() or {}).get(HEADER, "{}")

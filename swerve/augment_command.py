@@ -11,6 +11,7 @@ from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
 from swerve.eval.training_viewpoints import maker_of
 from swerve.job_report import (
+    counted,
     execution_of,
     open_sources,
     print_table,
@@ -47,8 +48,9 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     """Print the numbers of samples, rejections and failures, and the time per stage."""
     summary = report.summary
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary["samples_by_kind"].items())) or "none"
-    size = f"{summary['shards']} shards, {summary['bytes'] / 1e6:.1f} MB"
-    console.print(f"{summary['samples']} samples ({kinds}) of {summary['logs']} logs in {size}", highlight=False)
+    size = f"{counted(summary['shards'], 'shard')}, {summary['bytes'] / 1e6:.1f} MB"
+    samples, logs = counted(summary["samples"], "sample"), counted(summary["logs"], "log")
+    console.print(f"{samples} ({kinds}) of {logs} in {size}", highlight=False, soft_wrap=True)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
         print_table(console, _rejections(summary["rejections"]))

@@ -11,6 +11,7 @@ from rich.table import Table
 from swerve.eval.benchmark.benchmark_store import folder_size
 from swerve.eval.benchmark.build.build_job import NOUN, BuildReport, build
 from swerve.job_report import (
+    counted,
     execution_of,
     open_sources,
     print_table,
@@ -71,7 +72,7 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(counts["follow_ups_by_origin"].items()))
     follow_ups = f"{counts['follow_ups']} follow-ups ({origins or 'none'})"
     scenes = f"{counts['scenes']} scenes, {folder_size(folder) / 1e6:.1f} MB"
-    groups = f"{counts['scene_groups']} scene groups of {counts['logs']} logs"
+    groups = f"{counted(counts['scene_groups'], 'scene group')} of {counted(counts['logs'], 'log')}"
     console.print(f"{groups}, {follow_ups}: {scenes}", highlight=False)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     table = Table("", "rejected because", "count", "", box=None)

@@ -15,7 +15,7 @@ from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
 from swerve.evaluate_wod_e2e import print_rater_feedback
 from swerve.evaluation import evaluate_planners
-from swerve.job_report import execution_of, print_table, progress_console, stoppable
+from swerve.job_report import counted, execution_of, print_table, progress_console, stoppable
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
 from swerve.scenes.printable import printable
@@ -50,7 +50,8 @@ def _print_epdms(summary: Mapping[str, Any], console: Console) -> None:
     for line in summary["inactive_sub_scores"]:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
     if (groups := summary.get("scene_groups", FEW_GROUPS)) < FEW_GROUPS:
-        text = f"{groups} scene groups are too few to compare planners: use {FEW_GROUPS} or more, of several logs"
+        count = counted(groups, "scene group")
+        text = f"{count}: too few to compare planners: use {FEW_GROUPS} or more, of several logs"
         console.print(text, style="yellow", highlight=False, soft_wrap=True)
     if summary["differences"]:
         print_table(console, differences_table(summary["differences"]))

@@ -14,6 +14,7 @@ from swerve.data.dataset.image_encoding import decode_depth, decode_image, decod
 from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
 from swerve.data.stream.decoded_sample import DecodedSample
 from swerve.data.stream.image_fit import ImageFit
+from swerve.job_report import counted
 from swerve.rasterizer import Style
 from swerve.scenes import Camera
 from swerve.scenes.camera_roles import cameras_by_role
@@ -84,9 +85,9 @@ class SetSheet:
         size = options["size"]
         pixels = "the cameras' own size" if size is None else f"{size[0]}x{size[1]} ({options['fit']})"
         return (
-            f"{_count(summary['samples'], 'sample')} of {_count(len({row['log'] for row in self._rows}), 'log')} in "
-            f"{_count(summary['shards'], 'shard')}, {summary['bytes'] / 1e6:.1f} MB. {extras} at {pixels}, style "
-            f"{options['style']}, rasters {options['rasters']}. {_count(summary['failures'], 'failure')}."
+            f"{counted(summary['samples'], 'sample')} of {counted(len({row['log'] for row in self._rows}), 'log')} in "
+            f"{counted(summary['shards'], 'shard')}, {summary['bytes'] / 1e6:.1f} MB. {extras} at {pixels}, style "
+            f"{options['style']}, rasters {options['rasters']}. {counted(summary['failures'], 'failure')}."
         )
 
     def sections(self) -> tuple[Section, ...]:
@@ -127,7 +128,7 @@ class SetSheet:
             if len(rigs) == 1
             else f"Their cameras have {len(rigs)} sets of names."
         )
-        text = f"In one sample of each of {_count(len(samples), 'log')} of {len(first)}. {alike}"
+        text = f"In one sample of each of {counted(len(samples), 'log')} of {len(first)}. {alike}"
         head = ("camera", "role", "pixels", "degrees across", "lens", "photo", "logs")
         return Section("Cameras", text, (), table=(head, *((*row, str(count)) for row, count in counts.items())))
 
@@ -179,10 +180,6 @@ class SetSheet:
         entry = sample.entries[camera]
         width = min(_WIDTH, entry["width"])
         return replace(sample, fit=ImageFit((width, max(round(width * entry["height"] / entry["width"]), 1))))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _camera_rows(sample: DecodedSample) -> Iterator[tuple[str, ...]]:

@@ -154,10 +154,15 @@ def _progress(console: Console, silent: bool, steps: int) -> Iterator[tuple[Step
     hidden = silent or not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
         line = bar.add_task("training", total=steps)
+        told = -1
 
         def report(metrics: dict[str, int | float]) -> None:
             text = f"training, loss {metrics['total']:.2f}, ADE of nearest proposal {metrics['ade_best']:.2f} m"
             bar.update(line, completed=metrics["step"], description=text)
+            nonlocal told
+            if not silent and not console.is_terminal and told < (tenth := 10 * int(metrics["step"]) // steps):
+                told = tenth
+                console.print(f"step {metrics['step']} of {steps}: {text}", highlight=False, soft_wrap=True)
 
         def report_validation(step: int, found: dict[str, float]) -> None:
             if not found:

@@ -30,6 +30,8 @@ LONG = (
 )
 FACTORS = 4
 _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
+# Losses of the score below this do not show in its two digits.
+_INVISIBLE = 0.005 * sum(_WEIGHTS)
 # Its description begins with the corner; all others with the vehicle's action.
 _OF_A_CORNER = "drivable_area_compliance"
 _UNSTEADY = "plans a different motion in the scene half a second apart, with which this one is compared"
@@ -47,7 +49,7 @@ def scene_summary(replay: Replay) -> str:
     losses = np.array(_WEIGHTS) * (1.0 - np.nan_to_num(row.values[FACTORS : FACTORS + len(_WEIGHTS)], nan=1.0))
     if factors:
         cause = f"{when(factors[0])}{factors[0].text}"
-    elif losses.max() <= 0.0:
+    elif losses.max() < _INVISIBLE:
         return f"Scores {row.score:.2f}: no violations."
     else:
         cause = _event_text(replay, FACTORS + int(losses.argmax()))

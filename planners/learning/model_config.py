@@ -5,6 +5,7 @@ import re
 import types
 import typing
 from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import numpy as np
@@ -202,7 +203,9 @@ class ModelConfig:
         if not isinstance(content, dict):
             raise SwerveError(f"{cls.family}: the config is not an object with fields")
         if unknown := sorted(set(content) - set(own)):
-            raise SwerveError(f"{cls.family}: the config has unknown fields {unknown}")
+            near = [one for name in unknown for one in get_close_matches(name, own, 1)]
+            hint = f"; perhaps {', '.join(near)}" if near else ""
+            raise SwerveError(f"{cls.family}: the config has unknown fields {unknown}{hint}")
         values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in content.items()}
         for name, value in values.items():
             _check_type(cls.family, name, value, own[name].type)

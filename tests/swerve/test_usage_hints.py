@@ -5,6 +5,7 @@ import pytest
 from swerve.data import open_source
 from swerve.eval.benchmark.renderers import default_renderers
 from swerve.planners import load_planner
+from swerve.planners.trained_file import read_header
 from swerve.scenes import SwerveError
 from tests.support.command import invoke
 
@@ -60,3 +61,10 @@ def test_a_place_given_as_an_option_is_told():
 def test_a_folder_of_splats_that_does_not_exist(tmp_path):
     with pytest.raises(SwerveError, match="no such folder of splat scenes"):
         default_renderers("rap", 0, tmp_path / "absent")
+
+
+def test_a_run_is_not_its_planner(tmp_path):
+    pytest.importorskip("safetensors")
+    (tmp_path / "planner.safetensors").write_bytes(b"")
+    with pytest.raises(SwerveError, match=r"is a folder, not a file of .*; in it are planner\.safetensors"):
+        read_header(tmp_path, "a trained planner")

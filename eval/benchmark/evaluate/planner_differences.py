@@ -15,6 +15,10 @@ FEW_GROUPS: Final = 10
 _RESAMPLES, _SEED = 2000, 0
 
 
+# Scores that are this near are equal: plans that are the same to rounding differ by less.
+SAME: Final = 1e-6
+
+
 @dataclass(frozen=True)
 class PlannerDifference:
     """Difference of the scores of two planners, paired by scene group.
@@ -25,8 +29,8 @@ class PlannerDifference:
         score: the first one's score minus the second one's.
         low: lower end of the 95 % interval of it; NaN if there are fewer than three clusters.
         high: upper end.
-        better: number of scene groups in which the first one's score is higher.
-        worse: number of those in which it is lower.
+        better: number of scene groups in which the first one's score is higher, by more than `SAME`.
+        worse: number of those in which it is lower, likewise.
         groups: number of scene groups.
         clusters: number of what is drawn.
         drawn: what is drawn: "logs", or "scene groups" if all are of one log.
@@ -95,8 +99,8 @@ def planner_differences(
                 estimate.value,
                 estimate.low,
                 estimate.high,
-                int((gains > 0).sum()),
-                int((gains < 0).sum()),
+                int((gains > SAME).sum()),
+                int((gains < -SAME).sum()),
                 len(gains),
                 count,
                 clusters.scene_groups,

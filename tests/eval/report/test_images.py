@@ -138,6 +138,8 @@ def test_verdicts_name_what_costs_the_most(drifting):
     assert first.text in scene_summary(zero)
     fine = replace(zero, events=(), row=replace(zero.row, values=np.ones(10)))
     assert scene_summary(fine) == "Scores 1.00: no violations."
+    invisible = replace(fine, row=replace(fine.row, values=np.array([1, 1, 1, 1, 0.9999, *[1.0] * 5])))
+    assert scene_summary(invisible) == "Scores 1.00: no violations."
     assert sentences(fine) == ""
 
 

@@ -194,6 +194,7 @@ def test_the_command_trains(dataset, tmp_path):
         (("--model", "none.json"), "model none.json: neither paper nor tiny"),
         (("--model", "list.json"), "no config of RapConfig"),
         (("--model", "wings.json"), "unknown fields"),
+        (("--model", "dims.json"), "; perhaps dim"),
         (("--model", "tiny", "--parts", "paired:much"), "'paired:much' is not NAME:SHARE"),
         (("--model", "tiny", "--parts", "shrubs:1"), "'shrubs:1' is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of"),
     ],
@@ -202,6 +203,7 @@ def test_mistakes_of_the_command_are_named(more, complaint, dataset, tmp_path, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "wings.json").write_text('{"wings": 2}')
+    (tmp_path / "dims.json").write_text('{"dims": 2}')
     error = command(dataset, tmp_path / "run", *more).exception
     assert isinstance(error, SwerveError), error
     assert complaint in str(error).replace("[", ".")

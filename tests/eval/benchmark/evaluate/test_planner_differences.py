@@ -32,6 +32,11 @@ def test_means_of_resamples_are_those_of_the_study():
     np.testing.assert_allclose(resampled_means(BASE, clusters, 50, 3), drawn.group_weights @ BASE, rtol=1e-12)
 
 
+def test_scores_that_differ_by_rounding_are_equal():
+    (found,) = planner_differences({"one": BASE + 1e-9 * (-1.0) ** np.arange(8), "other": BASE}, LOGS)
+    assert (found.better, found.worse) == (0, 0)
+
+
 def test_what_is_hard_for_both_cancels_out():
     """Paired: the scores vary from 0.1 to 0.8, and their difference hardly at all."""
     gains = 0.05 + 0.001 * np.arange(8)
