@@ -19,6 +19,7 @@ from swerve.eval.closed_loop.rollout_file import (
 from swerve.planners.open_planner import OpenedPlanner
 from swerve.scene_rollouts import ViewSettings, rollouts_of
 from swerve.scenes import SwerveError
+from swerve.scenes.printable import printable
 
 
 def record_rollouts(
@@ -46,7 +47,7 @@ def record_rollouts(
         report: called after each log with its name.
 
     Raises:
-        SwerveError: a file is of another planner or of other options, or a log cannot be driven.
+        SwerveError: a file is of another planner or of other options, a log cannot be driven, or the planner fails.
     """
     files = list[RolloutFile]()
     for source, name in logs:
@@ -84,4 +85,7 @@ def _driven(
 ) -> RolloutFile:
     found = rollouts_of([source.load(name)], [planner], view_settings, options, every, console)
     records = tuple(record_of(one.closed_loop_scene, one.rollout) for one in found)
+    if failed := [one for one in records if one.error]:
+        reason = printable(failed[0].error.splitlines()[-1])[:300]
+        raise SwerveError(f"{planner.label} fails in log {name}, scene {failed[0].token}: {reason}")
     return write_rollouts(folder, LogRollouts(name, planner.label, planner.identity, options, records))
