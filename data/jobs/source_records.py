@@ -1,9 +1,9 @@
 """Records of the sources of logs, so that a resumed job does not mix two versions of a source.
 
 A job folder's `sources/` has a record for each log that was read: a digest of its contents (`log_digest`) and one of
-the sizes of its photos and sweeps, both the same wherever the data lie, and the state of its files (names, sizes and times
-of modification). Where the state is the recorded one, the log is taken to be the same without reading it; where it is
-not, as after copying the data, the log is read and its contents are compared.
+the sizes of its photos and sweeps, both the same wherever the data lie, and the state of its files (names, sizes and
+times of modification). Where the state is the recorded one, the log is taken to be the same without reading it; where
+it is not, as after copying the data, the log is read and its contents are compared.
 """
 
 import hashlib
