@@ -26,7 +26,7 @@ def log_digest(log: Log) -> str:
 
 def sensor_digest(log: Log) -> str:
     """Compute a digest of the sizes of a log's photo and sweep files; missing ones count as such."""
-    files = dict.fromkeys(one.file for one in (*log.photos, *log.sweeps))
+    files = dict.fromkeys([*(photo.file for photo in log.photos), *(sweep.file for sweep in log.sweeps)])
     sizes = "\n".join(f"{file.name} {_size(file)}" for file in files)
     return hashlib.blake2b(sizes.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
