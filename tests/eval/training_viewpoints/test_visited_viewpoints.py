@@ -23,6 +23,7 @@ from swerve.eval.closed_loop.rollout_file import (
     read_index,
     read_rollouts,
     record_of,
+    rollouts_name,
     write_index,
     write_rollouts,
 )
@@ -252,6 +253,10 @@ def test_recorded_files_are_checked(made, tmp_path):
         maker_of(replace(OPTIONS, viewpoints=("logged",)), TrainingViewpointOptions(visited=tmp_path))
     with pytest.raises(SwerveError, match="needs a maker"):
         augment([SOURCE], tmp_path / "set", OPTIONS, 1)
+
+
+def test_no_two_pairs_of_log_and_planner_share_a_file():
+    assert rollouts_name("a-b", "c") != rollouts_name("a", "b-c")
 
 
 def scenes_of(geometry):
