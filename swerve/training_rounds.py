@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from swerve.data import Source
 from swerve.data.dataset.augment_job import augment
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.read_manifest import MANIFEST
+from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.set_config import read_all_options
 from swerve.data.jobs import log_names
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
@@ -210,7 +212,7 @@ def _drive(
     folder: Path,
     console: Console | None,
 ) -> None:
-    """Drive a planner on the logs of split train.
+    """Drive a planner on the logs of split train, with the cameras of the set.
 
     Raises:
         SwerveError: one of them is in none of the sources, or the planner fails.
@@ -220,7 +222,9 @@ def _drive(
     # Whatever the folder of the rounds, so that sets and planners do not depend on it.
     opened = replace(opened, label=planner.parent.parent.name, identity=file_digest(planner))
     logs, quiet = _training_logs(sources, base), console or Console(quiet=True)
-    record_rollouts(logs, opened, settings, options.round_drive, options.round_interval, folder, quiet)
+    rigged = partial(with_rig, rig=drawn.rig, names=drawn.cameras)
+    drive, every = options.round_drive, options.round_interval
+    record_rollouts(logs, opened, settings, drive, every, folder, quiet, prepare=rigged)
 
 
 def _copied(planner: Path, out: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is an extra")
@@ -11,10 +12,15 @@ pytest.importorskip("torch", reason="torch is an extra")
 from swerve import train_rap_command, training_rounds
 from swerve.data.dataset.augment_job import AugmentReport
 from swerve.data.dataset.read_manifest import MANIFEST
+from swerve.data.dataset.rigs import with_rig
+from swerve.data.dataset.set_config import read_all_options
 from swerve.data.dataset.shards import dataset_digest
 from swerve.data.storage.files import file_digest
 from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
+from swerve.job_report import open_sources
+from swerve.round_options import RoundOptions
 from tests.support.command import invoke
+from tests.support.town_logs import town
 
 pytestmark = pytest.mark.slow
 ROUNDS = 3
@@ -193,3 +199,17 @@ def test_a_planner_that_fails_ends_the_round(base, undisturbed, tmp_path, monkey
     assert "fails in log town-000000" in message
     assert "no plan" in message
     assert not list((tmp_path / "failing").rglob("*.npz"))
+
+
+def test_a_planner_is_driven_with_the_cameras_of_the_set(base, undisturbed, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(training_rounds, "record_rollouts", lambda *args, **more: seen.update(more))
+    drawn = replace(read_all_options(base / "set"), rig="default", cameras=("front",))
+    planner, sources = undisturbed / "round-0" / "run" / "planner.safetensors", open_sources(["town:1"])
+    training_rounds._drive(
+        sources, planner, training_rounds.RoundSet(base / "set", None), drawn, RoundOptions(), tmp_path, None
+    )
+    (found,) = seen["prepare"](town(0)).cameras
+    (expected,) = with_rig(town(0), "default", ("front",)).cameras
+    assert found.name == expected.name
+    assert np.array_equal(found.ego_from_camera, expected.ego_from_camera)
