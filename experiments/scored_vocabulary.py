@@ -78,6 +78,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     args = parser.parse_args()
     torch.set_num_threads(1)
+    shared = set(open_benchmark(args.benchmark, "raster").logs) & read_catalogue(args.dataset, "train").logs
+    if shared:
+        parser.error(f"log {min(shared)} is in the set and in the benchmark")
     for seed in args.seeds:
         found = measured(trained(args, seed), args.benchmark)
         best = np.mean([one.true_score[one.best] for one, _ in found])

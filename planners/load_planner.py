@@ -156,7 +156,7 @@ def _trained(path: str) -> Planner:
 
     Raises:
         MissingExtraError: torch is required and not installed.
-        SwerveError: see `load_ego_mlp` and `rap.load_learned`.
+        SwerveError: see `load_ego_mlp` and `learning.load_learned`.
     """
     if read_header(path, "a trained planner").get("format") not in _LEARNED:
         return load_ego_mlp(path)

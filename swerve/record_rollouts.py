@@ -18,7 +18,8 @@ from swerve.eval.closed_loop.rollout_file import (
 )
 from swerve.planners.open_planner import OpenedPlanner
 from swerve.scene_rollouts import ViewSettings, rollouts_of
-from swerve.scenes import SwerveError
+from swerve.scenes import Log, SwerveError
+from swerve.scenes.printable import printable
 
 
 def record_rollouts(
@@ -30,6 +31,7 @@ def record_rollouts(
     folder: Path,
     console: Console,
     report: Callable[[str], None] = lambda log: None,
+    prepare: Callable[[Log], Log] = lambda log: log,
 ) -> None:
     """Drive a planner from scenes of logs, and record the roll-outs; rollouts.json is written last.
 
@@ -44,9 +46,10 @@ def record_rollouts(
         folder: of the files.
         console: where progress is shown.
         report: called after each log with its name.
+        prepare: returns the log as it is driven, of the log as it is read.
 
     Raises:
-        SwerveError: a file is of another planner or of other options, or a log cannot be driven.
+        SwerveError: a file is of another planner or of other options, a log cannot be driven, or the planner fails.
     """
     files = list[RolloutFile]()
     for source, name in logs:
@@ -54,7 +57,7 @@ def record_rollouts(
         files.append(
             _recorded(path, planner, options)
             if path.is_file()
-            else _driven(source, name, planner, view_settings, options, every, folder, console)
+            else _driven(prepare(source.load(name)), planner, view_settings, options, every, folder, console)
         )
         report(name)
     write_index(folder, files)
@@ -73,8 +76,7 @@ def _recorded(path: Path, planner: OpenedPlanner, options: ClosedLoopOptions) ->
 
 
 def _driven(
-    source: Source,
-    name: str,
+    log: Log,
     planner: OpenedPlanner,
     view_settings: ViewSettings,
     options: ClosedLoopOptions,
@@ -82,6 +84,9 @@ def _driven(
     folder: Path,
     console: Console,
 ) -> RolloutFile:
-    found = rollouts_of([source.load(name)], [planner], view_settings, options, every, console)
+    found = rollouts_of([log], [planner], view_settings, options, every, console)
     records = tuple(record_of(one.closed_loop_scene, one.rollout) for one in found)
-    return write_rollouts(folder, LogRollouts(name, planner.label, planner.identity, options, records))
+    if failed := [one for one in records if one.error]:
+        reason = printable(failed[0].error.splitlines()[-1])[:300]
+        raise SwerveError(f"{planner.label} fails in log {log.name}, scene {failed[0].token}: {reason}")
+    return write_rollouts(folder, LogRollouts(log.name, planner.label, planner.identity, options, records))

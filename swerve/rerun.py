@@ -12,6 +12,25 @@ from swerve.scenes import SwerveError
 _JOB: Final = fields({"kind": text})
 
 
+def require_options(folder: Path) -> str:
+    """Return the command that made a folder, whose options it must hold.
+
+    Raises:
+        SwerveError: the folder is no job's, or does not hold its options.
+    """
+    from swerve.cli import COMMANDS
+
+    own = job_folder(folder)
+    if own is None:
+        raise SwerveError(f"{folder}: no job.json: not the output of a job")
+    command: str = read_json(own / "job.json", _JOB)["kind"]
+    if command not in COMMANDS:
+        raise SwerveError(f"{own / 'job.json'}: kind: {command!r:.40} is no command")
+    if not (folder / CONFIG).is_file():
+        raise SwerveError(f"{folder}: no {CONFIG} with the options: give the command itself, swerve {command} ...")
+    return command
+
+
 def rerun(folder: Path, part: str | None) -> int:
     """Run the command that made a folder again; return its exit code.
 
@@ -22,16 +41,9 @@ def rerun(folder: Path, part: str | None) -> int:
     Raises:
         SwerveError: the folder is no job's, or does not hold its options.
     """
-    from swerve.cli import COMMANDS, options_class, run_command
+    from swerve.cli import options_class, run_command
 
-    own = job_folder(folder)
-    if own is None:
-        raise SwerveError(f"{folder}: no job.json: not the output of a job")
-    command = read_json(own / "job.json", _JOB)["kind"]
-    if command not in COMMANDS:
-        raise SwerveError(f"{own / 'job.json'}: kind: {command!r:.40} is no command")
-    if not (folder / CONFIG).is_file():
-        raise SwerveError(f"{folder}: no {CONFIG} with the options: give the command itself, swerve {command} ...")
+    command = require_options(folder)
     options: Any = replace(read_config(folder / CONFIG, options_class(command)), out=folder, part=part)
     code = run_command(command, options)
     write_config(folder / CONFIG, replace(options, part=None))

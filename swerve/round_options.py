@@ -7,6 +7,7 @@ from tyro.conf import arg
 
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+from swerve.eval.training_viewpoints.training_viewpoint_options import TrainingViewpointOptions
 from swerve.scenes.errors import SwerveError
 
 
@@ -42,3 +43,4 @@ class RoundOptions:
             raise SwerveError("rounds: more than one needs --round-sources, the logs of the training set")
         if not 0.0 < self.round_interval <= 3600.0:
             raise SwerveError(f"round_interval: {self.round_interval:g} must be above 0 s, and 3600 s at most")
+        TrainingViewpointOptions(visited_interval=self.visited_interval)  # checks it before the first round

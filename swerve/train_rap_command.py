@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
+from swerve.data.storage.files import file_digest, os_errors_as_swerve_errors
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.part import PARTS, PartName
@@ -43,7 +45,9 @@ def run(args: TrainRap) -> int:
             _train(args, [base], args.out, say)
             return 0
         train = partial(_train, args, say=say)
-        path = train_in_rounds(base, args.out, args.rounds, train, console=progress_console(), report=say)
+        path = train_in_rounds(
+            base, args.out, args.rounds, train, _recipe(args), console=progress_console(), report=say
+        )
     say(f"wrote {path}")
     return 0
 
@@ -66,6 +70,17 @@ def _train(args: TrainRap, sets: Sequence[RoundSet], folder: Path, say: Callable
     if process.rank == 0:
         say(f"wrote {path} and {folder / METRICS}")
     return path
+
+
+def _recipe(args: TrainRap) -> dict[str, Any]:
+    """Return what determines the planners of rounds beside their sets, as JSON values."""
+    warm, training = args.training.warm_start, asdict(args.training)
+    if warm is not None:
+        with os_errors_as_swerve_errors(warm):
+            training["warm_start"] = file_digest(warm)
+    plain: dict[str, Any] = {"family": args.family, "batch": args.batch, "parts": [str(part) for part in args.parts]}
+    plain |= {f"model.{name}": value for name, value in _config(args).to_json().items()}
+    return plain | {name: value for name, value in training.items() if name not in ("threads", "compile")}
 
 
 def _stream_options(args: TrainRap, datasets: Sequence[Path], config: "ModelConfig") -> StreamOptions:

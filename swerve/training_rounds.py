@@ -4,10 +4,12 @@ Every step resumes by itself, and is marked as done by its own files, so that a 
 where it was. Sets of all rounds stay, and every round trains on all of them.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +19,20 @@ from swerve.data import Source
 from swerve.data.dataset.augment_job import augment
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.read_manifest import MANIFEST
+from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.set_config import read_all_options
 from swerve.data.jobs import log_names
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
-from swerve.data.storage.files import file_digest, make_folder, to_json, write_atomically
+from swerve.data.storage.files import (
+    file_digest,
+    make_folder,
+    os_errors_as_swerve_errors,
+    to_json,
+    write_atomically,
+)
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
+from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop.rollout_file import FOLDER, INDEX
 from swerve.eval.context.context_job import write_contexts
 from swerve.eval.context.context_store import CONTEXTS
@@ -60,6 +70,7 @@ def train_in_rounds(
     folder: Path,
     options: RoundOptions,
     train: TrainRound,
+    recipe: Mapping[str, Any],
     workers: int | None = None,
     console: Console | None = None,
     report: Report = lambda line: None,
@@ -74,6 +85,7 @@ def train_in_rounds(
         folder: of all rounds: new, or of this same run, which is then resumed.
         options: of the rounds.
         train: trains on the sets of a round.
+        recipe: what determines the planners beside the sets, as JSON values by name: the same in all rounds.
         workers: processes; one per usable core if None.
         console: where progress is shown; nowhere if None.
         report: called with a line about each step.
@@ -83,7 +95,9 @@ def train_in_rounds(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SwerveError("rounds: are for one training process. With several, run the commands of a round in turn")
-    _begin(folder, base, options)
+    if options.rounds > 1:
+        _check_driving(base, options)
+    _begin(folder, base, options, recipe)
     sets = [base]
     for number in range(options.rounds):
         place = folder / f"round-{number}"
@@ -99,7 +113,17 @@ def train_in_rounds(
     return folder / PLANNER
 
 
-def _begin(folder: Path, base: RoundSet, options: RoundOptions) -> None:
+def _check_driving(base: RoundSet, options: RoundOptions) -> None:
+    """Check before the first training that its planner can be driven.
+
+    Raises:
+        SwerveError: a log of split train is in none of the sources, or the views need splats.
+    """
+    _training_logs(open_sources(options.round_sources), base)
+    _renderer(options, read_all_options(base.dataset))
+
+
+def _begin(folder: Path, base: RoundSet, options: RoundOptions, recipe: Mapping[str, Any]) -> None:
     """Write rounds.json, or check that it is of the same run; more rounds may be asked for.
 
     Raises:
@@ -108,10 +132,11 @@ def _begin(folder: Path, base: RoundSet, options: RoundOptions) -> None:
     make_folder(folder)
     path = folder / ROUNDS
     plain: dict[str, Any] = {**asdict(options), "set": file_digest(base.dataset / MANIFEST)}
-    plain |= {"round_sources": list(options.round_sources), "contexts": base.contexts is not None}
+    plain |= {"round_sources": list(options.round_sources), "contexts": base.contexts is not None, **recipe}
+    plain = json.loads(to_json(plain))
     if path.is_file():
         known = read_json(path, _MARK)
-        differing = [name for name in plain if name != "rounds" and known.get(name) != plain[name]]
+        differing = [name for name in plain if name != "rounds" and known.get(name, plain[name]) != plain[name]]
         if differing:
             raise SwerveError(f"{folder}: was begun with another {differing[0]}. Choose another folder")
     write_atomically(path, to_json(plain))
@@ -146,7 +171,7 @@ def _visited(
     training = TrainingViewpointOptions(visited=driven, visited_interval=options.visited_interval)
     dataset, contexts = place / "visited", place / "contexts" if base.contexts else None
     maker = maker_of(drawn, training)
-    if not (dataset / MANIFEST).is_file():
+    if not _is_drawn(dataset):
         report = augment(sources, dataset, drawn, workers, console, maker)
         if report.summary["failures"]:
             raise SwerveError(f"{dataset}: {report.summary['failures']} parts failed, see failures.json. Run it again")
@@ -155,6 +180,27 @@ def _visited(
         if made.failures:
             raise SwerveError(f"{contexts}: {len(made.failures)} parts failed, see failures.json. Run it again")
     return RoundSet(dataset, contexts)
+
+
+def _is_drawn(dataset: Path) -> bool:
+    """Return whether a set is finished without failures; a set with failures has a manifest, too."""
+    return (dataset / MANIFEST).is_file() and not read_json(dataset / "summary.json", _MARK)["failures"]
+
+
+def _training_logs(sources: Sequence[Source], base: RoundSet) -> list[tuple[Source, str]]:
+    """Return the logs of a set's split train, with their sources.
+
+    Raises:
+        SwerveError: one of them is in none of the sources.
+    """
+    owners, wanted = log_names(sources), sorted(read_catalogue(base.dataset, "train").logs)
+    if lost := [name for name in wanted if name not in owners]:
+        raise SwerveError(f"{base.dataset}: its log {lost[0]} is in none of --round-sources")
+    return [(sources[owners[name]], name) for name in wanted]
+
+
+def _renderer(options: RoundOptions, drawn: AugmentOptions) -> ViewRenderer:
+    return renderer_of(options.round_views, default_renderers(drawn.style, drawn.seed, None))
 
 
 def _drive(
@@ -166,26 +212,24 @@ def _drive(
     folder: Path,
     console: Console | None,
 ) -> None:
-    """Drive a planner on the logs of split train.
+    """Drive a planner on the logs of split train, with the cameras of the set.
 
     Raises:
-        SwerveError: one of them is in none of the sources.
+        SwerveError: one of them is in none of the sources, or the planner fails.
     """
-    owners, wanted = log_names(sources), sorted(read_catalogue(base.dataset, "train").logs)
-    if lost := [name for name in wanted if name not in owners]:
-        raise SwerveError(f"{base.dataset}: its log {lost[0]} is in none of --round-sources")
-    renderers = default_renderers(drawn.style, drawn.seed, None)
-    settings = ViewSettings(renderer_of(options.round_views, renderers), Resize(drawn.size, drawn.fit))
+    settings = ViewSettings(_renderer(options, drawn), Resize(drawn.size, drawn.fit))
     opened = open_planner(str(planner), PlannerLimits())
     # Whatever the folder of the rounds, so that sets and planners do not depend on it.
     opened = replace(opened, label=planner.parent.parent.name, identity=file_digest(planner))
-    logs = [(sources[owners[name]], name) for name in wanted]
-    quiet = console or Console(quiet=True)
-    record_rollouts(logs, opened, settings, options.round_drive, options.round_interval, folder, quiet)
+    logs, quiet = _training_logs(sources, base), console or Console(quiet=True)
+    rigged = partial(with_rig, rig=drawn.rig, names=drawn.cameras)
+    drive, every = options.round_drive, options.round_interval
+    record_rollouts(logs, opened, settings, drive, every, folder, quiet, prepare=rigged)
 
 
 def _copied(planner: Path, out: Path) -> None:
     """Copy the planner of the last round atomically."""
     beside = out.with_name(f"{out.name}.part")
-    shutil.copyfile(planner, beside)
-    os.replace(beside, out)
+    with os_errors_as_swerve_errors(out.parent):
+        shutil.copyfile(planner, beside)
+        os.replace(beside, out)

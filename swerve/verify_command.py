@@ -7,7 +7,7 @@ from rich.console import Console
 
 from swerve.data.jobs.verify import Damage, job_folder, remove_damaged, verify_folder
 from swerve.options.verify import Verify
-from swerve.rerun import rerun
+from swerve.rerun import require_options, rerun
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
@@ -24,6 +24,7 @@ def run(args: Verify) -> int:
         damages += _verified(console, args.folder)
     if not damages or not args.repair:
         return 1 if damages else 0
+    require_options(args.folder)  # before anything is removed
     removed = [*remove_damaged(own, [damage for folder, damage in damages if folder == own])]
     removed += _without(args.folder, [damage for folder, damage in damages if folder != own])
     console.print(f"{len(removed)} files removed; the job makes them again", highlight=False)

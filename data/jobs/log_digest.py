@@ -15,13 +15,20 @@ def log_digest(log: Log) -> str:
     """Compute a digest of the contents of a log; equal logs read from other places have equal digests.
 
     Of photos and sweeps it covers the times, poses and names of files, not their pixels and points, which are read on
-    demand: their files' sizes and times are in `file_state`. The split is left out: folders' names may state it.
+    demand; see `sensor_digest`. The split is left out: folders' names may state it.
     """
     total = hashlib.blake2b(digest_size=16)
     for block in _blocks(replace(log, split=None)):
         total.update(len(block).to_bytes(8, "little"))
         total.update(block)
     return total.hexdigest()
+
+
+def sensor_digest(log: Log) -> str:
+    """Compute a digest of the sizes of a log's photo and sweep files; missing ones count as such."""
+    files = dict.fromkeys([*(photo.file for photo in log.photos), *(sweep.file for sweep in log.sweeps)])
+    sizes = "\n".join(f"{file.name} {_size(file)}" for file in files)
+    return hashlib.blake2b(sizes.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def _blocks(value: object) -> Iterator[bytes]:
@@ -58,3 +65,11 @@ def _plain(value: object) -> bytes:
     if isinstance(value, Callable):  # type: ignore[arg-type]  # how a sweep's file is decoded
         return getattr(value, "__qualname__", type(value).__name__).encode()
     raise TypeError(f"a log with a {type(value).__name__}: its digest is not defined")
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file; -1 if it is missing, which is its reader's error."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

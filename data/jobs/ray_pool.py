@@ -5,11 +5,12 @@ An actor has at most one task: nothing queues up in the cluster. This process ho
 failures alone; results go from the actors to the folder.
 """
 
+import os
 import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -148,7 +149,7 @@ class _RayPool:
                 self._give(actor, task)
         while len(self._actors) < self._size and self._has_next():
             self._numbers += 1
-            handle = self._class.remote(self._work, self._folder)
+            handle = self._class.remote(self._work, self._folder, os.getcwd())
             self._actors.append(_Actor(self._numbers, handle, handle.ready.remote()))
 
     def _give(self, actor: _Actor, task: Task) -> None:
@@ -191,9 +192,12 @@ class RayWorker:
     Args:
         work: work of the job.
         folder: output folder.
+        current: current folder of the process that started the job, to which relative paths of its options refer.
     """
 
-    def __init__(self, work: JobSpec, folder: str) -> None:
+    def __init__(self, work: JobSpec, folder: str, current: str) -> None:
+        with suppress(OSError):  # a node that lacks it serves jobs whose paths are absolute
+            os.chdir(current)
         self._messages = QueuedMessages()
         self._runner = TaskRunner(work, Path(folder), self._messages)
         tell_compilation(lambda group: self._messages.send(Compiling(group)))

@@ -1,9 +1,9 @@
 """Records of the sources of logs, so that a resumed job does not mix two versions of a source.
 
-A job folder's `sources/` has a record for each log that was read: a digest of its contents (`log_digest`), which is the
-same wherever the data lie, and the state of its files (names, sizes and times of modification). Where the state is the
-recorded one, the log is taken to be the same without reading it; where it is not, as after copying the data, the log is
-read and its contents are compared.
+A job folder's `sources/` has a record for each log that was read: a digest of its contents (`log_digest`) and one of
+the sizes of its photos and sweeps, both the same wherever the data lie, and the state of its files (names, sizes and
+times of modification). Where the state is the recorded one, the log is taken to be the same without reading it; where
+it is not, as after copying the data, the log is read and its contents are compared.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from swerve.data.jobs.log_digest import log_digest
+from swerve.data.jobs.log_digest import log_digest, sensor_digest
 from swerve.data.jobs.schedule import FinishedParts
 from swerve.data.sources.source import FileSource, Source
 from swerve.data.storage.checked_json import fields, plain_name, read_json, text
@@ -21,7 +21,7 @@ from swerve.data.storage.files import make_folder, safe_name, to_json, write_con
 from swerve.scenes import Log, LogError, SwerveError
 
 SOURCES: Final = "sources"
-_RECORD: Final = fields({"log": plain_name, "digest": text, "files": text})
+_RECORD: Final = fields({"log": plain_name, "digest": text, "sensors": text, "files": text})
 _SHOWN: Final = 3
 
 
@@ -32,12 +32,19 @@ class SourceRecord:
     Attributes:
         log: its name.
         digest: of its contents, see `log_digest`.
+        sensors: of the sizes of its photos and sweeps, see `sensor_digest`.
         files: `file_state` before it was read; empty if its source does not say which files it reads.
     """
 
     log: str
     digest: str
+    sensors: str
     files: str
+
+    @property
+    def contents(self) -> tuple[str, str]:
+        """Both digests: what a log of the same job must have."""
+        return self.digest, self.sensors
 
 
 def load_log(folder: Path, source: Source, name: str) -> Log:
@@ -48,8 +55,8 @@ def load_log(folder: Path, source: Source, name: str) -> Log:
     """
     files = file_state(source, name)  # before it is read: what changes meanwhile is noticed by the next run
     log = source.load(name)
-    found, known = SourceRecord(name, log_digest(log), files), read_source_record(folder, name)
-    if known is not None and known.digest != found.digest:
+    found, known = _record_of(log, name, files), read_source_record(folder, name)
+    if known is not None and known.contents != found.contents:
         raise SwerveError(_changed(folder, [name]))
     if found != known:
         _write(folder, found)
@@ -83,7 +90,7 @@ def check_sources(
 
 
 def check_same_source(folder: Path, other: Path, name: str) -> None:
-    """Check that a log has the contents that it had when another job read it.
+    """Check that a log has the contents that it had when another job read it; its photos and sweeps may be missing.
 
     Args:
         folder: job folder with the log's record.
@@ -102,10 +109,14 @@ def _has_changed(folder: Path, source: Source, name: str) -> bool:
     known = read_source_record(folder, name)
     if known is None or known.files == (files := file_state(source, name)):
         return False
-    found = log_digest(source.load(name))
-    if found == known.digest:
-        _write(folder, SourceRecord(name, found, files))
-    return found != known.digest
+    found = _record_of(source.load(name), name, files)
+    if found.contents == known.contents:
+        _write(folder, found)
+    return found.contents != known.contents
+
+
+def _record_of(log: Log, name: str, files: str) -> SourceRecord:
+    return SourceRecord(name, log_digest(log), sensor_digest(log), files)
 
 
 def _changed(folder: Path, names: Sequence[str]) -> str:

@@ -104,6 +104,8 @@ def _array(content: bytes) -> np.ndarray:
         ValueError: it is another file, of another type, or of another length than its header says.
     """
     header, start = _header(content)
+    if not isinstance(header["descr"], str):
+        raise ValueError("it is not an array of numbers or text")
     dtype, shape = _dtype(header["descr"]), header["shape"]
     if type(shape) is not tuple or not all(type(size) is int and size >= 0 for size in shape) or len(shape) > 32:
         raise ValueError("its shape is not made of whole numbers")
@@ -140,14 +142,14 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _dtype(described: object) -> np.dtype[Any]:
+def _dtype(described: str) -> np.dtype[Any]:
     """Return a type of numbers, booleans or text.
 
     Raises:
         ValueError: it is another one, of Python objects or records.
     """
-    plain = isinstance(described, str) and described[:1] in "<>|=" and described[1:2] in set("biufSU")
-    if not isinstance(described, str) or not plain or not described[2:].isdecimal() or len(described) > 9:
+    plain = described[:1] in "<>|=" and described[1:2] in set("biufSU")
+    if not plain or not described[2:].isdecimal() or len(described) > 9:
         raise ValueError("it is not an array of numbers or text")
     try:
         return np.dtype(described)

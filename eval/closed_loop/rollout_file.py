@@ -106,8 +106,8 @@ def write_rollouts(folder: Path, rollouts: LogRollouts) -> RolloutFile:
 
 
 def rollouts_name(log: str, planner: str) -> str:
-    """Return the name of the file of a log's roll-outs."""
-    return f"{safe_name(log)}-{safe_name(planner)}.npz"
+    """Return the name of the file of a log's roll-outs; the dot, which neither has, keeps pairs apart."""
+    return f"{safe_name(log)}.{safe_name(planner)}.npz"
 
 
 def read_rollouts(path: Path) -> tuple[LogRollouts, RolloutFile]:

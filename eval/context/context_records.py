@@ -57,8 +57,10 @@ def read_context_record(folder: Path, part: ShardRecord) -> ContextRecord | None
 
 def remove_damaged(folder: Path, parts: Sequence[ShardRecord]) -> list[Path]:
     """Remove records that are damaged, of another part, or of no part of the set; return them."""
+    # Listed first: other runs of an array write records meanwhile.
+    there = sorted((folder / RECORDS).glob("*.json"))
     good = {context_record_path(folder, part) for part in parts if read_context_record(folder, part) is not None}
-    damaged = [path for path in sorted((folder / RECORDS).glob("*.json")) if path not in good]
+    damaged = [path for path in there if path not in good]
     for path in damaged:
         path.unlink(missing_ok=True)
     return damaged

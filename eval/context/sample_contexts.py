@@ -20,9 +20,8 @@ _STATES = ("world_from_ego", "velocity", "acceleration", "yaw_rate")
 def context_of(viewpoint: Viewpoint) -> Context:
     """Build the scoring context of proposals from a viewpoint.
 
-    For a logged viewpoint it is `build_context(scene)`, for a follow-up or a visited
-    state the same without a human. For recovery and
-    cross-agent viewpoints it is the context of a log recorded by the viewpoint's ego:
+    For a logged viewpoint it is `build_context(scene)`, for a follow-up or a visited state the same without a human.
+    For recovery and cross-agent viewpoints it is the context of a log recorded by the viewpoint's ego:
 
     - Ego and history are those in the planner's observation.
     - Its `human` is the viewpoint's target: metrics that even the target fails (lane keeping on the way back to the

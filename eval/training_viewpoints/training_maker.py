@@ -31,14 +31,17 @@ def maker_of(options: AugmentOptions, training: TrainingViewpointOptions) -> "Tr
     """Return the maker of a set; None if it has only the log's own viewpoints, and no pseudo-experts.
 
     Raises:
-        SwerveError: visited viewpoints are asked for without roll-outs, or the roll-outs are not complete.
+        SwerveError: visited viewpoints are asked for without roll-outs, or roll-outs are given without them, or are not
+            complete.
     """
     kinds = set(options.viewpoints)
+    if training.visited is not None and "visited" not in kinds:
+        raise SwerveError("visited: roll-outs are for visited viewpoints. Name visited among the --viewpoints")
     if "visited" in kinds and training.visited is None:
         raise SwerveError("viewpoints: visited needs --visited, the folder of swerve drive --record")
     if kinds <= set(LOGGED_KINDS) and not kinds & set(training.experts):
         return None
-    files = read_index(training.visited) if training.visited and "visited" in kinds else ()
+    files = read_index(training.visited) if training.visited is not None else ()
     return TrainingMaker(options, training, files)
 
 
@@ -50,9 +53,11 @@ def maker_of_set(folder: Path, visited: Path | None) -> "TrainingMaker | None":
         visited: folder of the roll-outs that it was made with.
 
     Raises:
-        SwerveError: the set is none of this version, or needs roll-outs that are not given.
+        SwerveError: the set is none of this version, or needs roll-outs that are not given, or none that are.
     """
     options, identity = read_options(folder), read_maker_identity(folder)
+    if visited is not None and "visited" not in options.viewpoints:
+        raise SwerveError(f"{folder}: has no visited viewpoints. Leave --visited out")
     if identity is None:
         return None
     names = ("follow_up_traffic", "visited_interval")

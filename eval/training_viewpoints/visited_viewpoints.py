@@ -128,6 +128,8 @@ class VisitedViewpoints:
         now = int(np.searchsorted(log.times_us, int(rollout.token)))
         if now < HISTORY or now + FUTURE >= len(log.times_us) or str(log.times_us[now]) != rollout.token:
             raise SwerveError(changed)
+        if not set(rollout.traffic.ids) <= set(log.tracks.ids):
+            raise SwerveError(changed)
         scene = scene_at(log, now)
         start = build_closed_loop_scene(logged(scene, self._geometry), options, geometry=self._geometry)
         if np.abs(start.context.ego - rollout.states[0]).max() > _SLACK or start.steps < len(rollout.states):

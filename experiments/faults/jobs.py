@@ -47,8 +47,14 @@ def _contexts(folder: Path) -> Counter[str]:
 
 
 def _scores(folder: Path) -> str:
-    """Return the digest of the tables of scores; the results also hold times."""
+    """Return the digest of the tables of scores; the results also hold times.
+
+    Raises:
+        RuntimeError: there are none.
+    """
     files = sorted((folder / "scores").glob("*.csv"))
+    if not files:
+        raise RuntimeError(f"{folder}: no tables of scores")
     return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
 
 

@@ -15,6 +15,8 @@ from experiments.faults.jobs import FaultJob
 
 # Runs end of themselves long before.
 _LONGEST = 1800.0
+# A killed job is completed by the first start, one of whose workers was killed by the second.
+_TRIES = 3
 # Runs of an array that are to be started again say so by this exit code.
 _AGAIN = 75
 _SWERVE = (sys.executable, "-c", "from swerve.cli import main; main()")
@@ -81,14 +83,23 @@ def disturb(disturbed: Disturbed, kills: int, rng: random.Random) -> Counts:
         shutil.rmtree(out, ignore_errors=True)
         for _ in range(rng.randint(1, max(min(4, kills - counts.kills.total()), 1))):
             _killed(disturbed, out, counts, rng)
-        while not _completes(disturbed, out, counts):
-            continue
+        _completed(disturbed, out, counts)
         found = disturbed.job.items(out)
         counts.runs += 1
         counts.lost += (wanted - found).total()
         counts.doubled += (found - wanted).total()
         counts.equal += disturbed.job.digest(out) == digest
     return counts
+
+
+def _completed(disturbed: Disturbed, out: Path, counts: Counts) -> None:
+    """Start a job again until it ends well.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    if not any(_completes(disturbed, out, counts) for _ in range(_TRIES)):
+        raise RuntimeError(f"{out}: the job does not end well after kills: {' '.join(disturbed.command(out))}")
 
 
 def _started(command: list[str]) -> "subprocess.Popen[bytes]":

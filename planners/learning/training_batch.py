@@ -154,7 +154,8 @@ def _targets(batch: Batch, config: ModelConfig) -> tuple[Float[Tensor, "b k 3"],
     wanted = config.interval * torch.arange(1, count + 1, device=batch.time_2hz.device)
     if not torch.allclose(batch.time_2hz[:count].double(), wanted.double(), atol=1e-3):
         raise SwerveError(
-            f"rap: poses are {config.interval} s apart, the set's targets are at {batch.time_2hz[:3].tolist()}... s"
+            f"{config.family}: poses are {config.interval} s apart, the set's targets are at "
+            f"{batch.time_2hz[:3].tolist()}... s"
         )
     targets = batch.target_2hz.new_zeros(len(batch), config.poses, 3)
     valid = torch.zeros(targets.shape[:2], dtype=torch.bool, device=targets.device)

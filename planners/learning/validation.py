@@ -27,7 +27,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.transforms import relative_poses
 
-_LABEL = "rap"
+_LABEL = "trained"
 _HORIZON = STEP * (STEPS - 1)
 
 

@@ -16,6 +16,8 @@ from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.learning.inputs import inputs_of
 from swerve.planners.learning.learned_planner import LearnedPlanner
+from swerve.planners.learning.precision import autocast
+from swerve.planners.learning.selection import chosen_proposals
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Proposals:
         interval: seconds.
         predicted: sub-scores predicted by the network, columns as in `Metric`.
         true: sub-scores of the exact scorer, as in training: agents replay the log.
+        chosen: index of the planner's chosen proposal.
     """
 
     token: str
@@ -37,6 +40,7 @@ class Proposals:
     interval: float
     predicted: Float[np.ndarray, "n 8"]
     true: Float[np.ndarray, "n 8"]
+    chosen: int
 
     @property
     def predicted_score(self) -> Float[np.ndarray, "n"]:
@@ -47,11 +51,6 @@ class Proposals:
     def true_score(self) -> Float[np.ndarray, "n"]:
         """True score of each proposal."""
         return pdm_score(self.true)
-
-    @property
-    def chosen(self) -> int:
-        """Index of the planner's chosen proposal."""
-        return int(self.predicted_score.argmax())
 
     @property
     def best(self) -> int:
@@ -82,11 +81,12 @@ def proposals_in(
     context = frame.context()
     config, device = planner.model.config, next(planner.model.parameters()).device
     inputs = inputs_of([observation_of(frame, context, planner, case.views)], config).to(device)
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(planner.precision, device):
         output = planner.model(inputs)
+        chosen = int(chosen_proposals(output.logits, config)[0])
         poses, predicted = (one[0].double().cpu().numpy() for one in (output.poses, output.logits.sigmoid()))
     true = score(context, poses, interval=config.interval).metrics
-    return Proposals(frame.token, name, poses, config.interval, predicted, true), context
+    return Proposals(frame.token, name, poses, config.interval, predicted, true, chosen), context
 
 
 def proposals_on(benchmark: Benchmark, planner: LearnedPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:

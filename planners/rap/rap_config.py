@@ -53,6 +53,11 @@ class RapConfig(ModelConfig):
                 raise SwerveError(f"rap: {name} is {getattr(self, name)}, it must be above 0")
         if self.has_vocabulary and not self.scorer_layers:
             raise SwerveError("rap: a vocabulary (anchors, profiles) needs scorer_layers above 0")
+        if not (self.proposals or self.residuals or self.score_weight or self.ranking_weight):
+            raise SwerveError(
+                "rap: a fixed vocabulary alone learns from sub-scores only: give contexts, and score_weight or "
+                "ranking_weight above 0"
+            )
         if self.residuals and not self.has_vocabulary:
             raise SwerveError("rap: residuals refine a vocabulary: set anchors, profiles or both")
         if not self.heights:

@@ -16,16 +16,17 @@ Sources = Annotated[
     Positional[tuple[str, ...]],
     arg(
         metavar="SOURCE...",
-        help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, "
-        "dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised; any number.",
+        help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, nuscenes:ROOT, waymo:PATH, "
+        "kitti:PATH, dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised; any "
+        "number.",
     ),
 ]
 Source = Annotated[
     Positional[str],
     arg(
         metavar="SOURCE",
-        help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, "
-        "dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised.",
+        help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, nuscenes:ROOT, waymo:PATH, "
+        "kitti:PATH, dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised.",
     ),
 ]
 Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder that swerve build made.")]

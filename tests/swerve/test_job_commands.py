@@ -29,6 +29,11 @@ def test_a_job_is_shared_completed_and_repaired(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-512])
     found = invoke("verify", out)
     assert (found.exit_code, "bytes, its record says" in found.output) == (1, True), found
+    options = out / "config.yaml"
+    options.rename(tmp_path / "config.yaml")
+    assert "no config.yaml" in str(invoke("verify", out, "--repair").exception)
+    assert shard.is_file(), "nothing is removed that cannot be made again"
+    (tmp_path / "config.yaml").rename(options)
     repaired = invoke("verify", out, "--repair")
     assert repaired.exit_code == 0, repaired
     assert dataset_digest(out) == digest

@@ -2,16 +2,25 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve import train_rap_command, training_rounds
+from swerve.data.dataset.augment_job import AugmentReport
+from swerve.data.dataset.read_manifest import MANIFEST
+from swerve.data.dataset.rigs import with_rig
+from swerve.data.dataset.set_config import read_all_options
 from swerve.data.dataset.shards import dataset_digest
 from swerve.data.storage.files import file_digest
 from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
+from swerve.job_report import open_sources
+from swerve.round_options import RoundOptions
 from tests.support.command import invoke
+from tests.support.town_logs import town
 
 pytestmark = pytest.mark.slow
 ROUNDS = 3
@@ -146,8 +155,61 @@ def test_mistakes(base, undisturbed, tmp_path, monkeypatch):
         return str(invoke(*command(base, *arguments)).exception)
 
     assert "begun with another round_interval" in problem(undisturbed, "--round-interval", "5")
+    assert "begun with another model.dim" in problem(undisturbed, "--fields", "dim=32")
+    assert "begun with another learning_rate" in problem(undisturbed, "--learning-rate", "0.01")
+    assert "multiple of 0.1 s" in problem(tmp_path / "interval", "--visited-interval", "0.25")
+    assert "no renderer for splat" in problem(tmp_path / "splats", "--round-views", "splat")
+    assert not list(tmp_path.iterdir())
     assert "town-000000 is in none of --round-sources" in problem(tmp_path / "lost", "--round-sources", "town:1-1")
     plain = [one for one in command(base, tmp_path / "none") if one not in ("--round-sources", "town:1")]
     assert "needs --round-sources" in str(invoke(*plain).exception)
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "one training process" in problem(tmp_path / "two")
+
+
+def test_a_set_with_failures_is_drawn_again(base, undisturbed, tmp_path, monkeypatch):
+    calls = []
+
+    def failing(sources, folder, *more):
+        calls.append(folder)
+        folder.mkdir(exist_ok=True)
+        (folder / MANIFEST).write_bytes(b"")
+        (folder / "summary.json").write_text('{"failures": 1, "samples": 3}')
+        return replace(report, summary={"failures": 1})
+
+    report = AugmentReport({}, {})
+    monkeypatch.setattr(training_rounds, "augment", failing)
+    monkeypatch.setattr(training_rounds, "_trained", lambda *args: undisturbed / "round-0/run/planner.safetensors")
+    for _ in range(2):
+        assert "1 parts failed" in str(invoke(*command(base, tmp_path / "failing")).exception)
+    assert len(calls) == 2
+
+
+def test_a_planner_that_fails_ends_the_round(base, undisturbed, tmp_path, monkeypatch):
+    class Failing:
+        cameras = ()
+
+        def plan(self, observation):
+            raise ValueError("no plan")
+
+    opened = training_rounds.open_planner
+    monkeypatch.setattr(training_rounds, "open_planner", lambda *args: replace(opened(*args), planner=Failing()))
+    monkeypatch.setattr(training_rounds, "_trained", lambda *args: undisturbed / "round-0/run/planner.safetensors")
+    message = str(invoke(*command(base, tmp_path / "failing")).exception)
+    assert "fails in log town-000000" in message
+    assert "no plan" in message
+    assert not list((tmp_path / "failing").rglob("*.npz"))
+
+
+def test_a_planner_is_driven_with_the_cameras_of_the_set(base, undisturbed, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(training_rounds, "record_rollouts", lambda *args, **more: seen.update(more))
+    drawn = replace(read_all_options(base / "set"), rig="default", cameras=("front",))
+    planner, sources = undisturbed / "round-0" / "run" / "planner.safetensors", open_sources(["town:1"])
+    training_rounds._drive(
+        sources, planner, training_rounds.RoundSet(base / "set", None), drawn, RoundOptions(), tmp_path, None
+    )
+    (found,) = seen["prepare"](town(0)).cameras
+    (expected,) = with_rig(town(0), "default", ("front",)).cameras
+    assert found.name == expected.name
+    assert np.array_equal(found.ego_from_camera, expected.ego_from_camera)

@@ -285,7 +285,7 @@ def test_the_command_tells_what_it_made(monkeypatch, tmp_path):
 def test_the_command_fails_when_a_log_fails(monkeypatch, tmp_path):
     result = run_command(monkeypatch, ("broken-1", "train-0"), tmp_path / "set")
     assert result.exit_code == 1
-    assert "1 failures" in result.output
+    assert "1 failure:" in result.output
     assert "broken-1: broken-1.feather: x: is not a number" in result.output
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from swerve.data.jobs import Execution, job_config, open_job, run_work
-from swerve.data.jobs.ray_pool import TRIES
+from swerve.data.jobs import Execution, job_config, open_job, ray_pool, run_work
+from swerve.data.jobs.ray_pool import TRIES, RayWorker
+from swerve.data.jobs.schedule import Task
+from swerve.data.jobs.worker import PartFinished
 from swerve.scenes import SwerveError
 from tests.support.counting_work import LAYOUT, CountingWork, squares_of
 
@@ -62,6 +64,17 @@ def test_parts_are_made_on_a_cluster(tmp_path):
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+def test_relative_paths_are_those_of_the_process_that_started_the_job(tmp_path, monkeypatch):
+    """An actor on another node begins in a folder of its own."""
+    (tmp_path / "job" / "squares").mkdir(parents=True)
+    (tmp_path / "node").mkdir()
+    monkeypatch.chdir(tmp_path / "node")
+    monkeypatch.setattr(ray_pool, "tell_compilation", lambda tell: None)
+    worker = RayWorker(CountingWork(Path("job"), {"a": 1}), str(tmp_path / "job"), str(tmp_path))
+    assert isinstance(list(worker.run(Task("a", 0)))[-1], PartFinished)
+    assert squares_of(tmp_path / "job") == {"a-00000": 0}
 
 
 def test_places_are_checked():

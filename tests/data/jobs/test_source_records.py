@@ -1,5 +1,6 @@
 """A resumed job does not mix two versions of a source."""
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from swerve.data.jobs.source_records import (
     read_source_record,
     source_record_path,
 )
-from swerve.scenes import Log, SwerveError
+from swerve.scenes import Log, Photo, SwerveError
 from tests.support.simple_source import SimpleSource, small_log
 
 NAMES = ("train-0", "train-1")
@@ -112,6 +113,32 @@ def test_the_digest_is_of_contents():
     assert log_digest(replace(log, split="val")) == log_digest(log), "a log may lie in another folder"
     digests = {log_digest(replace(log, **change)) for change in changes}
     assert len({log_digest(log), *digests}) == 1 + len(changes)
+
+
+def test_a_photo_of_another_size_is_noticed_in_a_resumed_job_and_not_needed_by_another(tmp_path):
+    @dataclass(frozen=True)
+    class WithPhoto(FileSource):
+        def load(self, name):
+            return replace(small_log(name), photos=(Photo("front", 0, np.eye(4), self.path / f"{name}.jpg"),))
+
+        def files_of(self, name):
+            return (self.path / f"{name}.jpg",)
+
+    source, photo = WithPhoto(tmp_path), tmp_path / "train-0.jpg"
+    photo.write_bytes(b"four")
+    for job in ("set", "other"):
+        load_log(tmp_path / job, source, "train-0")
+    os.utime(photo, (1, 1))
+    check_sources(tmp_path / "set", [source], {"train-0": 0}, FINISHED)
+    photo.write_bytes(b"longer")
+    for again in (
+        lambda: check_sources(tmp_path / "set", [source], {"train-0": 0}, FINISHED),
+        lambda: load_log(tmp_path / "set", source, "train-0"),
+    ):
+        with pytest.raises(SwerveError, match=r"have changed .*train-0"):
+            again()
+    load_log(tmp_path / "new", source, "train-0")
+    check_same_source(tmp_path / "new", tmp_path / "other", "train-0")
 
 
 def test_another_jobs_record_is_compared(source, tmp_path):

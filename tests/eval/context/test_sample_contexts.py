@@ -17,6 +17,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import commit
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval import build_context, score
+from swerve.eval.context import context_records
 from swerve.eval.context.context_job import ContextWork, _members, write_contexts
 from swerve.eval.context.context_records import (
     context_record_path,
@@ -324,3 +325,20 @@ def test_damaged_records_of_contexts_are_parts_to_make_again(store, dataset, tmp
     shard.write_bytes(shard.read_bytes()[:-1])
     assert finished_contexts(folder, parts) != whole
     assert len(paths) > 1
+
+
+def test_records_that_another_run_writes_meanwhile_stay(dataset, store, tmp_path, monkeypatch):
+    folder, parts = tmp_path / "copy", list(read_records(dataset))
+    shutil.copytree(store[0], folder)
+    path, original = context_record_path(folder, parts[0]), context_records.read_context_record
+    content = path.read_bytes()
+    path.unlink()
+
+    def while_another_writes(folder, part):
+        found = original(folder, part)
+        path.write_bytes(content)
+        return found
+
+    monkeypatch.setattr(context_records, "read_context_record", while_another_writes)
+    assert not remove_damaged(folder, parts)
+    assert path.is_file()

@@ -23,6 +23,7 @@ from swerve.eval.closed_loop.rollout_file import (
     read_index,
     read_rollouts,
     record_of,
+    rollouts_name,
     write_index,
     write_rollouts,
 )
@@ -237,14 +238,25 @@ def test_recorded_files_are_checked(made, tmp_path):
     states = VisitedViewpoints((replace(recorded, rollouts=(moved,)),), geometry, scenes_of(geometry), OPTIONS, 5)
     with pytest.raises(SwerveError, match="has changed since"):
         [states.make(scene) for scene in scenes_of(geometry)]
+    traffic = replace(recorded.rollouts[0].traffic, ids=("gone", *recorded.rollouts[0].traffic.ids[1:]))
+    gone = replace(recorded, rollouts=(replace(recorded.rollouts[0], traffic=traffic),))
+    states = VisitedViewpoints((gone,), geometry, scenes_of(geometry), OPTIONS, 5)
+    with pytest.raises(SwerveError, match="has changed since"):
+        [states.make(scene) for scene in scenes_of(geometry)]
     with pytest.raises(SwerveError, match="in none of the sources"):
         maker.check(["another"])
     with pytest.raises(SwerveError, match="no recorded roll-outs"):
         maker_of(OPTIONS, TrainingViewpointOptions(visited=Path("nowhere")))
     with pytest.raises(SwerveError, match="needs --visited"):
         maker_of(OPTIONS, TrainingViewpointOptions())
+    with pytest.raises(SwerveError, match="Name visited among the --viewpoints"):
+        maker_of(replace(OPTIONS, viewpoints=("logged",)), TrainingViewpointOptions(visited=tmp_path))
     with pytest.raises(SwerveError, match="needs a maker"):
         augment([SOURCE], tmp_path / "set", OPTIONS, 1)
+
+
+def test_no_two_pairs_of_log_and_planner_share_a_file():
+    assert rollouts_name("a-b", "c") != rollouts_name("a", "b-c")
 
 
 def scenes_of(geometry):

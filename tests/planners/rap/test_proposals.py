@@ -1,6 +1,7 @@
 """Proposals of hand-made promises: numbers, colours, places in the picture; and a page that needs nothing."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.support.town_logs import town
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.eval.benchmark.benchmark_store import Benchmark
+from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.learning import LearnedPlanner, save_learned
@@ -51,7 +53,7 @@ def made(predicted, true, token="token") -> Proposals:
     columns = np.ones((2, len(true), len(Metric)))
     columns[:, :, Metric.NO_AT_FAULT_COLLISIONS] = predicted, true
     poses = STRAIGHT + np.arange(len(true))[:, None, None] * np.array([0.0, 1.0, 0.0])
-    return Proposals(token, "case", poses, 0.5, *columns)
+    return Proposals(token, "case", poses, 0.5, *columns, int(np.argmax(predicted)))
 
 
 @cache
@@ -239,10 +241,22 @@ def test_numbers_are_said():
     assert all(word in legend() for word in ("chosen", "best", "human", "score"))
 
 
+def test_the_chosen_proposal_is_the_planners_with_weights_of_its_own(planner):
+    frame = case().scenes[case().group.now]
+    weights = replace(planner.model.config, selection_exponents=(0.0,) * 4, selection_weights=(0.0, 0.0, 0.0, 1.0))
+    model = RapModel(weights, weights=False)
+    model.load_state_dict(planner.model.state_dict())
+    for one in (planner, LearnedPlanner(model.eval(), {})):
+        proposals, context = proposals_in(frame, case(), "case", one)
+        driven = one.plan(observation_of(frame, context, one, case().views))
+        np.testing.assert_allclose(proposals.poses[proposals.chosen], driven.poses, atol=1e-6)
+    assert proposals.chosen == proposals.predicted[:, Metric.HISTORY_COMFORT].argmax()
+
+
 def test_a_scene_that_no_one_ranks_is_drawn_too(planner):
     frame = case().scenes[case().group.follow_ups[0][0]]
     proposals, context = proposals_in(frame, case(), "case", planner)
-    still = Proposals("<b>", "case", np.zeros((5, 8, 3)), 0.5, proposals.predicted, np.ones((5, 8)))
+    still = Proposals("<b>", "case", np.zeros((5, 8, 3)), 0.5, proposals.predicted, np.ones((5, 8)), 0)
     story = scene_section(2, 3, still, scene_images(frame, case(), context, planner))
     assert "A follow-up scene, 2 of 3 by regret: 0.000. Rank correlation none" in story
     assert "&lt;b&gt;" in story

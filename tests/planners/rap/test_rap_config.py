@@ -40,6 +40,10 @@ def test_the_papers_numbers():
         ({"metric_weights": (1.0,) * 7 + (-1.0,)}, "must not be below 0"),
         ({"dropout": 1.5}, "dropout is 1.5, it must be between 0 and 1"),
         ({"spatial_weight": float("nan")}, "spatial_weight is nan"),
+        (
+            {"proposals": 0, "anchors": 8, "scorer_layers": 1, "score_weight": 0.0},
+            "fixed vocabulary alone learns from sub-scores only: give contexts",
+        ),
     ],
 )
 def test_impossible_configs_are_refused(changes, complaint):
