@@ -107,13 +107,14 @@ def run_work(
 
 
 def part_done(
-    folder: Path, part: ArrayPart, result: RunResult, failed: Sequence[FailedPart], is_last: bool
+    folder: str | Path, part: ArrayPart, result: RunResult, failed: Sequence[FailedPart], is_last: bool
 ) -> RunResult:
     """Write the result of a run of an array; return those of all runs, if something follows.
 
     Raises:
         ArrayPartDone: nothing follows, or other runs are not done.
     """
+    folder = Path(folder)
     own = ArrayResult(part, result.item_name, result.item_count, result.seconds, result.worker_seconds, tuple(failed))
     with os_errors_as_swerve_errors(folder):
         write_array_result(folder, own)
@@ -127,12 +128,13 @@ def part_done(
     return _merged(result.item_name, done, [one for each in done for one in each.failed])
 
 
-def completed_runs(folder: Path, logs: Sequence[str], finished: FinishedParts, noun: str) -> RunResult:
+def completed_runs(folder: str | Path, logs: Sequence[str], finished: FinishedParts, noun: str) -> RunResult:
     """Return the result of all runs of an array together.
 
     Raises:
         SwerveError: parts are missing.
     """
+    folder = Path(folder)
     results = array_results(folder, noun)
     failed = failed_parts(results, finished)
     if missing := list(missing_parts(logs, finished, failed)):

@@ -47,12 +47,13 @@ class SourceRecord:
         return self.digest, self.sensors
 
 
-def load_log(folder: Path, source: Source, name: str) -> Log:
+def load_log(folder: str | Path, source: Source, name: str) -> Log:
     """Read a log, and record its digest in a job folder, or compare it with the recorded one.
 
     Raises:
         SwerveError: it cannot be read, or its contents have changed since parts of it were made.
     """
+    folder = Path(folder)
     files = file_state(source, name)  # before it is read: what changes meanwhile is noticed by the next run
     log = source.load(name)
     found, known = _record_of(log, name, files), read_source_record(folder, name)
@@ -64,7 +65,11 @@ def load_log(folder: Path, source: Source, name: str) -> Log:
 
 
 def check_sources(
-    folder: Path, sources: Sequence[Source], owners: Mapping[str, int], finished: FinishedParts, alone: bool = True
+    folder: str | Path,
+    sources: Sequence[Source],
+    owners: Mapping[str, int],
+    finished: FinishedParts,
+    alone: bool = True,
 ) -> None:
     """Check before a run that the logs whose parts exist are those that the parts were made from.
 
@@ -78,7 +83,7 @@ def check_sources(
     Raises:
         SwerveError: a log has changed.
     """
-    changed = list[str]()
+    folder, changed = Path(folder), list[str]()
     for name, number in owners.items():
         if name in finished and finished[name][0]:
             if _has_changed(folder, sources[number], name):
@@ -89,7 +94,7 @@ def check_sources(
         raise SwerveError(_changed(folder, changed))
 
 
-def check_same_source(folder: Path, other: Path, name: str) -> None:
+def check_same_source(folder: str | Path, other: str | Path, name: str) -> None:
     """Check that a log has the contents that it had when another job read it; its photos and sweeps may be missing.
 
     Args:
@@ -100,9 +105,9 @@ def check_same_source(folder: Path, other: Path, name: str) -> None:
     Raises:
         SwerveError: it has changed.
     """
-    here, there = (read_source_record(one, name) for one in (folder, other))
+    here, there = (read_source_record(Path(one), name) for one in (folder, other))
     if here and there and here.digest != there.digest:
-        raise SwerveError(_changed(other, [name]))
+        raise SwerveError(_changed(Path(other), [name]))
 
 
 def _has_changed(folder: Path, source: Source, name: str) -> bool:

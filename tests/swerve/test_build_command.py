@@ -52,7 +52,7 @@ def test_without_options_it_is_the_papers_grid(told, tmp_path):
     assert result.exit_code == 0
     sources, folder, options, workers, splats = told[0]
     assert [source.kind for source in sources] == ["town", "town"]
-    assert (folder, options, workers, splats) == (tmp_path, BuildOptions(), None, None)
+    assert (folder, options, workers, splats) == (tmp_path, BuildOptions(), Execution(), None)
 
 
 def test_options_are_handed_on(told, tmp_path):
@@ -84,7 +84,7 @@ def test_options_are_handed_on(told, tmp_path):
     )
     looks = {"views": ("raster", "splat"), "gate": "drop", "style": "surfaces", "cameras": ("front", "left")}
     expected = BuildOptions(4.0, 2, 9, "log-replay", grid, rig="default", size=None, seed=3, **looks)
-    assert told[0][2:] == (expected, 2, Path("fits"))
+    assert told[0][2:] == (expected, Execution(2), Path("fits"))
 
 
 def test_it_tells_counts_reasons_and_failures(told, tmp_path):

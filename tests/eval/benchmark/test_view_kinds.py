@@ -114,7 +114,7 @@ def test_planners_are_compared_on_two_kinds(built, tmp_path):
         both = summary["planners"][f"reddish@{kind}"]
         assert {**both, "seconds_per_plan": 0} == {**one, "seconds_per_plan": 0}
     assert found["score"] == pytest.approx(alone["photo"]["score"] - alone["raster"]["score"])
-    assert found["interval"][0] <= found["score"] <= found["interval"][1]
+    assert found["interval"] == [None, None], "two logs are too few for one"
     for stage in ("stage_one", "stage_two"):
         for name in COLUMNS:
             assert found[stage][name] == pytest.approx(alone["photo"][stage][name] - alone["raster"][stage][name])
@@ -195,7 +195,7 @@ def test_thresholds_are_named_and_starts_fall_for_either_frame(built):
     ]
 
 
-def test_damage_is_one_clear_error(built, tmp_path):
+def test_damage_is_one_clear_error_or_made_again(built, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(built, folder)
     info = json.loads((folder / "benchmark.json").read_bytes())
@@ -203,16 +203,16 @@ def test_damage_is_one_clear_error(built, tmp_path):
     (folder / "benchmark.json").write_text(json.dumps(info))
     with pytest.raises(SwerveError, match=r"benchmark\.json: scene_groups: is missing. Build the benchmark again"):
         open_benchmark(folder)
+    damaged = folder / "records" / "train-0-00000.json"
+    whole = damaged.read_bytes()
     for content in ("{", "{}", "[]", '{"log": "train-0"}'):
-        (folder / "records" / "train-0-00000.json").write_text(content)
-        with pytest.raises(SwerveError, match=r"train-0-00000.json: \w+: .*Remove it and run the same command"):
-            build([SimpleSource(LOGS)], folder, OPTIONS, 1, renderers=RENDERERS)
+        damaged.write_text(content)
+        build([SimpleSource(LOGS)], folder, OPTIONS, 1, renderers=RENDERERS)
+        assert damaged.read_bytes() == whole
     out = tmp_path / "out"
     blind = PlannerSpec("blind", "constant-velocity", "1")
-    evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
+    first = evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1).summary
     record = next((out / "job" / "records").glob("*.parquet"))
     record.write_bytes(b"PAR1 and nothing else")
-    with pytest.raises(SwerveError, match=rf"{record.name}: .*Remove it and run the same command"):
-        evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
-    record.unlink()
-    evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
+    again = evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1).summary
+    assert again["planners"]["blind"]["score"] == first["planners"]["blind"]["score"]
