@@ -61,10 +61,10 @@ class FailedPart:
     failure: Failure
 
 
-def report_damaged(console: Console | None, damaged: Sequence[Path]) -> None:
+def report_damaged(console: Console | None, damaged: Sequence[str | Path]) -> None:
     """Print that records were damaged, whose parts are made again."""
     if damaged and console is not None:
-        names = ", ".join(path.name for path in damaged[:3]) + (", ..." if len(damaged) > 3 else "")
+        names = ", ".join(Path(path).name for path in damaged[:3]) + (", ..." if len(damaged) > 3 else "")
         text = f"{len(damaged)} damaged records are removed, and their parts are made again: {names}"
         console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 

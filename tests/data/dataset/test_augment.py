@@ -277,7 +277,7 @@ def run_command(monkeypatch, logs, *arguments):
 def test_the_command_tells_what_it_made(monkeypatch, tmp_path):
     result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--image-format", "jpeg", "--size", "32x20")
     assert result.exit_code == 0, result.output
-    assert f"{SCENES} samples ({SCENES} logged) of 1 logs" in result.output
+    assert f"{SCENES} samples ({SCENES} logged) of 1 log " in result.output
     assert "encoding" in result.output
     assert next(read_samples(Path(tmp_path / "set"), "train"))["front.jpg"].shape == (20, 32, 3)
 
