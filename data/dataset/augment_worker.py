@@ -230,7 +230,7 @@ def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Ou
     made.rejections.extend((scene.token, *one) for one in rejections)
     for viewpoint in seats:
         with opened.stopwatch.measure("experts"):
-            labelled, expert, rejections = _labelled(opened, viewpoint)
+            labelled, expert, rejections = _labelled(viewpoint, opened.made.expert(viewpoint) if opened.made else None)
         made.rejections.extend((scene.token, *one) for one in rejections)
         if labelled is not None:
             yield _start(opened, labelled, expert, encoder)
@@ -259,16 +259,17 @@ def scene_viewpoints(
 
 
 def _labelled(
-    opened: AugmentLog, viewpoint: Viewpoint
+    viewpoint: Viewpoint, expert: ExpertTarget | str | None
 ) -> tuple[Viewpoint | None, ExpertTarget | None, list[tuple[str, int, str]]]:
     """Return a viewpoint with a target, its pseudo-expert, and what was rejected, see `scene_viewpoints`.
 
-    Where there is no way back the pseudo-expert is the target; without either the viewpoint is rejected.
+    Where there is no way back the pseudo-expert is the target; without either the viewpoint is rejected. A best
+    candidate of score 0 collides, leaves the road or the like, as all others do: it is nobody to learn from.
     """
     kind, index = viewpoint.kind.value, viewpoint.index
-    expert = opened.made.expert(viewpoint) if opened.made else None
-    rejections = [(f"{kind}_expert", index, "unscorable")] if isinstance(expert, str) else []
-    found = expert if isinstance(expert, ExpertTarget) else None
+    found = expert if isinstance(expert, ExpertTarget) and expert.score > 0.0 else None
+    reason = "unscorable" if isinstance(expert, str) else "all_candidates_fail"
+    rejections = [(f"{kind}_expert", index, reason)] if expert is not None and found is None else []
     if len(viewpoint.target):
         return viewpoint, found, rejections
     if found is None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from swerve.data.dataset import AugmentOptions, augment
+from swerve.data.dataset.augment_worker import _labelled
 from swerve.data.dataset.capture import image_requests
 from swerve.data.dataset.read_manifest import read_manifest
 from swerve.data.dataset.sample import SampleRenderer
 from swerve.data.dataset.targets import ego_history, trajectory_arrays
+from swerve.data.dataset.viewpoint_maker import ExpertTarget
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval import build_context
 from swerve.eval.benchmark.assemble import follow_up_scenes
@@ -178,6 +180,19 @@ def test_acceptance_is_reported_by_offset(tmp_path):
     rows = read_manifest(tmp_path / "set", ("shard", "split", "weight", "parameters")).to_pylist()
     assert np.mean([row["weight"] for row in rows]) == pytest.approx(1.0)
     assert all("start_longitudinal" in json.loads(row["parameters"]) for row in rows)
+
+
+def test_a_pseudo_expert_that_fails_like_all_others_is_no_target():
+    viewpoint = next(one for one in of_town() if one.parameters["way_back"])
+    poses = np.zeros((40, 3), np.float32)
+    best = ExpertTarget(poses, "anchor", 3, 146, 0.0, {}, None)
+    lost = replace(viewpoint, target=viewpoint.target[:0])
+    for one, kept in ((viewpoint, True), (lost, False)):
+        labelled, expert, rejections = _labelled(one, best)
+        assert (labelled is not None, expert) == (kept, None)
+        assert rejections[0] == ("follow_up_expert", one.index, "all_candidates_fail")
+    labelled, expert, rejections = _labelled(lost, replace(best, score=0.5))
+    assert (len(labelled.target), expert.score, rejections) == (len(lost.human), 0.5, [])
 
 
 def test_only_logs_with_ten_steps_a_second():
