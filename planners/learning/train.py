@@ -15,6 +15,7 @@ import torch
 from swerve.data.storage.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
 from swerve.data.stream.batch import Provenance
+from swerve.eval.context.context_file import VERSION
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import PreparedContext, prepare_context
 from swerve.planners.learning.alignment import neck_of
@@ -269,7 +270,8 @@ def _score_store(folder: Path, training: Training, stream: SampleStream) -> Scor
     vocabulary = vocabulary_of(training.model)
     if vocabulary is None or not vocabulary.is_fixed:
         return None
-    dataset = str(stream.identity["set"])
+    # Contexts of another version score otherwise: their sub-scores are not taken for these.
+    dataset = f"{stream.identity['set']}, contexts {VERSION}"
     return ScoreStore(folder, vocabulary.anchors, vocabulary.profiles, vocabulary.interval, dataset)
 
 
