@@ -191,13 +191,14 @@ def _above_section(
     cross_agent: list[Viewpoint],
     rejected: list[Rejection],
 ) -> Section:
-    panels = [Panel("120 m across", _above(scene, primitives, recovery, RECOVERY, reach=60.0))]
+    panels = [Panel("120 m across; white: the logged path", _above(scene, primitives, recovery, RECOVERY, reach=60.0))]
     if recovery:
         close = _above(scene, primitives, recovery[:_SHOWN], RECOVERY, reach=16.0)
-        panels.append(Panel(f"32 m across: the first {min(len(recovery), _SHOWN)} recovery viewpoints", close))
+        caption = f"the first {min(len(recovery), _SHOWN)} recovery viewpoints: histories grey, targets orange"
+        panels.append(Panel(caption, close))
     if cross_agent:
         wide = _above(scene, primitives, cross_agent, CROSS_AGENT, reach=60.0)
-        panels.append(Panel("cross-agent viewpoints and their trajectories (green)", wide))
+        panels.append(Panel("cross-agent viewpoints and their trajectories, green", wide))
     text = "White: the logged path. Grey: histories of the recovery viewpoints. Orange: their target trajectories."
     return Section("Bird's-eye view", f"{text} {_counts(recovery, rejected)}", tuple(panels), width=560)
 
