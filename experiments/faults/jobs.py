@@ -68,7 +68,7 @@ JOBS = {
     "contexts": FaultJob("augment", lambda needed: ["contexts", LOGS, str(needed), "OUT"], _contexts, dataset_digest),
     "build": FaultJob(
         "",
-        lambda _: ["build", LOGS, "OUT", "--scene-interval", "4", "--views", "--max-follow-ups", "3"],
+        lambda _: ["build", LOGS, "OUT", "--scene-interval", "4", "--views", "--max-follow-ups", "5"],
         _rows("scenes.parquet", "token"),
         dataset_digest,
     ),
