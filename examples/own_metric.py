@@ -11,7 +11,7 @@ HARDEST_BRAKING, HIGHEST_JERK = 2.0, 4.0
 
 
 def smooth_braking(scores: Scores) -> Bool[np.ndarray, "n"]:
-    """Whether each simulated drive keeps within bounds on deceleration and longitudinal jerk.
+    """Return whether each simulated drive keeps within bounds on deceleration and longitudinal jerk.
 
     `scores.states` holds (n, 41, 11) simulated states at 10 Hz in the world frame, whose columns `State` names: what
     the tracker and the bicycle model made of each trajectory, which is what NAVSIM's metrics are computed from as well.

@@ -67,7 +67,7 @@ def measured(config: ModelConfig, options: TrainingOptions, count: int, device: 
         for _ in range(MEASURED):
             training.train_step(batch)  # which waits for the device, for its metrics
         taken = (time.perf_counter() - began) / MEASURED
-    except Exception as error:
+    except RuntimeError as error:
         if "memory" not in str(error):
             raise
         return "memory does not suffice"

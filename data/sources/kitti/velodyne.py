@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from swerve.data.sources.kitti.car import PASSAT
-from swerve.scenes import LogError
+from swerve.data.sources.point_records import read_point_records
 from swerve.scenes.transforms import transform_points
 
 _DURATION: Final = 0.1036
@@ -56,13 +56,7 @@ def read_scan(path: Path) -> Float[np.ndarray, "n 3"]:
     Raises:
         LogError: the file is missing, cut off, or a point is not finite.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LogError(path, "file", f"cannot be read ({error.strerror})") from error
-    values = np.frombuffer(content, "<f4", len(content) // (4 * _POINT) * _POINT).reshape(-1, _POINT)
-    if len(content) != values.nbytes or not np.isfinite(values).all():
-        raise LogError(path, "points", f"are not {_POINT} finite float32 numbers each: {len(content)} bytes")
+    values = read_point_records(path, _POINT)
     points: Float[np.ndarray, "n 3"] = values[:, :3].astype(np.float64)
     return points
 

@@ -28,6 +28,7 @@ from swerve.data.sources.nuscenes.map_file import map_path, read_map_file
 from swerve.data.sources.nuscenes.nuscenes_map import road_map_of
 from swerve.data.sources.nuscenes.official_splits import official_split
 from swerve.data.sources.nuscenes.tables import NuscenesTables, Row, SceneRows
+from swerve.data.sources.point_records import read_point_records
 from swerve.data.sources.velocities import causal_velocities
 from swerve.scenes import (
     Camera,
@@ -135,13 +136,7 @@ def read_surroundings(path: Path, ego_from_lidar: Float[np.ndarray, "4 4"]) -> F
     Raises:
         LogError: the file is missing, cut off, or a point is not finite.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LogError(path, "file", f"cannot be read ({error.strerror})") from error
-    values = np.frombuffer(content, "<f4", len(content) // (4 * _POINT) * _POINT).reshape(-1, _POINT)
-    if len(content) != values.nbytes or not np.isfinite(values[:, :3]).all():
-        raise LogError(path, "points", f"are not {_POINT} finite float32 numbers each: {len(content)} bytes")
+    values = read_point_records(path, _POINT)
     points = values[:, :3].astype(np.float32)
     corners = ZOE.footprint()
     seen = transform_points(ego_from_lidar, points.astype(np.float64))[:, :2]
