@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from rich.console import Console
-
+from swerve.consoles import results_console
 from swerve.data.sources.registry import open_source
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.build.build_job import build
@@ -78,7 +77,7 @@ def _bullet(text: str) -> list[str]:
 @cache
 def _report() -> StudyReport:
     """Build the benchmark and run the study; once."""
-    console, benchmark = Console(), FOLDER / "benchmark"
+    console, benchmark = results_console(), FOLDER / "benchmark"
     build([open_source(SOURCE)], benchmark, BUILD, console=console)
     report = run_study(
         open_benchmark(benchmark), members(PLANNERS), load, FOLDER / "study", StudyOptions(), console=console

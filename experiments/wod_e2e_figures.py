@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from rich.console import Console
 
 from experiments.check_rfs_oracle import official_function
+from swerve.consoles import results_console
 from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
 from swerve.eval.rater_feedback.frame_planning import initial_speed
 from swerve.evaluate_wod_e2e import print_rater_feedback
@@ -80,7 +80,7 @@ def main() -> int:
     parser.add_argument("--official", type=Path, help="rater_feedback_utils.py of waymo-open-dataset")
     args = parser.parse_args()
     (args.out / "data").mkdir(parents=True)
-    data, results, console = args.out / "data", args.out / "results", Console()
+    data, results, console = args.out / "data", args.out / "results", results_console()
     write_data(data, args.sequences, args.seed)
     evaluation = evaluate_planners(f"wod_e2e:{data}", PLANNERS, results, EvaluateOptions(), 2, console)
     print_rater_feedback(evaluation.summary, console)

@@ -6,27 +6,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.dataset.acceptance import acceptance_tables
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
 from swerve.eval.training_viewpoints import maker_of
-from swerve.job_report import (
-    counted,
-    execution_of,
-    open_sources,
-    print_table,
-    progress_console,
-    show_failures,
-    stoppable,
-    timing_line,
-)
+from swerve.job_report import counted, execution_of, open_sources, show_failures, stoppable, timing_line
 from swerve.options.augment import Augment
 from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
 
 
 def run(args: Augment) -> int:
     """Augment logs, print the report, and return the exit code."""
-    console = Console()
+    console = results_console()
     progress = progress_console()
     options = replace(args.options, backend=_chosen_backend(progress, args.options.backend))
     maker = maker_of(options, args.training)

@@ -8,18 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.eval.benchmark.benchmark_store import folder_size
 from swerve.eval.benchmark.build.build_job import NOUN, BuildReport, build
-from swerve.job_report import (
-    counted,
-    execution_of,
-    open_sources,
-    print_table,
-    progress_console,
-    show_failures,
-    stoppable,
-    timing_line,
-)
+from swerve.job_report import counted, execution_of, open_sources, show_failures, stoppable, timing_line
 from swerve.options.build import Build
 
 _EXPLANATIONS = {
@@ -43,7 +35,7 @@ _EXPLANATIONS = {
 
 def run(args: Build) -> int:
     """Build a benchmark, print the report, and return the exit code."""
-    console = Console()
+    console = results_console()
     with stoppable():
         report = build(
             open_sources(args.sources), args.out, args.options, execution_of(args), progress_console(), args.splats

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.consoles import print_table, results_console
 from swerve.data.storage.files import make_folder, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark, open_benchmark
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.report.compared import Comparison, Evaluated, compare, few_warning, read_evaluations, verdict
 from swerve.eval.report.comparison_page import ComparisonOptions, GroupFinder, comparison_page
 from swerve.eval.scoring.score_tables import write_rows
-from swerve.job_report import print_table
 from swerve.options.compare import Compare
 from swerve.output import write_output
 from swerve.scenes import SwerveError
@@ -31,7 +31,7 @@ def run(args: Compare) -> int:
     """Compare evaluations, print and write the result, and return the exit code."""
     if not args.evaluations:
         raise SwerveError("no EVALUATION is given: EVALUATION... and then OUT are needed")
-    evaluations, console = read_evaluations(args.evaluations), Console()
+    evaluations, console = read_evaluations(args.evaluations), results_console()
     comparison = compare(evaluations)
     find, why_not = _group_finder(args, evaluations[0])
     _print(comparison, console)

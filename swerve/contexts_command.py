@@ -4,15 +4,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from swerve.consoles import progress_console, results_console
 from swerve.eval.context.context_job import NOUN, ContextReport, write_contexts
 from swerve.eval.training_viewpoints.training_maker import maker_of_set
-from swerve.job_report import execution_of, open_sources, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import execution_of, open_sources, show_failures, stoppable, timing_line
 from swerve.options.contexts import Contexts
 
 
 def run(args: Contexts) -> int:
     """Prepare a training set for scoring, print the report, and return the exit code."""
-    console = Console()
+    console = results_console()
     with stoppable():
         report = write_contexts(
             open_sources(args.sources),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.jobs.folder import log_names
@@ -33,7 +34,7 @@ from swerve.eval.closed_loop.rollout_image import rollout_image
 from swerve.eval.closed_loop.rollout_record import WORST, displayed_record, save_rollout
 from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
 from swerve.eval.scoring.score_tables import provenance, write_rows
-from swerve.job_report import open_sources, print_table, progress_console
+from swerve.job_report import open_sources
 from swerve.options.drive import Drive
 from swerve.output import write_output
 from swerve.planners.load_planner import with_options
@@ -60,7 +61,7 @@ _METRIC = {
 def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
-    sources, console, progress = open_sources(args.sources), Console(), progress_console()
+    sources, console, progress = open_sources(args.sources), results_console(), progress_console()
     check_labels([one.label for one in planners])
     if args.video:
         import_av()

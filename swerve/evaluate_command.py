@@ -10,12 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.jobs import Failure
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
 from swerve.evaluate_wod_e2e import print_rater_feedback
 from swerve.evaluation import evaluate_planners
-from swerve.job_report import counted, execution_of, print_table, progress_console, stoppable
+from swerve.job_report import counted, execution_of, stoppable
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
 from swerve.scenes.printable import printable
@@ -26,7 +27,7 @@ _SHOWN_FAILURES = 10
 
 def run(args: Evaluate) -> int:
     """Evaluate planners, print and write the results, and return the exit code."""
-    console = Console()
+    console = results_console()
     planners = [with_options(spec, args.planner_option) for spec in args.planners]
     with stoppable():
         evaluation = evaluate_planners(

@@ -1,7 +1,6 @@
 """Run `swerve export 123d`."""
 
-from rich.console import Console
-
+from swerve.consoles import results_console
 from swerve.data import open_source
 from swerve.data.export_py123d.write_log import dataset_of, write_123d_log
 from swerve.data.sources.py123d.py123d_source import log_folders_123d
@@ -17,7 +16,7 @@ def run(asked: Export123d) -> int:
     Raises:
         SwerveError: a log cannot be read, or not be expressed in 123D, or another data set's log has its name.
     """
-    source, console = open_source(asked.source), Console()
+    source, console = open_source(asked.source), results_console()
     require_scenes(source)
     names = source.names()
     if unknown := [name for name in asked.logs if name not in names]:

@@ -3,16 +3,16 @@
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from swerve.consoles import progress_console, results_console
 from swerve.data.export_navsim.split_files import SPLITS
 from swerve.eval.benchmark.benchmark_store import folder_size, open_benchmark
 from swerve.eval.export.export_navsim import NavsimExport, export_navsim
-from swerve.job_report import progress_console
 from swerve.options.export_navsim import ExportNavsim
 
 
 def run(asked: ExportNavsim) -> int:
     """Export a benchmark, print the report, and return the exit code."""
-    console = Console()
+    console = results_console()
     benchmark = open_benchmark(asked.benchmark, asked.views, splats=asked.splats)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = progress_console()

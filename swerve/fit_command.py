@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.jobs import Execution
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
-from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable
+from swerve.job_report import open_sources, show_failures, stoppable
 from swerve.options.fit import Fit
 
 
@@ -19,7 +20,7 @@ def run(args: Fit) -> int:
     """Fit splat scenes, print their quality, and return the exit code."""
     from swerve.data.splats.fit_job import fit_logs  # it needs torch
 
-    console = Console()
+    console = results_console()
     with stoppable():
         execution = Execution.parse(None, args.part, "bar")
         report = fit_logs(open_sources(args.sources), args.out, _resolved(args.options), progress_console(), execution)

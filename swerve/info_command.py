@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve import __version__
-from swerve.job_report import print_table
+from swerve.consoles import print_table, results_console
 from swerve.options.info import Info
 from swerve.rasterizer.backends import (
     BACKENDS,
@@ -45,7 +45,7 @@ def run(args: Info) -> int:
     Raises:
         SwerveError: a source cannot be read.
     """
-    console = Console()
+    console = results_console()
     for source in args.sources:
         for line in source_summary(source, args.logs):
             console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
-from rich.table import Table
 
 from swerve.data import Source, open_source
 from swerve.data.jobs import Execution, Failure
@@ -17,21 +16,6 @@ from swerve.scenes.printable import printable
 from swerve.stopping import resumable, stop_message
 
 _FAILURES_SHOWN = 20
-
-
-def progress_console() -> Console:
-    """Return the console for progress and notices: stderr, so that stdout has the results alone."""
-    return Console(stderr=True)
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Print a table as wide as it needs to be: a terminal that is narrower wraps lines, and no label is broken."""
-    needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
-    if needed <= console.width:
-        console.print(table)
-        return
-    wide = Console(file=console.file, width=needed, force_terminal=console.is_terminal, no_color=console.no_color)
-    wide.print(table, crop=False, no_wrap=True, overflow="ignore")
 
 
 def open_sources(texts: Sequence[str]) -> list[Source]:

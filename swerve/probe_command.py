@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.consoles import print_table, results_console
 from swerve.data.sources.registry import open_source
 from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import write_file
-from swerve.job_report import print_table
 from swerve.options.probe import Probe
 from swerve.output import write_output
 from swerve.planners.baselines.train_ego_mlp import require_torch
@@ -37,7 +36,7 @@ def run(args: Probe) -> int:
             pairs = pairs_on(place, planner.model.config, args)
             rows.append({"planner": label, "on": place, **numbers_of(planner.model, pairs)})
     for place in args.on:
-        print_table(Console(), table_of(place, [row for row in rows if row["on"] == place]))
+        print_table(results_console(), table_of(place, [row for row in rows if row["on"] == place]))
     content = json.dumps({"split": args.split, "rows": rows}, indent=1).encode()
     write_output(args.out, lambda path: write_file(path, content))
     print(f"wrote {args.out}")

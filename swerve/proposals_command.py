@@ -1,11 +1,10 @@
 """Run `swerve proposals`."""
 
-from rich.console import Console
 from rich.progress import track
 
+from swerve.consoles import progress_console, results_console
 from swerve.data.storage.files import write_file
 from swerve.eval.benchmark.benchmark_store import open_benchmark
-from swerve.job_report import progress_console
 from swerve.options.proposals import Proposals
 from swerve.output import write_output
 from swerve.planners.baselines.train_ego_mlp import require_torch
@@ -22,7 +21,7 @@ def run(args: Proposals) -> int:
     from swerve.planners.rap.proposals_page import proposals_page
 
     opened = open_benchmark(args.benchmark, args.views, splats=args.splats)
-    loaded, console, progress = load_learned(args.planner), Console(), progress_console()
+    loaded, console, progress = load_learned(args.planner), results_console(), progress_console()
     proposals = proposals_on(opened, loaded, args.groups, args.follow_ups)
     scored = list(track(proposals, "scoring", console=progress, transient=True, disable=not progress.is_terminal))
     lines = (

@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from swerve.cells import bar_text, cell
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.splats.fit_outputs import FIT, read_fit_options
 from swerve.data.splats.log_images import images_of_log, training_poses
 from swerve.data.splats.splat_files import read_splats
@@ -32,7 +33,7 @@ from swerve.eval.splat_quality.quality_page import (
 from swerve.eval.splat_quality.quality_summary import mean_by_offset, separation
 from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, Picture
-from swerve.job_report import open_sources, print_table, progress_console
+from swerve.job_report import open_sources
 from swerve.options.quality import Quality
 from swerve.output import write_output
 from swerve.rasterizer import StaticLayer
@@ -43,7 +44,7 @@ from swerve.scenes.viewpoints import build_log_geometry
 
 def run(args: Quality) -> int:
     """Measure splat views, write a page of each log, and return the exit code."""
-    console, progress, gate = Console(), progress_console(), args.gate
+    console, progress, gate = results_console(), progress_console(), args.gate
     owners = {name: source for source in open_sources(args.sources) for name in source.names()}
     perceptual, note = _perceptual(args.lpips)
     names = _fitted(args.splats, owners, args.logs)

@@ -8,15 +8,15 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from swerve.cells import cell
+from swerve.consoles import print_table, results_console
 from swerve.data.jobs.job_status import JobStatus, job_status
 from swerve.data.jobs.run_state import WrittenState
-from swerve.job_report import print_table
 from swerve.options.status import Status
 
 
 def run(args: Status) -> int:
     """Print the state of a job, and return the exit code."""
-    status, console = job_status(args.folder), Console()
+    status, console = job_status(args.folder), results_console()
     if args.json:
         print(json.dumps(status.as_json(), sort_keys=True))
     else:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from rich.console import Console
 
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.study.population import population
 from swerve.eval.study.study_job import PAGE, StudyReport, run_study
@@ -19,7 +20,7 @@ from swerve.eval.study.study_tables import (
     variants_table,
     verdict_lines,
 )
-from swerve.job_report import execution_of, progress_console, show_failures, stoppable, timing_line
+from swerve.job_report import execution_of, show_failures, stoppable, timing_line
 from swerve.options.study import Study
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
@@ -28,7 +29,7 @@ from swerve.scenes.planning import Planner
 
 def run(args: Study) -> int:
     """Run a study, print the findings, and return the exit code."""
-    opened, console, progress = open_benchmark(args.benchmark), Console(), progress_console()
+    opened, console, progress = open_benchmark(args.benchmark), results_console(), progress_console()
     with stoppable():
         report = run_study(opened, members(args.population), load, args.out, args.options, execution_of(args), progress)
     show_study(console, args.out, report)
@@ -61,16 +62,16 @@ def show_study(console: Console, folder: Path, report: StudyReport) -> None:
     console.print(timing_line(report.timing, "plans", len(report.failures)), highlight=False, soft_wrap=True)
     counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
     console.print(f"{counts}, {int(study.present.sum())} pairs of follow-ups\n", highlight=False, soft_wrap=True)
-    wide = Console(width=None if console.is_terminal else 132, markup=False)
     for table in (
         main_table(findings),
         references_table(findings),
         intervals_table(findings),
         variants_table(findings),
     ):
-        wide.print(table, "", highlight=False)
+        print_table(console, table)
+        console.print()
     for line in (*undefined_lines(findings), *difference_lines(findings), *verdict_lines(findings)):
-        wide.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     effective = f"Median effective number of follow-ups: {findings.effective:.1f}; "
     console.print(
         f"{effective}in {100 * findings.uniform:.0f} % of scenes weights are uniform: the plan ends too far away.",

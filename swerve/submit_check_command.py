@@ -1,7 +1,6 @@
 """Run `swerve submit check`."""
 
-from rich.console import Console
-
+from swerve.consoles import results_console
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.eval.submission.check_submission import SubmissionCheck, check_submission, expected_tokens
 from swerve.eval.submission.check_wod_submission import (
@@ -21,7 +20,7 @@ def run(asked: SubmitCheck) -> int:
         raise SwerveError(f"{asked.file}: no such file")
     wod = is_wod_submission(asked.file)
     found = _check_wod(asked) if wod else _check_navsim(asked)
-    tell_check(found, Console(), WOD_SERVER if wod else NAVSIM_SERVER)
+    tell_check(found, results_console(), WOD_SERVER if wod else NAVSIM_SERVER)
     return 1 if found.errors else 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from swerve.consoles import progress_console, results_console
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, read_split
@@ -13,7 +14,6 @@ from swerve.data.sources.navsim.scene_windows import index_scenes
 from swerve.eval.submission.check_submission import check_submission, expected_tokens
 from swerve.eval.submission.submission import FILE_NAME, ONE_STAGE, TWO_STAGE, Predictions, Submission
 from swerve.eval.submission.write_submission import write_submission
-from swerve.job_report import progress_console
 from swerve.options.submit_navsim import SubmitNavsim
 from swerve.planners.load_planner import with_options
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
@@ -29,7 +29,7 @@ _SHOWN_FAILURES = 3
 
 def run(asked: SubmitNavsim) -> int:
     """Run the planner in all scenes, write and check the submission, and return the exit code."""
-    console = Console()
+    console = results_console()
     split, scenes = _scenes(asked)
     tokens = _tokens(split, scenes, asked.version)
     planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner

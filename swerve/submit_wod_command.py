@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from swerve.consoles import progress_console, results_console
 from swerve.data.sources.wod_e2e.frame_index import FrameEntry
 from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
 from swerve.eval.rater_feedback.cluster_scores import find_side_file
@@ -15,7 +16,6 @@ from swerve.eval.rater_feedback.frame_planning import plan_frames
 from swerve.eval.submission.check_wod_submission import FRAMES_FILE, check_wod_submission, read_frames_to_submit
 from swerve.eval.submission.wod_submission import FILE_NAME, submission_class, write_wod_submission
 from swerve.evaluate_wod_e2e import open_wod_e2e
-from swerve.job_report import progress_console
 from swerve.options.submit_wod import SubmitWod
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import open_planner
@@ -31,7 +31,7 @@ _SHOWN: Final = 3
 
 def run(asked: SubmitWod) -> int:
     """Run the planner in all frames, write and check the submission, and return the exit code."""
-    console = Console()
+    console = results_console()
     submission_class()  # before anything is planned
     source = open_wod_e2e(asked.source)
     frames = read_frames_to_submit(_frames_file(source, asked.frames))

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.storage.files import make_folder
-from swerve.job_report import open_sources, print_table, progress_console
+from swerve.job_report import open_sources
 from swerve.options.train_ego_mlp import TrainEgoMlp
 from swerve.output import write_output
 from swerve.planners.baselines.ego_mlp import EgoMlp, save_ego_mlp
@@ -26,7 +27,7 @@ from swerve.scenes import Split, SwerveError
 
 def run(args: TrainEgoMlp) -> int:
     """Train the ego-status MLP, print its errors, and return the exit code."""
-    out, options, console = args.out, args.options, Console()
+    out, options, console = args.out, args.options, results_console()
     progress = progress_console()
     if out.suffix != TRAINED:
         raise SwerveError(f"out: {out} must end in {TRAINED}")

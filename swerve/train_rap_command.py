@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from swerve.consoles import progress_console, results_console
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import file_digest, os_errors_as_swerve_errors
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
@@ -19,7 +20,7 @@ from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.part import PARTS, PartName
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
-from swerve.job_report import progress_console, stoppable
+from swerve.job_report import stoppable
 from swerve.options.train_rap import TrainRap
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.trained_file import require_safetensors
@@ -35,7 +36,7 @@ def run(args: TrainRap) -> int:
     """Train RAP, in one or more rounds, and return the exit code."""
     require_torch()
     require_safetensors()
-    base, console = RoundSet(args.dataset, args.contexts), Console()
+    base, console = RoundSet(args.dataset, args.contexts), results_console()
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from swerve.consoles import results_console
 from swerve.data.jobs.verify import Damage, job_folder, remove_damaged, verify_folder
 from swerve.options.verify import Verify
 from swerve.rerun import require_options, rerun
@@ -16,7 +17,7 @@ _SHOWN = 20
 
 def run(args: Verify) -> int:
     """Check the output of a job, print what is wrong, and return the exit code."""
-    console, own = Console(), job_folder(args.folder)
+    console, own = results_console(), job_folder(args.folder)
     if own is None:
         raise SwerveError(f"{args.folder}: no job.json: not the output of a job")
     damages = _verified(console, own)

@@ -13,10 +13,10 @@ from typing import Any, cast, get_args
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from swerve.consoles import progress_console, results_console
 from swerve.data.jobs import Failure, read_failures, usable_cores
 from swerve.data.jobs.signals import signals_blocked
 from swerve.data.jobs.stopwatch import COMPILING
-from swerve.job_report import progress_console
 from swerve.options.warmup import Warmup, WarmupPart
 from swerve.scenes.errors import SwerveError
 
@@ -24,7 +24,7 @@ from swerve.scenes.errors import SwerveError
 def run(args: Warmup) -> int:
     """Compile kernels, print the time of each part, and return the exit code."""
     parts = deque(args.parts or get_args(WarmupPart))
-    total, console = len(parts), Console()
+    total, console = len(parts), results_console()
     running = dict[Connection, tuple[str, SpawnProcess]]()
     with _bar() as bar:
         line = bar.add_task("", total=total)

@@ -4,12 +4,12 @@ from io import StringIO
 
 from rich.console import Console
 
+from swerve.consoles import print_table
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.planner_process import PlannerLimits
 from swerve.evaluate_command import SHORT, differences_table, leaderboard
 from swerve.evaluation import entries_of
-from swerve.job_report import print_table
 from swerve.planners.open_planner import open_planner
 from swerve.scenes import SwerveError
 from tests.support.command import invoke

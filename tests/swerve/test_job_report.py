@@ -1,11 +1,6 @@
 """What a job says at its end."""
 
-from io import StringIO
-
-from rich.console import Console
-from rich.table import Table
-
-from swerve.job_report import print_table, timing_line
+from swerve.job_report import timing_line
 
 
 def timing(count, **stages):
@@ -20,12 +15,3 @@ def test_nothing_is_called_finished_after_failures():
 
 def test_compiling_is_a_stage_of_its_own():
     assert "compiling 75 %" in timing_line(timing(4, drawing=1.0, compiling=3.0), "samples")
-
-
-def test_a_table_is_as_wide_as_it_needs_to_be():
-    table = Table("planner", "score", box=None)
-    table.columns[0].no_wrap = True
-    table.add_row("a" * 100, "0.5")
-    console = Console(width=40, file=StringIO())
-    print_table(console, table)
-    assert "a" * 100 in console.file.getvalue()
