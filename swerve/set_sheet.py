@@ -52,6 +52,7 @@ _KINDS: Final = {
 }
 _AGAIN = "Run the job that made the set again"
 _COLUMNS = ("source", "log", "kind", "command")
+_CAMERA_COLUMNS: Final = ("camera", "role", "pixels", "degrees across", "lens", "photo")
 # Samples shown of each kind, logs whose cameras are read, rejections listed, and the width of images.
 _SHOWN, _LOGS, _REASONS, _WIDTH = 8, 50, 12, 480
 
@@ -120,17 +121,19 @@ class SetSheet:
 
     def _cameras(self) -> Section:
         first = {row["log"]: row for row in reversed(self._rows)}
-        samples = [self._reader.sample(row) for row in evenly(list(first.values()), _LOGS)]
-        counts = Counter(row for sample in samples for row in _camera_rows(sample))
-        rigs = {frozenset(entry["name"] for entry in sample.entries) for sample in samples}
+        shown = evenly(list(first.values()), _LOGS)
+        samples = [(row["source"], self._reader.sample(row)) for row in shown]
+        counts = Counter((source, *row) for source, sample in samples for row in _camera_rows(sample))
+        rigs = {frozenset(entry["name"] for entry in sample.entries) for _, sample in samples}
         alike = (
             "The names of cameras are the same in all."
             if len(rigs) == 1
             else f"Their cameras have {len(rigs)} sets of names."
         )
         text = f"In one sample of each of {counted(len(samples), 'log')} of {len(first)}. {alike}"
-        head = ("camera", "role", "pixels", "degrees across", "lens", "photo", "logs")
-        return Section("Cameras", text, (), table=(head, *((*row, str(count)) for row, count in counts.items())))
+        table = [("source", *_CAMERA_COLUMNS, "logs"), *((*row, str(count)) for row, count in sorted(counts.items()))]
+        of_one = len({row["source"] for row in self._rows}) == 1
+        return Section("Cameras", text, (), table=tuple(row[1:] if of_one else row for row in table))
 
     def _kind(self, kind: str) -> Section:
         """Return some samples of a kind, seen by the camera that looks ahead."""
@@ -183,7 +186,7 @@ class SetSheet:
 
 
 def _camera_rows(sample: DecodedSample) -> Iterator[tuple[str, ...]]:
-    """Yield a row of the table of cameras for each camera of a sample."""
+    """Yield the values of `_CAMERA_COLUMNS` for each camera of a sample."""
     cameras = [camera_of(entry) for entry in sample.entries]
     role_of = {camera.name: role for role, camera in cameras_by_role(cameras).items()}
     for entry, camera in zip(sample.entries, cameras, strict=True):

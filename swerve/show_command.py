@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from swerve.data.jobs.job_status import job_status
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.options.show import Show
 from swerve.output import write_output
@@ -89,9 +90,18 @@ def sheet_of(args: Show) -> Sheet:
             "OUT compares them with photos and rasters"
         )
     if (folder / "job.json").is_file():
-        raise SwerveError(f"{folder}: this job is not finished, or its output cannot be shown. Run it to its end")
+        raise SwerveError(f"{folder}: {_unfinished(folder)}")
     log = loaded(args.source, args.log)
     return SceneSheet(pick_scene(log, args.at), args.source, args.seed)
+
+
+def _unfinished(folder: Path) -> str:
+    """Return why the output of a job cannot be shown."""
+    status = job_status(folder)
+    if status.complete:
+        return f"the output of a job of the kind {status.kind} has no sheet"
+    running = "goes on" if status.is_running else "has stopped: start it again to resume"
+    return f"{100 * status.share:.0f} % of this job is done, and all of it is needed. It {running}; swerve status says more"
 
 
 def _without_scene(args: Show, sheet: Sheet) -> Sheet:

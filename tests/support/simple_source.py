@@ -39,7 +39,7 @@ class SimpleSource:
             log = replace(log, road_map=None, route=())
         own = word if word in ("train", "val", "test") else None
         cameras = () if word == "blind" else log.cameras
-        return replace(log, split=self.split or own, cameras=cameras)
+        return replace(log, source=self.kind, split=self.split or own, cameras=cameras)
 
 
 def small_log(name: str = "train-0") -> Log:

@@ -54,6 +54,15 @@ def test_a_set_shows_what_is_in_it(dataset, tmp_path):
     assert captions[-2:] == ["front: depth", "front: semantic"]
 
 
+def test_cameras_of_several_sources_are_told_apart(tmp_path):
+    sources = [SimpleSource(("train-0", "train-1")), SimpleSource(("train-2",), kind="other")]
+    options = AugmentOptions(viewpoints=("logged",), scene_interval=8.0)
+    augment(sources, tmp_path / "set", options, workers=1)
+    text, _ = page_of(tmp_path / "set", tmp_path / "out")
+    assert "source camera role pixels degrees across lens photo logs" in text
+    assert "other front front 64x36 65 pinhole no 1 simple back back 64x36 65 pinhole no 2" in text
+
+
 def test_a_set_that_stores_primitives_is_rendered(tmp_path):
     options = AugmentOptions(viewpoints=("logged",), scene_interval=3.0, rasters="primitives")
     augment([SimpleSource(("val-0",))], tmp_path / "set", options, workers=1)
@@ -91,8 +100,10 @@ def test_the_choice_of_a_scene_is_refused_where_there_is_none_to_choose(dataset,
 
 
 def test_an_unfinished_job_is_said_so(tmp_path):
-    (tmp_path / "job.json").write_text("{}")
-    assert "not finished" in str(invoke("show", tmp_path, tmp_path / "out").exception)
+    (tmp_path / "job.json").write_text('{"kind": "augment", "logs": [], "completion": "summary.json"}')
+    told = str(invoke("show", tmp_path, tmp_path / "out").exception)
+    assert "0 % of this job is done" in told
+    assert "has stopped: start it again to resume" in told
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(1, [0]), (3, [0, 4, 9]), (20, list(range(10)))])
