@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from rich.console import Console
 
@@ -15,7 +15,9 @@ from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 from swerve.stopping import resumable, stop_message
 
-_FAILURES_SHOWN = 20
+# Reasons of failures that are printed, and places named at each.
+_REASONS_SHOWN: Final = 20
+_PLACES_SHOWN: Final = 3
 
 
 def open_sources(texts: Sequence[str]) -> list[Source]:
@@ -79,14 +81,20 @@ def counted(number: int, noun: str) -> str:
 
 
 def show_failures(console: Console, failures: Sequence[Failure]) -> None:
-    """Print the first failures, one line each; nothing if there are none."""
+    """Print the first failures, one line for each reason; nothing if there are none."""
     if not failures:
         return
     console.print(f"{counted(len(failures), 'failure')}:", style="red", highlight=False)
-    for failure in failures[:_FAILURES_SHOWN]:
-        console.print(printable(f"  {failure.where}: {failure.reason}"), markup=False, highlight=False, soft_wrap=True)
-    if len(failures) > _FAILURES_SHOWN:
-        console.print(f"  and {len(failures) - _FAILURES_SHOWN} more in failures.json", highlight=False)
+    places = dict[str, list[str]]()
+    for failure in failures:
+        places.setdefault(failure.reason, []).append(failure.where)
+    for reason, where in list(places.items())[:_REASONS_SHOWN]:
+        named = ", ".join(where[:_PLACES_SHOWN])
+        more = f" and {len(where) - _PLACES_SHOWN} more" if len(where) > _PLACES_SHOWN else ""
+        console.print(printable(f"  {named}{more}: {reason}"), markup=False, highlight=False, soft_wrap=True)
+    if len(places) > _REASONS_SHOWN:
+        left = sum(map(len, list(places.values())[_REASONS_SHOWN:]))
+        console.print(f"  and {left} more in failures.json", highlight=False)
 
 
 def timing_line(timing: dict[str, Any], noun: str, failures: int = 0) -> str:

@@ -18,7 +18,7 @@ def run(args: Proposals) -> int:
     require_safetensors()
     from swerve.planners.learning import load_learned
     from swerve.planners.rap.proposals import proposals_on
-    from swerve.planners.rap.proposals_page import proposals_page
+    from swerve.planners.rap.proposals_page import figures_of, proposals_page
 
     opened = open_benchmark(args.benchmark, args.views, splats=args.splats)
     loaded, console, progress = load_learned(args.planner), results_console(), progress_console()
@@ -31,5 +31,7 @@ def run(args: Proposals) -> int:
     )
     page = proposals_page(f"Proposals of {planner_name(args.planner)}", lines, scored, opened, loaded, args.shown)
     write_output(args.out, lambda path: write_file(path, page.encode()))
+    for name, value in figures_of(scored):
+        console.print(f"{name}: {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"wrote {args.out}", highlight=False, soft_wrap=True, markup=False)
     return 0

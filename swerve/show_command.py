@@ -101,7 +101,8 @@ def _unfinished(folder: Path) -> str:
     if status.complete:
         return f"the output of a job of the kind {status.kind} has no sheet"
     running = "goes on" if status.is_running else "has stopped: start it again to resume"
-    return f"{100 * status.share:.0f} % of this job is done, and all of it is needed. It {running}; swerve status says more"
+    done = f"{100 * status.share:.0f} % of this job is done, and all of it is needed"
+    return f"{done}. It {running}; swerve status says more"
 
 
 def _without_scene(args: Show, sheet: Sheet) -> Sheet:

@@ -12,6 +12,7 @@ metric_aggregator/closed_loop_reactive_agents_weighted_average.yaml).
 docs/closed_loop.md lists the differences from nuPlan.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -54,7 +55,7 @@ class ClosedLoopScores:
     Attributes:
         metrics: sub-scores by name, see `ROLLOUT_METRICS`; `speed_limit_compliance` is NaN if no limit is known.
         score: of the whole, 0 to 1.
-        reasons: causes of sub-scores below 1, see `reasons`.
+        reasons: causes of sub-scores below 1, see `reasons`, by time; those of the whole drive last.
         progress: metres along the route.
         human_progress: the same of the human.
     """
@@ -93,7 +94,8 @@ def score_rollout(
     metrics[MAKING_PROGRESS] = float(share >= MIN_PROGRESS)
     metrics[SPEED_LIMIT] = float(np.maximum(1.0 - over.mean() / OVERSPEED, 0.0))
     why = _reasons(sub_scores, states, scoring_traffic) + _own_reasons(metrics, ego_progress, human_progress, over)
-    return ClosedLoopScores(metrics, closed_loop_score(metrics), why, ego_progress, human_progress)
+    in_time = tuple(sorted(why, key=lambda one: math.inf if one.seconds is None else one.seconds))
+    return ClosedLoopScores(metrics, closed_loop_score(metrics), in_time, ego_progress, human_progress)
 
 
 def closed_loop_score(metrics: Mapping[str, float]) -> float:

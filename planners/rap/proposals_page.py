@@ -111,14 +111,14 @@ def proposals_page(
     return html_page(title, body, STYLE)
 
 
-def overview(scored: Sequence[Proposals]) -> str:
-    """Build the summary of all scenes: numbers and charts."""
+def figures_of(scored: Sequence[Proposals]) -> tuple[tuple[str, str], ...]:
+    """Return the names and values of the figures over all scenes."""
     chosen = np.array([one.true_score[one.chosen] for one in scored])
     best, mean = (np.array([choose(one.true_score) for one in scored]) for choose in (np.max, np.mean))
     ranks = np.array([one.rank_correlation for one in scored])
     regrets = np.array([one.regret for one in scored])
     ranked = np.isfinite(ranks)
-    facts = (
+    return (
         ("scenes, proposals in each", f"{len(scored)}, {len(scored[0].true_score)}"),
         ("score of the chosen proposal", f"{chosen.mean():.3f}"),
         ("of the best proposal", f"{best.mean():.3f}"),
@@ -126,12 +126,21 @@ def overview(scored: Sequence[Proposals]) -> str:
         ("regret: best minus chosen", f"{regrets.mean():.3f}"),
         ("rank correlation, median", f"{np.median(ranks[ranked]):.2f}" if ranked.any() else "none"),
     )
-    lines = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+
+
+def overview(scored: Sequence[Proposals]) -> str:
+    """Build the summary of all scenes: numbers and charts."""
+    figures = figures_of(scored)
+    chosen, best, mean = (value for _, value in figures[1:4])
+    ranks = np.array([one.rank_correlation for one in scored])
+    regrets = np.array([one.regret for one in scored])
+    ranked = np.isfinite(ranks)
+    lines = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures)
     places = scatter(
         np.stack([ranks, regrets], axis=1), [one.token for one in scored], ["scene"] * len(scored),
         "Spearman's rank correlation of predicted and true scores", "regret", size=(560, 340),
     )  # fmt: skip
-    figures = (
+    drawn = (
         (calibration(scored), "Calibration: mean true score of proposals by predicted score, in tenths; the band "
         "holds the middle half. A calibrated score lies on the diagonal."),
         (places, f"Each scene: rank correlation of predicted and true scores, and regret. "
@@ -139,10 +148,10 @@ def overview(scored: Sequence[Proposals]) -> str:
         (histogram(ranks, np.linspace(-1, 1, 21), "rank correlation of a scene", size=(560, 170)), ""),
         (histogram(regrets, np.linspace(0, 1, 21), "regret in a scene", size=(560, 170)), ""),
     )  # fmt: skip
-    charts = "".join(f"<figure>{chart}<figcaption>{text}</figcaption></figure>" for chart, text in figures)
+    charts = "".join(f"<figure>{chart}<figcaption>{text}</figcaption></figure>" for chart, text in drawn)
     answer = (
-        f"The planner's choice scores {chosen.mean():.3f} on average; the best of its proposals would score "
-        f"{best.mean():.3f}, a random one {mean.mean():.3f}."
+        f"The planner's choice scores {chosen} on average; the best of its proposals would score "
+        f"{best}, a random one {mean}."
     )
     said = f'<div class="answer"><b>{answer}</b></div>'
     return f'{said}<dl class="facts">{lines}</dl><div class="charts">{charts}</div>{metric_table(scored)}'

@@ -1,6 +1,11 @@
 """What a job says at its end."""
 
-from swerve.job_report import timing_line
+from io import StringIO
+
+from rich.console import Console
+
+from swerve.data.jobs import Failure
+from swerve.job_report import show_failures, timing_line
 
 
 def timing(count, **stages):
@@ -15,3 +20,14 @@ def test_nothing_is_called_finished_after_failures():
 
 def test_compiling_is_a_stage_of_its_own():
     assert "compiling 75 %" in timing_line(timing(4, drawing=1.0, compiling=3.0), "samples")
+
+
+def test_failures_of_one_reason_are_one_line():
+    console = Console(file=StringIO())
+    failures = [Failure(f"log-{number}", "", "", "has no map") for number in range(5)]
+    show_failures(console, [*failures, Failure("log-9", "t", "i", "is empty")])
+    assert console.file.getvalue().splitlines() == [
+        "6 failures:",
+        "  log-0, log-1, log-2 and 2 more: has no map",
+        "  log-9 t i: is empty",
+    ]

@@ -172,6 +172,9 @@ def test_running_into_the_car_ahead_is_a_collision():
 
 def test_leaving_the_road_and_its_direction():
     right = rollout_from(Keeps(10.0, -2.0), rate=1.0)
+    moments = [float("inf") if reason.seconds is None else reason.seconds for reason in right.reasons]
+    assert len(set(moments)) > 1
+    assert moments == sorted(moments)
     assert right.metrics["drivable_area_compliance"] == 0.0
     assert names(right)["drivable_area_compliance"].text.startswith("front right corner")
     left = rollout_from(Keeps(10.0, 1.2), rate=1.0)

@@ -269,5 +269,6 @@ def test_the_command_writes_the_page(planner, tmp_path, monkeypatch):
     arguments = ["proposals", tmp_path / "eyes.safetensors", tmp_path / "bench", tmp_path / "new" / "page.html"]
     result = invoke(*arguments, "--shown", 1)
     assert result.exit_code == 0, result.output
+    assert re.search(r"^score of the chosen proposal: [01]\.\d{3}$", result.output, re.MULTILINE)
     assert "<h1>Proposals of eyes</h1>" in (tmp_path / "new" / "page.html").read_text()
     assert planner_name(tmp_path / "planner.safetensors") == tmp_path.name
