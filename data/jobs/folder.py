@@ -38,6 +38,8 @@ RECORDS = "records"
 
 # Packages whose versions may change numbers.
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+# A digest of files' contents, which says nothing to a reader.
+_DIGEST: Final = re.compile(r"[0-9a-f]{16,}")
 _RUN_FILE: Final = re.compile(r"(whole|setup|tables|[0-9]+-of-[0-9]+)\.")
 
 _CONFIG_SHAPE: Final = fields(
@@ -293,12 +295,23 @@ def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
     )
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            yield f"{name} was {old.get(name)}, is {new.get(name)}"
+            yield _difference(name, old.get(name), new.get(name))
     old_logs, new_logs = ({tuple(log) for log in config.get("logs", [])} for config in (there, here))
     lost, added = sorted(old_logs - new_logs), sorted(new_logs - old_logs)
     for word, logs in (("missing now", lost), ("new", added)):
         if logs:
             yield f"{len(logs)} logs are {word} ({logs[0][0]} {logs[0][1]}{', ...' if len(logs) > 1 else ''})"
+
+
+def _difference(name: str, was: Any, now: Any) -> str:  # noqa: ANN401 any option
+    if name == "versions.code":
+        return "the code of swerve has changed"
+    digests = [bool(_DIGEST.fullmatch(str(one))) for one in (was, now)]
+    if all(digests):
+        return f"the contents of {name} have changed"
+    if any(digests):
+        return f"{name} was {'given' if digests[0] else 'not given'}, is {'given' if digests[1] else 'not given'}"
+    return f"{name} was {was}, is {now}"
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

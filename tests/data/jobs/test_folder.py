@@ -130,6 +130,21 @@ def test_a_job_goes_on_with_what_is_whole(tmp_path):
     assert found == sorted([*kept, "job.json", "job.lock"])
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ({"masks": "0123456789abcdef"}, {"masks": "fedcba9876543210"}, "the contents of options.masks have changed"),
+        ({"masks": None}, {"masks": "fedcba9876543210"}, "options.masks was not given, is given"),
+        ({"far": "cafe"}, {"far": "beef"}, "options.far was cafe, is beef"),
+    ],
+)
+def test_digests_are_not_shown(tmp_path, was, now, told):
+    opened(tmp_path, config(**was))
+    (tmp_path / "squares" / "a-00000.json").write_bytes(b"1")
+    with pytest.raises(SwerveError, match=f"holds another job: {told}"):
+        opened(tmp_path, config(**now))
+
+
 def test_another_job_is_refused_with_every_difference(tmp_path):
     opened(tmp_path)
     (tmp_path / "squares" / "a-00000.json").write_bytes(b"1")

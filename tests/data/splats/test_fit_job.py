@@ -195,9 +195,9 @@ def test_other_masks_are_another_job_wherever_they_lie(street, tmp_path, monkeyp
     for name in ("one", "two"):
         assert fit_logs([source], out, replace(options(), masks=str(tmp_path / name))).fits == {"street": {}}
     masks.save(tmp_path / "two" / "right.png")
-    with pytest.raises(SwerveError, match=r"holds another job: options.masks was"):
+    with pytest.raises(SwerveError, match=r"holds another job: the contents of options.masks have changed"):
         fit_logs([source], out, replace(options(), masks=str(tmp_path / "two")))
-    with pytest.raises(SwerveError, match=r"holds another job: options.masks was"):
+    with pytest.raises(SwerveError, match=r"holds another job: options.masks was given, is not given"):
         fit_logs([source], out, options())
 
 
