@@ -38,7 +38,7 @@ class LoadedPlanner:
     """Planner with its label.
 
     Attributes:
-        label: name in tables; unless the spec gives `label=`, the spec, or a trained file's name.
+        label: name in tables; unless the spec gives `label=`, the spec, or the `planner_name` of a trained file.
         planner: planner object.
         spec: spec, to load the planner again in another process.
     """
@@ -61,7 +61,7 @@ def load_planner(spec: str) -> LoadedPlanner:
     """
     head, *items = (part.strip() for part in spec.split(","))
     texts = _parameters(spec, items)
-    label = texts.pop("label", Path(head).stem if head.endswith(TRAINED) else spec)
+    label = texts.pop("label", planner_name(Path(head)) if head.endswith(TRAINED) else spec)
     factory = _factory(spec, head)
     accepted = _accepted(factory)
     own = {key: text for key, text in texts.items() if key in accepted or key not in DISTURBANCES}

@@ -6,8 +6,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from swerve.data.dataset.augment_options import RigName
-from swerve.data.sources.default_rigs import default_rig
-from swerve.data.sources.source import RigSource, Source
+from swerve.data.sources.default_rigs import default_rig, is_default_rig
+from swerve.data.sources.source import FileSource, RigSource, Source
 from swerve.scenes import Camera, Log, SwerveError
 from swerve.scenes.camera_roles import HINT, ROLES, cameras_by_role, cameras_named, renamed
 
@@ -79,7 +79,8 @@ def check_rigs(sources: Sequence[Source], owners: Mapping[str, int], rig: RigNam
             f"{_of(blind, len(owners))} no cameras, the first {blind[0]}: there is nothing to render. Use --rig default"
         )
     _check(names, rigs)
-    return _other_names(rigs, names) if names else _differences(rigs)
+    differences = _other_names(rigs, names) if names else _differences(rigs)
+    return _without_calibration(sources, owners, rigs) + differences
 
 
 def _known_rigs(sources: Sequence[Source], owners: Mapping[str, int]) -> dict[str, tuple[Camera, ...]]:
@@ -89,6 +90,17 @@ def _known_rigs(sources: Sequence[Source], owners: Mapping[str, int]) -> dict[st
         if isinstance(source, RigSource):
             found.update(source.rigs({log for log, owner in owners.items() if owner == number}))
     return {log: found[log] for log in owners if log in found}
+
+
+def _without_calibration(
+    sources: Sequence[Source], owners: Mapping[str, int], rigs: Mapping[str, tuple[Camera, ...]]
+) -> list[str]:
+    """Return a line on the logs that are read from files without cameras, and are given the default rig."""
+    logs = [log for log, rig in rigs.items() if isinstance(sources[owners[log]], FileSource) and is_default_rig(rig)]
+    if not logs:
+        return []
+    told = "has no calibration: its images are" if len(logs) == 1 else "have no calibration: their images are"
+    return [f"{_logs(logs)} {told} of the default rig, and there are no photos"]
 
 
 def _check(names: Sequence[str], rigs: Mapping[str, tuple[Camera, ...]]) -> None:

@@ -1,5 +1,7 @@
 """Default camera rigs, for logs without cameras."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
@@ -30,6 +32,15 @@ def default_rig() -> tuple[Camera, ...]:
     return tuple(
         Camera(name, 1920, 1120, _FOCAL, _FOCAL, 960.0, 560.0, _mounted(degrees, x, y), lens)
         for name, degrees, x, y in _RING
+    )
+
+
+def is_default_rig(cameras: Sequence[Camera]) -> bool:
+    """Return whether cameras are those of `default_rig`."""
+    rig = default_rig()
+    return [camera.name for camera in cameras] == [camera.name for camera in rig] and all(
+        np.array_equal(one.ego_from_camera, other.ego_from_camera) and one.lens == other.lens
+        for one, other in zip(cameras, rig, strict=True)
     )
 
 
