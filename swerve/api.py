@@ -12,7 +12,7 @@ from swerve.data.jobs import Workers
 from swerve.eval.benchmark.build.build_job import BuildReport
 from swerve.eval.benchmark.build.build_job import build as run_build
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation
+from swerve.eval.benchmark.evaluate.planner_records import Evaluation
 from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions

@@ -15,8 +15,8 @@ from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.jobs.folder import log_names
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
 from swerve.drive_page import SHOWN, SceneRollout, drive_page, reason_text
-from swerve.eval.benchmark.evaluate.evaluate_job import check_labels
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS
+from swerve.eval.benchmark.evaluate.planner_records import check_labels
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.closed_loop import (
     ClosedLoopOptions,

@@ -13,7 +13,7 @@ from swerve.consoles import print_table
 from swerve.data.jobs import Workers
 from swerve.data.sources.registry import open_source
 from swerve.data.sources.wod_e2e.wod_e2e_source import PREFIX, WodE2eSource
-from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
+from swerve.eval.benchmark.evaluate.planner_records import Evaluation, PlannerSpec
 from swerve.eval.rater_feedback.cluster_scores import CLUSTER_FILE, clusters_of, find_side_file, read_clusters
 from swerve.eval.rater_feedback.evaluate_frames import evaluate_frames
 from swerve.options.evaluate import EvaluateOptions

@@ -12,11 +12,11 @@ from swerve.data.sources.wod_e2e.wod_e2e_source import PREFIX
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
-from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.observations import uses_images
 from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
+from swerve.eval.benchmark.evaluate.planner_records import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.results import read_one_stage_results, read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.eval.report.one_stage_page import write_one_stage_report

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,44 +14,30 @@ from swerve.data.jobs import (
     CORE_PACKAGES,
     Failure,
     PartResult,
-    RunResult,
     Workers,
     job_config,
-    open_job,
-    report_damaged,
-    run_work,
-    write_failures,
 )
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.wod_e2e.frame import E2EFrame
 from swerve.data.sources.wod_e2e.frame_index import FrameEntry, digest_of
 from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
-from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
-from swerve.eval.benchmark.evaluate.evaluate_job import (
+from swerve.eval.benchmark.evaluate.observations import check_available
+from swerve.eval.benchmark.evaluate.planner_records import (
     JOB,
-    LAYOUT,
-    TIMING,
     Evaluation,
     Loader,
+    PlannerRecords,
     PlannerSpec,
     check_folder,
     check_labels,
+    make_records,
 )
-from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary
-from swerve.eval.benchmark.evaluate.observations import check_available
-from swerve.eval.benchmark.evaluate.result_store import (
-    add_to_record,
-    recorded_planners,
-    remove_damaged_records,
-    results_path,
-)
+from swerve.eval.benchmark.evaluate.result_store import add_to_record
 from swerve.eval.rater_feedback.displacement import average_displacements
 from swerve.eval.rater_feedback.frame_planning import FramePlan, initial_speed, plan_frames, required_cameras
 from swerve.eval.rater_feedback.frame_results import RECORD, write_results
 from swerve.eval.rater_feedback.rater_feedback_score import padded_ratings, rater_feedback
-from swerve.scenes import SwerveError
-from swerve.scenes.planning import Planner
 
 # A failed frame scores this.
 FAILED_SCORE: Final = 0.0
@@ -87,20 +73,16 @@ def evaluate_frames(
     """
     check_labels([entry.label for entry in entries])
     check_folder(folder)
-    work = FramesWork(folder / JOB, source, tuple(frames), tuple(entries), load)
+    records = PlannerRecords(folder / JOB, {frame.name: 1 for frame in frames}, tuple(entries), load)
+    work = FramesWork(records, source, tuple(frames))
     work.check_planners()
-    names = [frame.name for frame in frames]
-    config = job_config(
-        {"frames": digest_of(frames), "metric": "rfs"}, [("wod_e2e", name) for name in names], CORE_PACKAGES
-    )
-    with open_job(work.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
-        remove_summary(folder)
-        report_damaged(console, remove_damaged_records(work.folder, RECORD))
-        outcome = run_work(work, work.folder, names, work.finished(), "plans", workers, console, single=True)
-        _require_all(work, folder, outcome)
-        summary, failures = write_results(folder, work.records(), entries, clusters)
-        write_atomically(work.folder / TIMING, to_json(outcome.timing))
-    return Evaluation(summary, tuple(failures), outcome.timing)
+    logs = [("wod_e2e", name) for name in records.chunks]
+    config = job_config({"frames": digest_of(frames), "metric": "rfs"}, logs, CORE_PACKAGES)
+
+    def write() -> tuple[dict[str, Any], Sequence[Failure]]:
+        return write_results(folder, records.paths(), entries, clusters)
+
+    return make_records(records, work, folder, config, RECORD, "frames", write, workers, console, single=True)
 
 
 @dataclass(frozen=True)
@@ -108,36 +90,14 @@ class FramesWork:
     """Work of the job, sent once to every worker.
 
     Attributes:
-        folder: of the records.
+        records: of the planners.
         source: the data.
         frames: the rated frames.
-        entries: the planners.
-        load: creates a planner from its spec.
     """
 
-    folder: Path
+    records: PlannerRecords
     source: WodE2eSource
     frames: tuple[FrameEntry, ...]
-    entries: tuple[PlannerSpec, ...]
-    load: Loader
-
-    @cached_property
-    def planners(self) -> dict[str, Planner]:
-        """Load the planners by label, once in each worker."""
-        return {entry.label: self.load(entry.spec) for entry in self.entries}
-
-    def records(self) -> list[Path]:
-        """Return the paths of all frames' records."""
-        return [results_path(self.folder, frame.name, 0) for frame in self.frames]
-
-    def finished(self) -> dict[str, tuple[set[int], int]]:
-        """Return the frames that are evaluated for every planner, as `run_work` takes them."""
-        return {frame.name: ({0}, 1) for frame in self.frames if not self.missing(frame.name)}
-
-    def missing(self, name: str) -> dict[str, str]:
-        """Return by label the identities of the planners that a frame's record lacks in their current version."""
-        known = recorded_planners(results_path(self.folder, name, 0))
-        return {entry.label: entry.identity for entry in self.entries if known.get(entry.label) != entry.identity}
 
     def check_planners(self) -> None:
         """Check that the first frame has what the planners need.
@@ -146,9 +106,8 @@ class FramesWork:
             SwerveError: it has not.
         """
         first = self.source.frame(self.frames[0])
-        for entry in self.entries:
-            # Not `planners`, which would be kept, and sent to the workers.
-            check_available(partial(required_cameras, self.load(entry.spec), first))
+        for planner in self.records.load_anew():
+            check_available(partial(required_cameras, planner, first))
 
     def open(self, log: str, watch: Stopwatch) -> "_OpenedFrame":
         """Return the one part of a frame. The first call of a worker loads the planners.
@@ -156,8 +115,7 @@ class FramesWork:
         Raises:
             SwerveError: a planner cannot be loaded.
         """
-        with watch.measure("loading planners"):
-            _ = self.planners
+        self.records.load_planners(watch)
         (entry,) = (frame for frame in self.frames if frame.name == log)
         return _OpenedFrame(self, entry, watch)
 
@@ -172,19 +130,20 @@ class _OpenedFrame:
     chunks: int = 1
 
     def make(self, chunk: int, report: PartReport) -> PartResult:
-        missing = self.work.missing(self.entry.name)
+        records = self.work.records
+        path = records.path(self.entry.name, chunk)
+        missing = records.missing(path)
         with self.watch.measure("reading"):
             frame = self.work.source.frame(self.entry)
         rows, failures = [], []
         with self.watch.measure("planning and scoring"):
             for done, label in enumerate(missing):
                 report(frame.name, done, done / len(missing))
-                (plan,) = plan_frames(self.work.planners[label], [frame])
+                (plan,) = plan_frames(records.planners[label], [frame])
                 rows.append(scored_row(label, frame, plan))
                 if plan.error:
                     failures.append(Failure(frame.sequence, frame.name, label, plan.error.splitlines()[-1]))
         with self.watch.measure("writing"):
-            path = results_path(self.work.folder, self.entry.name, chunk)
             add_to_record(path, pa.Table.from_pylist(rows, schema=RECORD), missing, RECORD)
         return PartResult(len(missing), tuple(failures))
 
@@ -222,18 +181,3 @@ def _displacements(waypoints: np.ndarray, frame: E2EFrame) -> tuple[float | None
         return None, None
     near, far = average_displacements(waypoints, frame.future[:, :2]).tolist()
     return near, far
-
-
-def _require_all(work: FramesWork, folder: Path, outcome: RunResult) -> None:
-    """Check that all frames were evaluated.
-
-    Raises:
-        SwerveError: some could not be.
-    """
-    if count := sum(bool(work.missing(frame.name)) for frame in work.frames):
-        write_failures(folder, outcome.failures)
-        first = outcome.failures[0]
-        raise SwerveError(
-            f"{count} of {len(work.frames)} frames could not be evaluated, the first: {first.where}: {first.reason}. "
-            f"There are no scores; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
-        )

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from swerve.data.jobs import Failure, write_failures
 from swerve.data.storage.files import commit, safe_name, temporary_path, to_json, write_atomically
-from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY
+from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.benchmark.evaluate.result_store import read_record
 from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS
 from swerve.eval.rater_feedback.cluster_scores import cluster_means

@@ -1,90 +1,39 @@
 """The job that evaluates planners on a benchmark: a record per scene group, then the tables (docs/evaluate.md)."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from swerve.data.jobs import (
-    CORE_PACKAGES,
-    Failure,
-    FolderLayout,
-    PartResult,
-    RunResult,
-    Workers,
-    job_config,
-    open_job,
-    report_damaged,
-    run_work,
-    write_failures,
-)
+from swerve.data.jobs import CORE_PACKAGES, Failure, PartResult, Workers, job_config
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
-from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
+from swerve.eval.benchmark.evaluate.evaluation_summary import write_summary
 from swerve.eval.benchmark.evaluate.observations import check_available, required_cameras, uses_images
-from swerve.eval.benchmark.evaluate.result_store import (
-    add_to_record,
-    recorded_planners,
-    remove_damaged_records,
-    results_path,
+from swerve.eval.benchmark.evaluate.planner_records import (
+    JOB,
+    Evaluation,
+    Loader,
+    PlannerRecords,
+    PlannerSpec,
+    check_folder,
+    check_labels,
+    make_records,
 )
+from swerve.eval.benchmark.evaluate.result_store import add_to_record
 from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, SCHEMA, PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.score_tables import provenance
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
-
-# Packages whose version may change a score.
-JOB, TIMING = "job", "timing.json"
-LAYOUT = FolderLayout(completion_file=TIMING, files=(), parts={"records": ".parquet"}, kind="evaluate")
-
-
-@dataclass(frozen=True)
-class PlannerSpec:
-    """A planner of an evaluation.
-
-    Attributes:
-        label: its name in all tables.
-        spec: the argument of its loader.
-        identity: a changed identity invalidates its earlier plans, see `swerve.planners.fingerprint`.
-        planner: its label in other entries, if it is evaluated with several kinds of views; else empty.
-        views: kind of views that it is given; the benchmark's if None.
-    """
-
-    label: str
-    spec: str
-    identity: str
-    planner: str = ""
-    views: ViewKind | None = None
-
-
-Loader = Callable[[str], Planner]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Result of an evaluation.
-
-    Attributes:
-        summary: as in summary.json.
-        failures: of planners, as in failures.json, with tracebacks.
-        timing: of this run.
-    """
-
-    summary: dict[str, Any]
-    failures: tuple[Failure, ...]
-    timing: dict[str, Any]
 
 
 def evaluate(
@@ -121,19 +70,18 @@ def evaluate(
     folder = Path(folder)
     check_labels([entry.label for entry in entries])
     check_folder(folder)
-    check_cameras(benchmark, [load(entry.spec) for entry in entries])
+    chunks = {log: len(benchmark.scene_groups(log)) for log in benchmark.logs}
+    records = PlannerRecords(folder / JOB, chunks, tuple(entries), load)
+    check_cameras(benchmark, records.load_anew())
     stamp = _stamp(benchmark, entries, policy, weighting)
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"]}
     config = job_config(options, [("benchmark", log) for log in benchmark.logs], CORE_PACKAGES)
-    work = EvaluateWork(folder / JOB, benchmark, tuple(entries), load, policy)
-    with open_job(work.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
-        remove_summary(folder)
-        report_damaged(console, remove_damaged_records(work.folder, SCHEMA))
-        outcome = run_work(work, work.folder, benchmark.logs, work.finished(), "plans", workers, console)
-        _require_all(work, folder, outcome)
-        summary, failures = write_summary(folder, work.records(), stamp, benchmark.source_of)
-        write_atomically(work.folder / TIMING, to_json(outcome.timing))
-    return Evaluation(summary, tuple(failures), outcome.timing)
+    work = EvaluateWork(records, benchmark, policy)
+
+    def write() -> tuple[dict[str, Any], Sequence[Failure]]:
+        return write_summary(folder, records.paths(), stamp, benchmark.source_of)
+
+    return make_records(records, work, folder, config, SCHEMA, "scene groups", write, workers, console)
 
 
 def check_cameras(benchmark: GroupedScenes, planners: Iterable[Planner]) -> None:
@@ -155,58 +103,21 @@ class EvaluateWork:
     """Work of an evaluation, sent once to every worker.
 
     Attributes:
-        folder: of the records.
+        records: of the planners.
         benchmark: the scene groups.
-        entries: the planners.
-        load: creates a planner from its spec.
         policy: traffic policy of the agents.
     """
 
-    folder: Path
+    records: PlannerRecords
     benchmark: GroupedScenes
-    entries: tuple[PlannerSpec, ...]
-    load: Loader
     policy: Policy
-
-    @property
-    def identities(self) -> dict[str, str]:
-        """Return the identities of the planners by label."""
-        return {entry.label: entry.identity for entry in self.entries}
-
-    @cached_property
-    def planners(self) -> dict[str, Planner]:
-        """Load the planners by label, once in each worker."""
-        return {entry.label: self.load(entry.spec) for entry in self.entries}
-
-    def record(self, log: str, chunk: int) -> Path:
-        """Return the path of a scene group's record."""
-        return results_path(self.folder, log, chunk)
-
-    def records(self) -> list[Path]:
-        """Return the paths of all scene groups' records."""
-        logs = self.benchmark.logs
-        return [self.record(log, chunk) for log in logs for chunk in range(len(self.benchmark.scene_groups(log)))]
-
-    def finished(self) -> dict[str, tuple[set[int], int]]:
-        """Return by log the numbers of the scene groups evaluated for every planner, and the total."""
-        finished = {}
-        for log in self.benchmark.logs:
-            count = len(self.benchmark.scene_groups(log))
-            if done := {chunk for chunk in range(count) if not self.missing(self.record(log, chunk))}:
-                finished[log] = done, count
-        return finished
-
-    def missing(self, record: Path) -> dict[str, str]:
-        """Return by label the identities of the planners that a record lacks in their current version."""
-        known = recorded_planners(record)
-        return {label: identity for label, identity in self.identities.items() if known.get(label) != identity}
 
     def by_views(self, labels: Collection[str]) -> dict[ViewKind | None, dict[str, Planner]]:
         """Group the planners of the given labels by the kind of views they are given; None for the benchmark's."""
         found = dict[ViewKind | None, dict[str, Planner]]()
-        for entry in self.entries:
+        for entry in self.records.entries:
             if entry.label in labels:
-                found.setdefault(entry.views, {})[entry.label] = self.planners[entry.label]
+                found.setdefault(entry.views, {})[entry.label] = self.records.planners[entry.label]
         return found
 
     def open(self, log: str, watch: Stopwatch) -> OpenedGroups:
@@ -215,14 +126,13 @@ class EvaluateWork:
         Raises:
             SwerveError: a planner cannot be loaded.
         """
-        with watch.measure("loading planners"):
-            _ = self.planners
+        self.records.load_planners(watch)
         return open_groups(self.benchmark, log, partial(self._evaluated, watch), watch)
 
     def _evaluated(self, watch: Stopwatch, chunk: int, scene_group: SceneGroup, report: PartReport) -> PartResult:
         """Evaluate a scene group for the planners missing in its record, and write the record."""
-        path = self.record(scene_group.log, chunk)
-        missing = self.missing(path)
+        path = self.records.path(scene_group.log, chunk)
+        missing = self.records.missing(path)
         with watch.measure("planning and scoring"):
             results = self._results(scene_group, missing, report)
         with watch.measure("writing"):
@@ -252,35 +162,6 @@ def failures_of(result: PlannerResult) -> Iterator[Failure]:
             yield Failure(result.scenes.logs[0], token, result.planner, error.splitlines()[-1])
 
 
-def check_labels(labels: Sequence[str]) -> None:
-    """Check that there are planners, and that the names of their files differ.
-
-    Args:
-        labels: of the planners.
-
-    Raises:
-        SwerveError: otherwise.
-    """
-    if not labels:
-        raise SwerveError("no planner to evaluate: give --planners")
-    names = Counter(map(safe_name, labels))
-    if twice := [label for label in labels if names[safe_name(label)] > 1]:
-        raise SwerveError(
-            f"planners {' and '.join(map(repr, twice))}: give different labels, as in {twice[0]},label=other"
-        )
-
-
-def check_folder(folder: Path) -> None:
-    """Check that the folder holds no other files.
-
-    Raises:
-        SwerveError: the folder holds something that is not of an evaluation.
-    """
-    make_folder(folder)
-    if not (folder / JOB).is_dir() and (strangers := sorted(folder.iterdir())):
-        raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
-
-
 def _stamp(
     benchmark: GroupedScenes, entries: Sequence[PlannerSpec], policy: Policy, weighting: Weighting
 ) -> dict[str, Any]:
@@ -297,19 +178,3 @@ def _stamp(
         "identities": {entry.label: entry.identity for entry in entries},
         "inactive_sub_scores": benchmark.inactive_sub_scores(),
     }
-
-
-def _require_all(work: EvaluateWork, folder: Path, outcome: RunResult) -> None:
-    """Check that all scene groups were evaluated.
-
-    Raises:
-        SwerveError: a scene group could not be evaluated.
-    """
-    records = work.records()
-    if count := sum(bool(work.missing(record)) for record in records):
-        write_failures(folder, outcome.failures)
-        first = outcome.failures[0]
-        raise SwerveError(
-            f"{count} of {len(records)} scene groups could not be evaluated, the first: {first.where}: {first.reason}. "
-            f"There are no scores; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
-        )

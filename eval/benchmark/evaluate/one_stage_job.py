@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -11,42 +11,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 
-from swerve.data.jobs import (
-    CORE_PACKAGES,
-    Failure,
-    PartResult,
-    RunResult,
-    Workers,
-    job_config,
-    open_job,
-    report_damaged,
-    run_work,
-    write_failures,
-)
+from swerve.data.jobs import CORE_PACKAGES, Failure, PartResult, Workers, job_config, write_failures
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.storage.files import os_errors_as_swerve_errors, safe_name, to_json, write_atomically
+from swerve.data.storage.files import safe_name, to_json, write_atomically
 from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_scenes
-from swerve.eval.benchmark.evaluate.evaluate_job import (
+from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, comparison_summary
+from swerve.eval.benchmark.evaluate.observations import check_available, required_cameras, uses_images
+from swerve.eval.benchmark.evaluate.planner_records import (
     JOB,
-    LAYOUT,
-    TIMING,
     Evaluation,
     Loader,
+    PlannerRecords,
     PlannerSpec,
     check_folder,
     check_labels,
+    make_records,
 )
-from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, comparison_summary, remove_summary
-from swerve.eval.benchmark.evaluate.observations import check_available, required_cameras, uses_images
-from swerve.eval.benchmark.evaluate.result_store import (
-    add_to_record,
-    read_record,
-    recorded_planners,
-    remove_damaged_records,
-    results_path,
-)
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record
 from swerve.eval.benchmark.evaluate.results import (
     PROVENANCE,
     RESULTS,
@@ -62,9 +45,7 @@ from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
 from swerve.eval.scoring.thresholds import STEPS
 from swerve.eval.traffic.policy import Policy
-from swerve.scenes import SwerveError
 from swerve.scenes.compilation import announce_compilation
-from swerve.scenes.planning import Planner
 
 # Columns of a record: those of a scene by itself, and the simulated states, which extended comfort compares.
 _ALONE: Final = ("group_token", "stage", "frame", "index", "two_frame_extended_comfort", "score", "weight")
@@ -133,19 +114,18 @@ def evaluate_one_stage(
     folder = Path(folder)
     check_labels([entry.label for entry in entries])
     check_folder(folder)
-    work = OneStageWork(folder / JOB, scenes, tuple(entries), load, policy)
+    chunks = {log: len(scenes.batches(log)) for log in scenes.scene_logs}
+    records = PlannerRecords(folder / JOB, chunks, tuple(entries), load)
+    work = OneStageWork(records, scenes, policy)
     work.check_cameras()
     stamp = _stamp(scenes, entries, policy)
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"], "stages": 1}
     config = job_config(options, [("benchmark", log) for log in scenes.scene_logs], CORE_PACKAGES)
-    with open_job(work.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
-        remove_summary(folder)
-        report_damaged(console, remove_damaged_records(work.folder, RECORD))
-        outcome = run_work(work, work.folder, scenes.scene_logs, work.finished(), "plans", workers, console)
-        _require_all(work, folder, outcome)
-        summary, failures = _write_summary(folder, work, stamp)
-        write_atomically(work.folder / TIMING, to_json(outcome.timing))
-    return Evaluation(summary, tuple(failures), outcome.timing)
+
+    def write() -> tuple[dict[str, Any], Sequence[Failure]]:
+        return _write_summary(folder, work, stamp)
+
+    return make_records(records, work, folder, config, RECORD, "batches of scenes", write, workers, console)
 
 
 @dataclass(frozen=True)
@@ -153,43 +133,14 @@ class OneStageWork:
     """Work of the job, sent once to every worker.
 
     Attributes:
-        folder: of the records.
+        records: of the planners.
         scenes: the scenes.
-        entries: the planners.
-        load: creates a planner from its spec.
         policy: traffic policy of the agents.
     """
 
-    folder: Path
+    records: PlannerRecords
     scenes: SingleScenes
-    entries: tuple[PlannerSpec, ...]
-    load: Loader
     policy: Policy
-
-    @cached_property
-    def planners(self) -> dict[str, Planner]:
-        """Load the planners by label, once in each worker."""
-        return {entry.label: self.load(entry.spec) for entry in self.entries}
-
-    def records(self) -> list[Path]:
-        """Return the paths of all batches' records."""
-        logs = self.scenes.scene_logs
-        return [results_path(self.folder, log, chunk) for log in logs for chunk in range(len(self.scenes.batches(log)))]
-
-    def finished(self) -> dict[str, tuple[set[int], int]]:
-        """Return by log the numbers of the batches evaluated for every planner, and the total."""
-        finished = {}
-        for log in self.scenes.scene_logs:
-            count = len(self.scenes.batches(log))
-            done = {chunk for chunk in range(count) if not self.missing(results_path(self.folder, log, chunk))}
-            if done:
-                finished[log] = done, count
-        return finished
-
-    def missing(self, record: Path) -> dict[str, str]:
-        """Return by label the identities of the planners that a record lacks in their current version."""
-        known = recorded_planners(record)
-        return {entry.label: entry.identity for entry in self.entries if known.get(entry.label) != entry.identity}
 
     def check_cameras(self) -> None:
         """Check that the first scene of every log has the images that the planners need.
@@ -197,9 +148,7 @@ class OneStageWork:
         Raises:
             SwerveError: it has not.
         """
-        # Not `planners`, which would be kept, and sent to the workers.
-        loaded = [self.load(entry.spec) for entry in self.entries]
-        seeing = [planner for planner in loaded if uses_images(planner)]
+        seeing = [planner for planner in self.records.load_anew() if uses_images(planner)]
         for log in self.scenes.scene_logs if seeing else ():
             first = self.scenes.batch(self.scenes.batches(log)[0][:1])[0]
             for planner in seeing:
@@ -212,8 +161,7 @@ class OneStageWork:
             SwerveError: a planner cannot be loaded.
         """
         announce_compilation()
-        with watch.measure("loading planners"):
-            _ = self.planners
+        self.records.load_planners(watch)
         return _OpenedScenes(self, log, watch)
 
 
@@ -230,11 +178,12 @@ class _OpenedScenes:
         return len(self.work.scenes.batches(self.log))
 
     def make(self, chunk: int, report: PartReport) -> PartResult:
-        path, tokens = results_path(self.work.folder, self.log, chunk), self.work.scenes.batches(self.log)[chunk]
-        missing = self.work.missing(path)
+        records, tokens = self.work.records, self.work.scenes.batches(self.log)[chunk]
+        path = records.path(self.log, chunk)
+        missing = records.missing(path)
         with self.watch.measure("reading"):
             scenes = self.work.scenes.batch(tokens)
-        planners = {label: self.work.planners[label] for label in missing}
+        planners = {label: records.planners[label] for label in missing}
         with self.watch.measure("planning and scoring"):
             tell = _progress(report, len(tokens) * len(missing))
             results = evaluate_scenes(scenes, planners, self.work.policy, self.work.scenes.views, tell)
@@ -273,9 +222,9 @@ def _stamp(scenes: SingleScenes, entries: Sequence[PlannerSpec], policy: Policy)
 def _write_summary(folder: Path, work: OneStageWork, stamp: dict[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
     """Write the scores of each planner, failures.json, provenance.json and, last of all, summary.json."""
     planners, failures, count, results = {}, list[Failure](), 0, list[pa.Table]()
-    for entry in work.entries:
+    for entry in work.records.entries:
         rows = pa.concat_tables(
-            [read_record(path, RECORD).filter(pc.field("planner") == entry.label) for path in work.records()]
+            [read_record(path, RECORD).filter(pc.field("planner") == entry.label) for path in work.records.paths()]
         )
         table, count = one_stage(_scored(rows)), rows.num_rows
         results.append(_result_rows(rows, table))
@@ -356,20 +305,3 @@ def _recorded_failures(rows: pa.Table) -> Iterator[Failure]:
     failed = rows.select(["log", "token", "planner", "error"]).filter(pc.field("error") != "")
     for row in failed.to_pylist():
         yield Failure(row["log"], row["token"], row["planner"], row["error"].splitlines()[-1], row["error"])
-
-
-def _require_all(work: OneStageWork, folder: Path, outcome: RunResult) -> None:
-    """Check that all scenes were evaluated.
-
-    Raises:
-        SwerveError: some could not be.
-    """
-    records = work.records()
-    if count := sum(bool(work.missing(record)) for record in records):
-        write_failures(folder, outcome.failures)
-        first = outcome.failures[0]
-        raise SwerveError(
-            f"{count} of {len(records)} batches of scenes could not be evaluated, the first: {first.where}: "
-            f"{first.reason}. There are no scores; see {folder / 'failures.json'}. Fix it and run the same command "
-            "again to resume"
-        )

@@ -11,7 +11,8 @@ from swerve.eval.benchmark.benchmark_store import Benchmark, group_path, load_gr
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build.splat_gate import unfit_starts, without_starts
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.evaluate_job import check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.benchmark.view_renderers import RasterRenderer
 from swerve.eval.scoring.aggregate import COLUMNS, aggregate_two_stage

@@ -10,7 +10,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.eval.benchmark.benchmark_store import open_benchmark
-from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, evaluate
+from swerve.eval.benchmark.evaluate.evaluate_job import evaluate
+from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.planner_process import PlannerLimits

@@ -15,8 +15,9 @@ from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
-from swerve.eval.benchmark.evaluate.evaluate_job import EvaluateWork, PlannerSpec, check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.evaluate_job import EvaluateWork, check_cameras, evaluate
 from swerve.eval.benchmark.evaluate.observations import hash_token
+from swerve.eval.benchmark.evaluate.planner_records import PlannerRecords, PlannerSpec
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners
 from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
 from swerve.eval.scoring.aggregate import ScoredScenes
@@ -63,8 +64,9 @@ def run(benchmark, folder, *entries, weighting="navsim-exact", policy="log-repla
 def worked(benchmark, folder, *entries):
     """The records of an evaluation, made in this process."""
     (folder / "records").mkdir(parents=True, exist_ok=True)
-    work = EvaluateWork(folder, benchmark, entries, made, "log-replay")
-    for log, (done, count) in ({log: (set(), 2) for log in LOGS} | work.finished()).items():
+    records = PlannerRecords(folder, dict.fromkeys(LOGS, 2), entries, made)
+    work = EvaluateWork(records, benchmark, "log-replay")
+    for log, (done, count) in ({log: (set(), 2) for log in LOGS} | records.finished()).items():
         opened = work.open(log, Stopwatch())
         for chunk in set(range(count)) - done:
             opened.make(chunk, lambda token, count, share: None)
@@ -177,9 +179,9 @@ def test_another_weighting_plans_nothing_again(benchmark, evaluated, tmp_path):
 
 def test_a_planner_is_added_and_only_it_is_asked(benchmark, tmp_path):
     work = worked(benchmark, tmp_path, CRUISE)
-    before = {path: pq.read_table(path) for path in work.records()}
+    before = {path: pq.read_table(path) for path in work.records.paths()}
     both = worked(benchmark, tmp_path, CRUISE, SLOW)
-    for path in both.records():
+    for path in both.records.paths():
         rows = pq.read_table(path, schema=SCHEMA)
         kept = rows.filter([value == "cruise" for value in rows["planner"].to_pylist()])
         assert kept.to_pylist() == before[path].to_pylist(), "even the times are the old ones"
@@ -190,7 +192,7 @@ def test_a_planner_that_changed_is_asked_again(benchmark, tmp_path):
     worked(benchmark, tmp_path, CRUISE)
     changed = replace(CRUISE, spec="tests.support.simple_planners:Cruise,speed=2.0,label=cruise", identity="2")
     work = worked(benchmark, tmp_path, changed)
-    for path in work.records():
+    for path in work.records.paths():
         rows = pq.read_table(path, schema=SCHEMA)
         assert recorded_planners(path) == {"cruise": "2"}
         assert set(rows["planner"].to_pylist()) == {"cruise"}
