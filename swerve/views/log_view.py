@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from swerve.data.storage.checked_image import decode_pixels
 from swerve.rasterizer import StaticLayer, Style, View
@@ -31,6 +32,9 @@ IMAGE_WIDTH, _PHOTO_SECONDS, _SWEEP_SECONDS = 480, 0.3, 0.06
 # Lift of lines above the ground, and most points of a sweep that are shown.
 LIFT, _MOST_POINTS = 0.12, 60_000
 _LOGGED = (255, 255, 255)
+# Distance of the grid's lines in metres and how far it reaches beyond the path, and most lines in a direction.
+_GRID_SPACING, _GRID_MARGIN, _MOST_LINES = 10.0, 30.0, 60
+_GRID_COLOR = (90, 98, 112)
 
 ImageOf = Callable[[int], UInt8[np.ndarray, "_ _ 3"] | None]
 
@@ -76,7 +80,7 @@ def log_view(
         tracks=log.tracks,
         meshes=map_meshes(static),
         signals=signal_meshes(log),
-        paths=(*ego_paths(log), *track_paths(log), *paths),
+        paths=(*(() if len(static) else ground_grid(log.ego.positions)), *ego_paths(log), *track_paths(log), *paths),
         markers=markers,
         cameras=camera_views(log, static),
         points=sweep_reader(log),
@@ -90,6 +94,23 @@ def viewpoint_text(viewpoints: Sequence[Viewpoint]) -> str:
     kinds = {one.kind.value for one in viewpoints}
     orange = " Orange: recovery viewpoints and their ways back." * ("recovery" in kinds)
     return orange + " Green: cross-agent viewpoints." * ("cross_agent" in kinds)
+
+
+def ground_grid(positions: Float[np.ndarray, "n 3"]) -> tuple[Path3D, ...]:
+    """Return lines on the ground around a path, for logs without a map.
+
+    They are `_GRID_SPACING` apart, or a multiple of it where the path is long. The ground is as high as the nearest
+    position.
+    """
+    low, high = positions[:, :2].min(axis=0) - _GRID_MARGIN, positions[:, :2].max(axis=0) + _GRID_MARGIN
+    spacing = _GRID_SPACING * max(np.ceil((high - low).max() / (_GRID_SPACING * _MOST_LINES)), 1.0)
+    xs, ys = (np.arange(np.floor(low[axis] / spacing), high[axis] / spacing + 1) * spacing for axis in (0, 1))
+    x, y = np.meshgrid(xs, ys, indexing="ij")
+    nearest = cKDTree(positions[:, :2]).query(np.stack([x, y], axis=-1))[1]
+    points = np.stack([x, y, positions[nearest, 2]], axis=-1)
+    lines = [*points, *points.swapaxes(0, 1)]
+    group = f"ground, a line each {spacing:g} m"
+    return tuple(Path3D(f"ground {number}", group, line, _GRID_COLOR, 0.03) for number, line in enumerate(lines))
 
 
 def ego_paths(log: Log) -> tuple[Path3D, ...]:

@@ -19,7 +19,7 @@ from swerve.scenes import SwerveError, extract_scenes
 from swerve.scenes.viewpoints import build_log_geometry, logged
 from swerve.set_reader import open_set
 from swerve.views.benchmark_view import evaluation_view, score_color, weight_color
-from swerve.views.log_view import log_view
+from swerve.views.log_view import ground_grid, log_view
 from swerve.views.of_source import view_of
 from swerve.views.rollout_view import view_of_rollout
 from swerve.views.splat_view import with_splats
@@ -58,6 +58,21 @@ def test_a_log_s_view_has_its_tracks_map_and_images():
     assert image is not None
     assert image.any()
     assert view.signals is None or len(view.signals(0).triangles)
+
+
+def test_a_log_without_a_map_stands_on_a_grid():
+    positions = np.stack([np.linspace(3.0, 97.0, 20), np.zeros(20), np.linspace(0.0, 9.4, 20)], axis=1)
+    lines = ground_grid(positions)
+    points = np.concatenate([one.points for one in lines])
+    assert {one.group for one in lines} == {"ground, a line each 10 m"}
+    assert points[:, 0].min() <= -27
+    assert points[:, 0].max() >= 127
+    assert points[:, 1].min() <= -30
+    assert points[:, 1].max() >= 30
+    np.testing.assert_array_equal(points[:, :2] % 10, 0)
+    beside = points[(points[:, 0] == 50.0)]
+    np.testing.assert_allclose(beside[:, 2], 4.7, atol=0.25)  # the height of the path there
+    assert len(ground_grid(np.array([[0.0, 0.0, 0.0], [9000.0, 50.0, 0.0]]))) <= 2 * 62
 
 
 def test_a_roll_out_is_stored_whole(driven, tmp_path):
