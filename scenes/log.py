@@ -110,6 +110,8 @@ class Log:
             after, sorted by name. Rows of `tracks` may have any order.
         annotated_us: times at which boxes were annotated, where they are interpolated in between; None where each step
             has annotated ones.
+        scene_times_us: current times of the log's scenes, where a list of scenes was asked for; None for evenly spaced
+            ones.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Log:
     sweeps: tuple[Sweep, ...] = ()
     track_order: tuple[str, ...] = ()
     annotated_us: Int[np.ndarray, "_"] | None = None
+    scene_times_us: Int[np.ndarray, "_"] | None = None
 
     @property
     def step(self) -> float:
@@ -212,17 +215,28 @@ def extract_scenes(log: Log, history: float = 2.0, future: float = 5.0, interval
 
 
 def split_windows(log: Log, history: float, future: float, every: float) -> tuple[list[Scene], list[Scene]]:
-    """Return windows with as many steps as the durations of `scenes_of` take at the log's median step.
+    """Return windows with as many steps as the durations of `extract_scenes` take at the log's median step.
+
+    They are evenly spaced, or at the log's `scene_times_us`, of which those too near to its ends are left out.
 
     Returns:
         scenes; and windows that are rejected because of a gap (a step longer than 1.5 median steps), so that they last
         longer than intended with nothing recorded in between.
     """
     before, after, stride = (max(round(seconds / log.step), 0) for seconds in (history, future, every))
-    moments = range(before, len(log.times_us) - after, max(stride, 1))
+    last = len(log.times_us) - 1 - after
     gaps = np.concatenate([[0], np.cumsum(np.diff(log.times_us) > _GAP * log.step * 1e6)])
     even, broken = list[Scene](), list[Scene]()
-    for now in moments:
-        has_gap = gaps[now + after] > gaps[now - before]
-        (broken if has_gap else even).append(Scene(log, now, before, after))
+    for now in listed_steps(log) if log.scene_times_us is not None else range(before, last + 1, max(stride, 1)):
+        if before <= now <= last:
+            has_gap = gaps[now + after] > gaps[now - before]
+            (broken if has_gap else even).append(Scene(log, now, before, after))
     return even, broken
+
+
+def listed_steps(log: Log) -> list[int]:
+    """Return the steps nearest to the log's list of scenes; none without such a list."""
+    if log.scene_times_us is None:
+        return []
+    middles = (log.times_us[1:] + log.times_us[:-1]) / 2
+    return sorted(set(np.searchsorted(middles, log.scene_times_us).tolist()))

@@ -23,7 +23,8 @@ def run(args: Augment) -> int:
     options = replace(args.options, backend=_chosen_backend(progress, args.options.backend))
     maker = maker_of(options, args.training)
     with stoppable():
-        report = augment(open_sources(args.sources), args.out, options, execution_of(args), progress, maker)
+        sources = open_sources(args.sources, args.navsim_split)
+        report = augment(sources, args.out, options, execution_of(args), progress, maker)
     show_report(console, args.out, report)
     return 1 if report.summary["failures"] else 0
 

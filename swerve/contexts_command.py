@@ -16,7 +16,7 @@ def run(args: Contexts) -> int:
     console = results_console()
     with stoppable():
         report = write_contexts(
-            open_sources(args.sources),
+            open_sources(args.sources, args.navsim_split),
             args.dataset,
             args.out,
             execution_of(args),

@@ -20,18 +20,33 @@ _REASONS_SHOWN: Final = 20
 _PLACES_SHOWN: Final = 3
 
 
-def open_sources(texts: Sequence[str]) -> list[Source]:
+def open_sources(texts: Sequence[str], navsim_split: str | None = None) -> list[Source]:
     """Return the sources that arguments name.
 
+    Args:
+        texts: the arguments.
+        navsim_split: split of NAVSIM whose scenes are taken; all scenes if None.
+
     Raises:
-        SwerveError: there is none, one cannot be opened, or its logs have nothing to render or score.
+        SwerveError: there is none, one cannot be opened, its logs have nothing to render or score, or it is not of
+            NAVSIM and a split is given.
     """
     if not texts:
         raise SwerveError("no SOURCE is given: SOURCE... and then OUT are needed")
     opened = [open_source(text) for text in texts]
+    if navsim_split is not None:
+        opened = [_of_split(source, text, navsim_split) for source, text in zip(opened, texts, strict=True)]
     for source in opened:
         require_scenes(source)
     return opened
+
+
+def _of_split(source: Source, text: str, split: str) -> Source:
+    from swerve.data.sources.navsim.navsim_source import NavsimSource
+
+    if not isinstance(source, NavsimSource):
+        raise SwerveError(f"--navsim-split {split}: {text} is not navsim:ROOT, and has no splits of NAVSIM")
+    return source.of_split(split)
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import commit, temporary_path
 from swerve.scenes import Log, Scene, SwerveError, split_windows
+from swerve.scenes.log import listed_steps
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, build_log_geometry, build_viewpoints
 
@@ -126,6 +127,16 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch, made)
 
 
+def _left_out(opened: AugmentLog) -> Iterator[tuple[str, str, int, str]]:
+    """Yield the scenes of a log that no sample is made of, with the reason."""
+    for scene in opened.gap_windows:
+        yield scene.token, "scene", 0, "time_gap"
+    tried = {scene.now for scene in (*opened.scenes, *opened.gap_windows)}
+    for step in listed_steps(opened.log):
+        if step not in tried:
+            yield str(opened.log.times_us[step]), "scene", 0, "outside_log"
+
+
 def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
     """Return the reason why a log has no scene."""
     seconds, wanted = (log.times_us[-1] - log.times_us[0]) * 1e-6, options.history + options.future
@@ -142,7 +153,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
     split = split_of(opened.log, opened.options)
     shard = f"{split}/{part_stem(opened.log.name, chunk)}.tar"
     # Recorded once per log.
-    gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.gap_windows] if chunk == 0 else []
+    gaps = list(_left_out(opened)) if chunk == 0 else []
     made = _Outcomes([], gaps, [])
     if chunk == 0 and opened.options.rasters == "primitives":
         with opened.stopwatch.measure("writing"):

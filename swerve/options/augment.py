@@ -5,7 +5,7 @@ from typing import Annotated
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.eval.training_viewpoints.training_viewpoint_options import TrainingViewpointOptions
-from swerve.options.shared import Config, On, OutFolder, Part, ProgressForm, Sources, Workers
+from swerve.options.shared import Config, NavsimSplit, On, OutFolder, Part, ProgressForm, Sources, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -20,10 +20,14 @@ class Augment:
 
     Example: swerve augment av2:~/av2/train ~/sets/av2 --viewpoints logged recovery --size 960x560
 
+    Example: swerve augment navsim:~/openscene ~/sets/navtrain --navsim-split navtrain --history 1.5
+
     Attributes:
         sources: Logs.
         out: Output folder.
         options: The training set.
+        navsim_split: Take the scenes of this NAVSIM split alone, as it lists them and not at intervals: a YAML file, or
+            the name of one in a NAVSIM checkout. Sources are navsim:ROOT.
         training: Follow-up and visited viewpoints, and pseudo-expert targets.
         workers: Worker processes.
         part: Share of the job.
@@ -35,6 +39,7 @@ class Augment:
     sources: Sources
     out: OutFolder
     options: Annotated[AugmentOptions, FLAT] = field(default_factory=AugmentOptions)
+    navsim_split: NavsimSplit = None
     training: Annotated[TrainingViewpointOptions, FLAT] = field(default_factory=TrainingViewpointOptions)
     workers: Workers = None
     part: Part = None

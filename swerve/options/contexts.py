@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from swerve.options.shared import Config, Dataset, On, OutFolder, Part, ProgressForm, Sources, Workers
+from swerve.options.shared import Config, Dataset, NavsimSplit, On, OutFolder, Part, ProgressForm, Sources, Workers
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Contexts:
         sources: Logs of the set.
         dataset: Training set.
         out: Output folder.
+        navsim_split: NAVSIM split that the set was made of, if any.
         visited: Folder of swerve drive --record that the set was made with, if it has visited viewpoints.
         workers: Worker processes.
         part: Share of the job.
@@ -35,6 +36,7 @@ class Contexts:
     sources: Sources
     dataset: Dataset
     out: OutFolder
+    navsim_split: NavsimSplit = None
     visited: Annotated[Path | None, arg(metavar="FOLDER")] = None
     workers: Workers = None
     part: Part = None

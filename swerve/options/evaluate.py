@@ -13,6 +13,7 @@ from swerve.eval.traffic.policy import Policy
 from swerve.options.shared import (
     Config,
     EvaluatedBenchmark,
+    NavsimSplit,
     On,
     OutFolder,
     Part,
@@ -45,7 +46,7 @@ class EvaluateOptions:
         limits: Limits of planners that are not Swerve's own.
     """
 
-    split: Annotated[str | None, arg(metavar="FILE.yaml|NAME")] = None
+    split: NavsimSplit = None
     clusters: Annotated[Path | None, arg(metavar="FILE.json")] = None
     traffic: Policy | None = None
     weighting: Weighting = "navsim-exact"

@@ -38,6 +38,7 @@ EvaluatedBenchmark = Annotated[
         "end-to-end data.",
     ),
 ]
+NavsimSplit = Annotated[str | None, arg(metavar="FILE.yaml|NAME")]
 Dataset = Annotated[Positional[Path], arg(metavar="SET", help="Finished training set of swerve augment.")]
 OutFolder = Annotated[
     Positional[Path], arg(metavar="OUT", help="Output folder: new, empty, or of this same job, which is then resumed.")

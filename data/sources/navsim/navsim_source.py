@@ -1,18 +1,22 @@
 """OpenScene / NAVSIM logs as a source: `navsim:ROOT`."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from swerve.data.sources.navsim.folders import NavsimFolders, navsim_folders
 from swerve.data.sources.navsim.frames import OpenSceneFrame
 from swerve.data.sources.navsim.navsim_log import log_of, parts_of
 from swerve.data.sources.navsim.read_frames import read_log_frames
+from swerve.data.sources.navsim.scene_filter import NavsimSplit, files_of_split, read_split
+from swerve.data.sources.navsim.scene_windows import windows_of
 from swerve.data.storage.files import file_version
-from swerve.scenes import Log, LogError, Split
+from swerve.scenes import Log, LogError, Split, SwerveError
 
 LOGGER = logging.getLogger("swerve")
 
@@ -21,6 +25,8 @@ _SPLITS: Final[dict[str, Split]] = {"test": "test", "private_test_hard": "test"}
 # memory.
 _LONGEST_US, _PART_US, _MARGIN_US = 90_000_000, 60_000_000, 7_000_000
 _LONGEST_LOG_US = 86_400_000_000
+# Of the margin, what a scene needs before and after.
+_BEFORE_US, _AFTER_US = 2_000_000, 5_000_000
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,38 @@ class NavsimSource:
 
     Attributes:
         folders: the data set.
+        split: a NAVSIM split; if given, the logs are those with scenes of it, and these are the scenes of the logs.
+        split_files: files that the split was read from.
     """
 
     folders: NavsimFolders
     kind: str = "navsim"
+    split: NavsimSplit | None = None
+    split_files: tuple[Path, ...] = ()
+
+    def of_split(self, text: str | Path) -> "NavsimSource":
+        """Return the source of a NAVSIM split's scenes, of which second-stage scenes are left out.
+
+        Args:
+            text: see `read_split`.
+
+        Raises:
+            SwerveError: there is no such split, none of its logs is there, or it limits the number of scenes.
+            LogError: its file is not NAVSIM's.
+        """
+        split = read_split(text)
+        if split.scene_filter.max_scenes is not None:
+            raise SwerveError(f"split {split.name}: max_scenes is of an evaluation, and not of logs: remove it")
+        source = replace(
+            self,
+            folders=replace(self.folders, split=split.data_split),
+            split=split,
+            split_files=tuple(files_of_split(text)),
+        )
+        there, wanted = source.folders.log_files(split.data_split), split.scene_filter.log_names
+        if wanted is not None and (missing := wanted - set(there)):
+            LOGGER.warning("split %s: %d of %d logs are not there", split.name, len(missing), len(wanted))
+        return source
 
     def names(self) -> tuple[str, ...]:
         """Return the names of logs and parts. Reads each file, for its times; a damaged one counts as one log.
@@ -46,6 +80,8 @@ class NavsimSource:
             SwerveError: there are none.
         """
         names = [name for split in self.folders.splits for name in self._names(split)]
+        if not names:
+            raise SwerveError(f"{self.folders.root}: no log that is there has a scene of the split")
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise LogError(self.folders.root, twice, "is in two splits", "Give one: navsim:ROOT/navsim_logs/SPLIT")
@@ -66,20 +102,43 @@ class NavsimSource:
     def files_of(self, name: str) -> tuple[Path, ...]:
         """Return the log's file, see `FileSource`; maps and sensor data are shared by many logs."""
         found = (pair for split in self.folders.splits for pair in self.folders.log_files(split).items())
-        return tuple(file for stem, file in found if name == stem or name.startswith(f"{stem}."))
+        own = tuple(file for stem, file in found if name == stem or name.startswith(f"{stem}."))
+        return (*own, *self.split_files)
 
     def _load(self, name: str, file: Path, split: str) -> Log:
         frames, parts = _frames(file, file_version(file)), _parts(file, file_version(file))
         if name not in parts:
             raise LogError(file, name, "no part of the log has that name", f"They are {', '.join(parts)}")
         first, last = parts[name]
-        return log_of(frames[first : last + 1], name, file, self.folders, split, _SPLITS.get(split))
+        log = log_of(frames[first : last + 1], name, file, self.folders, split, _SPLITS.get(split))
+        if self.split is None:
+            return log
+        return replace(log, scene_times_us=self._scene_times(file)[name])
+
+    def _scene_times(self, file: Path) -> dict[str, np.ndarray]:
+        """Return the times of the split's scenes in each part of a log that has any."""
+        assert self.split is not None
+        version, given = file_version(file), self.split.scene_filter
+        frames, parts = _frames(file, version), _parts(file, version)
+        left = {window[given.num_history_frames - 1].timestamp_us for _, window in windows_of(frames, given)}
+        found = dict[str, np.ndarray]()
+        for name, (first, last) in parts.items():
+            begin, end = frames[first].timestamp_us, frames[last].timestamp_us
+            # What a scene needs before and after is in the part, but at the ends of the log.
+            low, high = begin + _BEFORE_US * (first > 0), end - _AFTER_US * (last < len(frames) - 1)
+            own = {time for time in left if low <= time <= high}
+            left -= own
+            if own:
+                found[name] = np.array(sorted(own), np.int64)
+        return found
 
     def _names(self, split: str) -> list[str]:
         names = list[str]()
         for stem, file in self.folders.log_files(split).items():
+            if self.split is not None and stem not in (self.split.scene_filter.log_names or (stem,)):
+                continue
             try:
-                names += _parts(file, file_version(file))
+                names += _parts(file, file_version(file)) if self.split is None else self._scene_times(file)
             except LogError:
                 names.append(stem)
         return names

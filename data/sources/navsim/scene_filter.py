@@ -117,6 +117,17 @@ def read_split(text: str | Path) -> NavsimSplit:
     )
 
 
+def files_of_split(text: str | Path) -> tuple[Path, Path]:
+    """Return the file of a split, and that of its scene filter.
+
+    Raises:
+        SwerveError: there is no such split.
+        LogError: the file is not NAVSIM's.
+    """
+    path = split_file(text)
+    return path, _filter_file(path, _read(path).get("defaults"))
+
+
 def _expected(document: Mapping[str, Any]) -> str:
     if "two_stage_mapping" in document:
         return "It is of an earlier NAVSIM, whose groups no script reads any more: remove it to score in one stage"
