@@ -112,9 +112,7 @@ def _lens_of(
     return focal, center, _pinhole_lens(radial, list(lens.tangential_coeffs), list(lens.thin_prism_coeffs), name)
 
 
-def _pinhole_lens(
-    radial: Sequence[float], tangential: Sequence[float], thin_prism: Sequence[float], name: str
-) -> Lens:
+def _pinhole_lens(radial: Sequence[float], tangential: Sequence[float], thin_prism: Sequence[float], name: str) -> Lens:
     """Return a pinhole with OpenCV's distortion, if any of its coefficients is not zero."""
     if any(thin_prism):
         raise invalid(f"camera {name}: thin_prism_coeffs other than zero are not known to Swerve")

@@ -14,14 +14,24 @@ from swerve.eval.alpasim.driver_options import DriverOptions
 from swerve.eval.alpasim.frames import motion_of, time_of, trajectory_message, trajectory_of
 from swerve.eval.alpasim.planner_queue import Plan, PlannerQueue
 from swerve.eval.alpasim.protocol import protocol, version_message
+from swerve.eval.alpasim.route_command import told_command
 from swerve.eval.alpasim.service_error import ServiceError, invalid
-from swerve.eval.alpasim.session import FAILED, LATE, LocalPlan, Session, SessionReport, response_poses
+from swerve.eval.alpasim.session import (
+    FAILED,
+    LATE,
+    LocalPlan,
+    Session,
+    SessionReport,
+    blank_observation,
+    response_poses,
+)
 from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage, decoded_image, negotiated
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
 from swerve.eval.benchmark.evaluate.observations import hash_token
-from swerve.scenes import SwerveError
+from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import Planner
 from swerve.scenes.printable import printable
+from swerve.scenes.viewpoints import Command
 
 LOGGER = logging.getLogger("swerve.alpasim")
 # Longest time of a session's first plan, seconds, for which it waits; planners in processes have limits of their own.
@@ -56,6 +66,7 @@ class DriverService:
         self._queue, self._closed = PlannerQueue(planner), closed
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
+        self._warmed = set[tuple[str, ...]]()
 
     @property
     def methods(self) -> Mapping[str, Callable[[Any], Any]]:
@@ -84,6 +95,7 @@ class DriverService:
         cameras = negotiated(self.planner, request.rollout_spec.vehicle.available_cameras)
         token = request.debug_info.scene_id or hash_token(uuid)
         session = Session(uuid, token, CameraImages(cameras), self.planner, self.options)
+        self._warm_up(cameras)
         with self._lock:
             self._check_free(uuid)
             self._sessions[uuid] = session
@@ -139,7 +151,7 @@ class DriverService:
         session, now_us = self._session(request.session_uuid), time_of(request.time_now_us, "time_now_us")
         session.report.drives += 1
         local_from_ego = session.pose_at(now_us)
-        plan, kind = self._answer(session, now_us, local_from_ego, begun)
+        plan, kind = self._answer(session, told_command(request.renderer_data), now_us, local_from_ego, begun)
         if len(session.report.seconds) < _KEPT_SECONDS:
             session.report.seconds.append(time.perf_counter() - begun)
         return _response(plan, kind, now_us, local_from_ego)
@@ -163,11 +175,16 @@ class DriverService:
         self._queue.close()
 
     def _answer(
-        self, session: Session, now_us: int, local_from_ego: Float[np.ndarray, "4 4"], begun: float
+        self,
+        session: Session,
+        command: Command | None,
+        now_us: int,
+        local_from_ego: Float[np.ndarray, "4 4"],
+        begun: float,
     ) -> tuple[LocalPlan, str]:
         """Return a plan, and the kind of answer that it is: empty if it is the planner's for this call."""
         try:
-            asked = self._asked(session, now_us, local_from_ego)
+            asked = self._asked(session, command, now_us, local_from_ego)
         except ServiceError as error:
             return self._substitute(session, now_us, error), FAILED
         output = asked.output(self.options.deadline - (time.perf_counter() - begun))
@@ -185,14 +202,16 @@ class DriverService:
             return self._substitute(session, now_us, error), FAILED
         return session.remember(now_us, local_from_ego, output.plan), ""
 
-    def _asked(self, session: Session, now_us: int, local_from_ego: Float[np.ndarray, "4 4"]) -> Plan:
+    def _asked(
+        self, session: Session, command: Command | None, now_us: int, local_from_ego: Float[np.ndarray, "4 4"]
+    ) -> Plan:
         """Ask for a plan; one of an earlier call that has not begun is given up."""
 
         def done(output: PlannerOutput) -> None:
             if output.plan is not None:
                 session.remember(now_us, local_from_ego, output.plan)
 
-        observation = session.observation(now_us)
+        observation = session.observation(now_us, command)
         if session.pending is not None:
             session.pending.cancel()
         session.pending = self._queue.ask(observation, done)
@@ -220,11 +239,23 @@ class DriverService:
         session.used = time.monotonic()
         return session
 
+    def _warm_up(self, cameras: Mapping[str, Camera]) -> None:
+        """Plan once, without time limit, on black images: the first plan of a network takes longer than others."""
+        names = tuple(cameras)
+        if names in self._warmed:
+            return
+        self._warmed.add(names)
+        output = self._queue.ask(blank_observation(tuple(cameras.values()), self.planner, self.options), _ignore)
+        if (found := output.output(LONGEST_FIRST_PLAN)) is None or found.plan is None:
+            LOGGER.info("planner %s does not plan on black images: its first plan may take longer", self.label)
+
     def _check_free(self, uuid: str) -> None:
         if uuid in self._sessions:
             raise ServiceError("ALREADY_EXISTS", f"session {uuid} is open already")
         if len(self._sessions) >= self.options.max_sessions:
-            raise ServiceError("RESOURCE_EXHAUSTED", f"{len(self._sessions)} sessions are open: max_sessions is reached")
+            raise ServiceError(
+                "RESOURCE_EXHAUSTED", f"{len(self._sessions)} sessions are open: max_sessions is reached"
+            )
 
     def _end(self, session: Session) -> None:
         if session.pending is not None:
@@ -236,9 +267,7 @@ class DriverService:
 
 def report_line(report: SessionReport) -> str:
     """Return a report in words."""
-    line = (
-        f"session {report.session} ends: {report.drives} drive calls, {report.late} late, {report.failed} failed"
-    )
+    line = f"session {report.session} ends: {report.drives} drive calls, {report.late} late, {report.failed} failed"
     if report.seconds:
         median, most = 1e3 * np.median(report.seconds), 1e3 * np.max(report.seconds)
         line += f"; {median:.1f} ms in the median, {most:.1f} ms at most"
@@ -252,6 +281,10 @@ def _response(plan: LocalPlan, kind: str, now_us: int, local_from_ego: Float[np.
     response = protocol().DriveResponse(trajectory=trajectory_message(times_us, response_poses(plan, local_from_ego)))
     response.debug_info.unstructured_debug_info = json.dumps(told).encode()
     return response
+
+
+def _ignore(_: PlannerOutput) -> None:
+    """Ignore a plan."""
 
 
 def _unknown(uuid: str) -> ServiceError:

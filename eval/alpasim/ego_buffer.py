@@ -96,9 +96,7 @@ class EgoBuffer:
             values.setflags(write=False)
         return history
 
-    def _until(
-        self, now_us: int
-    ) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n 4 4"], Float[np.ndarray, "n 5"]]:
+    def _until(self, now_us: int) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n 4 4"], Float[np.ndarray, "n 5"]]:
         """Return what is known up to now; if the last is older, it is followed by where its motion leads now.
 
         Raises:
@@ -154,4 +152,3 @@ def _moved(
 ) -> Float[np.ndarray, "q 4 4"]:
     """Return upright poses of an ego that keeps its velocity and yaw rate."""
     return upright(to_local(along_arc(motion[:2], float(motion[4]), seconds), pose), float(pose[2, 3]))
-

@@ -21,8 +21,8 @@ from swerve.eval.alpasim.service_error import invalid
 from swerve.scenes.transforms import (
     quaternion_from_rotation,
     rigid_transform,
-    rotation_from_quaternion,
     rotation_about_z,
+    rotation_from_quaternion,
     wrap_angle,
     yaw_of,
 )
@@ -66,9 +66,7 @@ def poses_of(messages: Sequence[Any], name: str) -> Float[np.ndarray, "n 4 4"]:
     Raises:
         ServiceError: see `pose_of`.
     """
-    rows = [
-        (*(one.vec.x, one.vec.y, one.vec.z), *(one.quat.w, one.quat.x, one.quat.y, one.quat.z)) for one in messages
-    ]
+    rows = [(*(one.vec.x, one.vec.y, one.vec.z), *(one.quat.w, one.quat.x, one.quat.y, one.quat.z)) for one in messages]
     numbers = np.array(rows, dtype=np.float64).reshape(-1, 7)
     lengths = np.linalg.norm(numbers[:, 3:], axis=1)
     good = np.isfinite(numbers).all(axis=1) & (np.abs(numbers[:, :3]) <= _FARTHEST).all(axis=1)
@@ -131,9 +129,7 @@ def motion_of(states: Sequence[Any], name: str) -> Float[np.ndarray, "n 5"]:
     return numbers
 
 
-def motion_message(
-    velocity: Float[np.ndarray, "2"], acceleration: Float[np.ndarray, "2"], yaw_rate: float
-) -> Any:  # noqa: ANN401
+def motion_message(velocity: Float[np.ndarray, "2"], acceleration: Float[np.ndarray, "2"], yaw_rate: float) -> Any:  # noqa: ANN401
     """Return the `DynamicState` of a motion, see `motion_of`."""
     messages = protocol()
     return messages.DynamicState(
@@ -143,9 +139,7 @@ def motion_message(
     )
 
 
-def to_local(
-    planar: Float[np.ndarray, "n 3"], local_from_ego: Float[np.ndarray, "4 4"]
-) -> Float[np.ndarray, "n 3"]:
+def to_local(planar: Float[np.ndarray, "n 3"], local_from_ego: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "n 3"]:
     """Return x, y, heading in the local frame of poses that are relative to the ego.
 
     As in `swerve.scenes.transforms.relative_poses`, both lie in the horizontal plane.

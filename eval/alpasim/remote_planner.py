@@ -25,7 +25,7 @@ from swerve.eval.alpasim.frames import (
 )
 from swerve.eval.alpasim.planar_motion import sampled
 from swerve.eval.alpasim.protocol import DRIVER, protocol
-from swerve.eval.alpasim.route_command import SPACING, WAYPOINTS, command_route, route_message
+from swerve.eval.alpasim.route_command import SPACING, WAYPOINTS, command_bytes, command_route, route_message
 from swerve.eval.alpasim.stub import Stub
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Observation, Trajectory
@@ -57,7 +57,8 @@ class RemotePlanner:
     While the observations of a scene come in order, at most 1.5 s apart, as in closed loop, they are one session: the
     driver sees one drive. Any other observation begins a new session, with 1.5 s of egomotion. The driver is told what
     AlpaSim tells it: images, egomotion, and a route, which is the scene's where there is one, else one that has its
-    driving command.
+    driving command. The command itself goes along as `renderer_data`, which drivers other than Swerve's ignore: of
+    waypoints 4.2 m apart it is not always the same.
 
     Args:
         address: HOST:PORT.
@@ -107,6 +108,7 @@ class RemotePlanner:
                 session_uuid=session.uuid,
                 time_now_us=observation.time_us,
                 time_query_us=observation.time_us + STEP_US,
+                renderer_data=command_bytes(observation.command),
             )
             if answer.terminate_session:
                 raise SwerveError(f"{self.address}: the driver ended the session")
@@ -168,7 +170,9 @@ class RemotePlanner:
         request = messages.RolloutEgoTrajectory(
             session_uuid=session.uuid,
             trajectory=trajectory_message(times_us, upright(local, 0.0)),
-            dynamic_states=[motion_message(velocity, acceleration, float(rate)) for velocity, acceleration, rate in motion],
+            dynamic_states=[
+                motion_message(velocity, acceleration, float(rate)) for velocity, acceleration, rate in motion
+            ],
         )
         self._connected().call("submit_egomotion_observation", request)
 
@@ -188,9 +192,7 @@ class RemotePlanner:
         """Submit the route as AlpaSim does: waypoints 4.2 m apart, up to 80 m."""
         known = observation.route
         waypoints = command_route(observation.command) if known is None else _waypoints(known)
-        self._call(
-            "submit_route", session_uuid=session.uuid, route=route_message(waypoints, observation.time_us)
-        )
+        self._call("submit_route", session_uuid=session.uuid, route=route_message(waypoints, observation.time_us))
 
     def _trajectory(self, answer: Any, session: _RemoteSession, now_us: int) -> Trajectory:  # noqa: ANN401
         """Return a driver's answer relative to the ego.

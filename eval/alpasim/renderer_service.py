@@ -230,7 +230,9 @@ def _encoded(image: UInt8[np.ndarray, "h w 3"], image_format: int, quality: floa
     if image_format == _PLANAR:
         return np.ascontiguousarray(image.transpose(2, 0, 1)).tobytes()
     known = np.isfinite(quality) and quality > 0
-    return encode_image(image, "png" if image_format == _PNG else "jpeg", int(np.clip(quality, 1, 100)) if known else 95)
+    return encode_image(
+        image, "png" if image_format == _PNG else "jpeg", int(np.clip(quality, 1, 100)) if known else 95
+    )
 
 
 def _no_lidar() -> ServiceError:

@@ -1,5 +1,6 @@
 """Routes of AlpaSim's messages: driving commands of routes, and routes ahead of a driver."""
 
+import json
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,8 @@ _AHEAD: Final = 6.0
 _FINE: Final = 0.25
 # The arc that stands for a turn where the route is not known, metres: 6 m to the side after 20 m.
 _RADIUS: Final = 30.0
+# How `renderer_data` names the command, and the longest that is looked at, bytes.
+_KEY, _LONGEST = "swerve_command", 200
 # Waypoints beyond this are no part of what decides the command, metres.
 _DECISIVE: Final = 120.0
 
@@ -57,6 +60,23 @@ def route_message(waypoints: Float[np.ndarray, "n 2"], time_us: int) -> Any:  # 
     rows = np.full((max(WAYPOINTS, len(waypoints)), 3), np.nan)
     rows[: len(waypoints)] = np.column_stack([waypoints, np.zeros(len(waypoints))])
     return messages.Route(timestamp_us=time_us, waypoints=[messages.Vec3(x=x, y=y, z=z) for x, y, z in rows])
+
+
+def command_bytes(command: Command) -> bytes:
+    """Return a command as the `renderer_data` of a drive call, which AlpaSim leaves to renderers."""
+    return json.dumps({_KEY: command.name}).encode()
+
+
+def told_command(renderer_data: bytes) -> Command | None:
+    """Return the command that `command_bytes` wrote; None of any other data."""
+    if not renderer_data.startswith(b"{") or len(renderer_data) > _LONGEST:
+        return None
+    try:
+        found = json.loads(renderer_data)
+    except (ValueError, RecursionError):
+        return None
+    name = found.get(_KEY) if isinstance(found, dict) else None
+    return next((one for one in Command if one.name == name), None)
 
 
 def command_route(command: Command) -> Float[np.ndarray, "n 2"]:

@@ -9,14 +9,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swerve.eval.alpasim.driver_options import DriverOptions
-from swerve.eval.alpasim.ego_buffer import EgoBuffer
+from swerve.eval.alpasim.ego_buffer import HISTORY_STEPS, EgoBuffer
 from swerve.eval.alpasim.frames import from_local, planar_of, time_of, to_local, trajectory_of, upright
 from swerve.eval.alpasim.planar_motion import along_arc, sampled
 from swerve.eval.alpasim.planner_queue import Plan
 from swerve.eval.alpasim.route_command import route_command, waypoints_of
 from swerve.eval.alpasim.service_error import invalid, not_ready
 from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage
-from swerve.scenes.planning import LoggedFuture, Observation, Planner, Trajectory
+from swerve.scenes import Camera
+from swerve.scenes.planning import History, LoggedFuture, Observation, Planner, Trajectory
 from swerve.scenes.polyline import arc_lengths, remove_duplicate_points, to_frenet
 from swerve.scenes.transforms import inverse, transform_points
 from swerve.scenes.viewpoints import Command
@@ -85,9 +86,7 @@ class Session:
         options: of the service.
     """
 
-    def __init__(
-        self, uuid: str, token: str, images: CameraImages, planner: Planner, options: DriverOptions
-    ) -> None:
+    def __init__(self, uuid: str, token: str, images: CameraImages, planner: Planner, options: DriverOptions) -> None:
         self.uuid, self.images = uuid, images
         self.report = SessionReport(uuid)
         self.used = time.monotonic()
@@ -140,8 +139,12 @@ class Session:
         with self.lock:
             return self._ego.pose_at(now_us)
 
-    def observation(self, now_us: int) -> Observation:
+    def observation(self, now_us: int, told: Command | None = None) -> Observation:
         """Return the planner's observation at a time.
+
+        Args:
+            now_us: the time.
+            told: driving command; that of the route if None.
 
         Raises:
             ServiceError: egomotion, an image or the ground truth that the planner declares is missing.
@@ -152,7 +155,7 @@ class Session:
         leave_out = getattr(declares, "missing_images", "refuse") == "leave out"
         with self.lock:
             cameras, images = self.images.at(now_us, max_age, leave_out)
-            command = self._command(now_us)
+            command = route_command(self._route_at(now_us)) if told is None else told
             self.report.commands[command.name] = self.report.commands.get(command.name, 0) + 1
             return Observation(
                 token=self._token,
@@ -196,9 +199,6 @@ class Session:
         ahead = along_arc(history.velocity[-1], float(history.yaw_rate[-1]), 1e-6 * _FUTURE_US)
         return LocalPlan(now_us, now_us + _FUTURE_US, to_local(ahead, local_from_ego))
 
-    def _command(self, now_us: int) -> Command:
-        return route_command(self._route_at(now_us))
-
     def _route_at(self, now_us: int) -> Float[np.ndarray, "n 2"]:
         """Return the waypoints in the rig frame of now, without those that the car has passed."""
         if self._route is None:
@@ -229,6 +229,25 @@ class Session:
 def response_poses(plan: LocalPlan, local_from_ego: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "n 4 4"]:
     """Return the poses of an answer: that of the car, then those of the plan, upright at its height."""
     return np.concatenate([local_from_ego[None], upright(plan.poses, float(local_from_ego[2, 3]))])
+
+
+def blank_observation(cameras: tuple[Camera, ...], planner: Planner, options: DriverOptions) -> Observation:
+    """Return an observation of a car that stands still, with black images."""
+    zeros = np.zeros((HISTORY_STEPS, 3))
+    history = History(
+        0.1 * np.arange(1 - HISTORY_STEPS, 1), zeros, zeros[:, :2].copy(), zeros[:, :2].copy(), zeros[:, 0].copy()
+    )
+    future = LoggedFuture(np.zeros((len(_FUTURE_US), 3)), _FUTURE_STEP)
+    return Observation(
+        token="warm-up",
+        time_us=0,
+        vehicle=options.body(),
+        history=history,
+        command=Command.STRAIGHT,
+        cameras=cameras,
+        images={camera.name: np.zeros((camera.height, camera.width, 3), np.uint8) for camera in cameras},
+        privileged=future if getattr(planner, "privileged", False) else None,
+    )
 
 
 def _from_nearest(waypoints: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:

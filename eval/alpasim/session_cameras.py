@@ -78,9 +78,7 @@ class CameraImages:
         kept = [one for one in self._images[logical_id] if one.time_us != decoded.time_us]
         self._images[logical_id] = sorted([*kept, decoded], key=lambda one: one.time_us)[-_KEPT:]
 
-    def at(
-        self, now_us: int, max_age: float, leave_out: bool
-    ) -> tuple[tuple[Camera, ...], dict[str, Image]]:
+    def at(self, now_us: int, max_age: float, leave_out: bool) -> tuple[tuple[Camera, ...], dict[str, Image]]:
         """Return cameras and images up to a time, under the planner's names.
 
         Args:
