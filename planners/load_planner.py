@@ -1,5 +1,7 @@
-"""Planners by name: `NAME`, `module:Class`, `navsim:AGENT`, a trained `FILE.safetensors`, or a driver of AlpaSim,
-`grpc://HOST:PORT`; then `,key=value...`.
+"""Planners by name.
+
+`NAME`, `module:Class`, `navsim:AGENT`, a trained `FILE.safetensors`, or `grpc://HOST:PORT`, a driver of AlpaSim; then
+`,key=value...`.
 """
 
 import ast
@@ -57,8 +59,8 @@ def load_planner(spec: str) -> LoadedPlanner:
 
     `NAME` is one of `BUILT_INS`; `module:Class` is a class or factory function of a module that can be imported from
     the current folder; `navsim:module.Class` and `navsim:FILE.yaml` are NAVSIM agents; `FILE.safetensors` was trained
-    by `swerve train`; `grpc://HOST:PORT` is a driver of AlpaSim. Parameters follow: the class's own; those of `DisturbedPlanner`, which apply to every planner,
-    unless its class has one of that name; and `label=`.
+    by `swerve train`; `grpc://HOST:PORT` is a driver of AlpaSim. Parameters follow: the class's own; those of
+    `DisturbedPlanner`, which apply to every planner, unless its class has one of that name; and `label=`.
 
     Raises:
         SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.

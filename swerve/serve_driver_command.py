@@ -64,9 +64,8 @@ class _Totals:
 
     def line(self) -> str:
         """Return the counts in words."""
-        drives, late, failed = (
-            sum(getattr(one, name) for one in self._reports) for name in ("drives", "late", "failed")
-        )
+        counts = ("drives", "late", "failed")
+        drives, late, failed = (sum(getattr(one, name) for one in self._reports) for name in counts)
         line = f"{len(self._reports)} sessions: {drives} drive calls, {late} late, {failed} failed"
         seconds = np.concatenate([np.zeros(0), *(np.array(one.seconds) for one in self._reports)])
         if len(seconds):

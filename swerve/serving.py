@@ -1,4 +1,4 @@
-"""What commands that serve share: they run until Ctrl-C or SIGTERM."""
+"""Commands that serve until Ctrl-C or SIGTERM."""
 
 import logging
 from collections.abc import Callable

@@ -194,12 +194,12 @@ class DriverService:
                 return last, LATE
             output = asked.output(LONGEST_FIRST_PLAN)
         if output is None:
-            error = ServiceError("DEADLINE_EXCEEDED", f"planner {self.label}: no plan within {LONGEST_FIRST_PLAN:g} s")
-            return self._substitute(session, now_us, error), FAILED
+            slow = ServiceError("DEADLINE_EXCEEDED", f"planner {self.label}: no plan within {LONGEST_FIRST_PLAN:g} s")
+            return self._substitute(session, now_us, slow), FAILED
         if output.plan is None:
             lines = output.error.splitlines() or ["no reason is known"]
-            error = ServiceError("INTERNAL", f"planner {self.label} failed: {lines[-1]}")
-            return self._substitute(session, now_us, error), FAILED
+            broken = ServiceError("INTERNAL", f"planner {self.label} failed: {lines[-1]}")
+            return self._substitute(session, now_us, broken), FAILED
         return session.remember(now_us, local_from_ego, output.plan), ""
 
     def _asked(

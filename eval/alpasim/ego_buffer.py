@@ -67,7 +67,8 @@ class EgoBuffer:
         Raises:
             ServiceError: there is none, or the last is more than 0.25 s old.
         """
-        return self._until(now_us)[1][-1]
+        pose: Float[np.ndarray, "4 4"] = self._until(now_us)[1][-1]
+        return pose
 
     def history(self, now_us: int) -> History:
         """Return the last 1.5 s at 10 Hz, from egomotion up to now.

@@ -57,7 +57,8 @@ def pose_of(message: Any, name: str) -> Float[np.ndarray, "4 4"]:  # noqa: ANN40
     Raises:
         ServiceError: a number is not finite, a position out of range, or the quaternion is not of length one.
     """
-    return poses_of([message], name)[0]
+    pose: Float[np.ndarray, "4 4"] = poses_of([message], name)[0]
+    return pose
 
 
 def poses_of(messages: Sequence[Any], name: str) -> Float[np.ndarray, "n 4 4"]:

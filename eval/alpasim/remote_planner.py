@@ -167,12 +167,11 @@ class RemotePlanner:
         local = to_local(history.poses[-steps:], session.local_from_ego)
         times_us = observation.time_us + STEP_US * np.arange(1 - steps, 1)
         motion = zip(history.velocity[-steps:], history.acceleration[-steps:], history.yaw_rate[-steps:], strict=True)
+        states = [motion_message(velocity, acceleration, float(rate)) for velocity, acceleration, rate in motion]
         request = messages.RolloutEgoTrajectory(
             session_uuid=session.uuid,
             trajectory=trajectory_message(times_us, upright(local, 0.0)),
-            dynamic_states=[
-                motion_message(velocity, acceleration, float(rate)) for velocity, acceleration, rate in motion
-            ],
+            dynamic_states=states,
         )
         self._connected().call("submit_egomotion_observation", request)
 

@@ -23,6 +23,8 @@ from swerve.scenes.transforms import inverse, yaw_of
 
 LOGGER = logging.getLogger("swerve.alpasim")
 _PNG, _JPEG, _PLANAR = 1, 2, 4
+# Of JPEGs, where a request states none: AlpaSim's own.
+_QUALITY: Final = 95
 # Logs whose renderers are kept.
 LOADED: Final = 8
 # Tracks that never leave a circle of this radius are part of the scene, metres.
@@ -229,10 +231,10 @@ def _encoded(image: UInt8[np.ndarray, "h w 3"], image_format: int, quality: floa
     """Encode an image as AlpaSim's format of this number."""
     if image_format == _PLANAR:
         return np.ascontiguousarray(image.transpose(2, 0, 1)).tobytes()
+    if image_format == _PNG:
+        return encode_image(image, "png")
     known = np.isfinite(quality) and quality > 0
-    return encode_image(
-        image, "png" if image_format == _PNG else "jpeg", int(np.clip(quality, 1, 100)) if known else 95
-    )
+    return encode_image(image, "jpeg", int(np.clip(quality, 1, 100)) if known else _QUALITY)
 
 
 def _no_lidar() -> ServiceError:
