@@ -43,12 +43,26 @@ _QUALITY: Final = 95
 
 @dataclass
 class _RemoteSession:
-    """An open session: its scene, the last time, and the pose there as the driver was told it."""
+    """An open session.
+
+    Attributes:
+        uuid: its name.
+        token: of its scene.
+        now_us: its last time.
+        local_from_ego: pose there.
+        shift_us: what times are later by as the driver is told them, which cannot be below 0.
+    """
 
     uuid: str
     token: str
     now_us: int
     local_from_ego: Float[np.ndarray, "4 4"]
+    shift_us: int
+
+    @property
+    def told_us(self) -> int:
+        """The last time as the driver was told it."""
+        return self.now_us + self.shift_us
 
 
 class RemotePlanner:
@@ -106,13 +120,13 @@ class RemotePlanner:
             answer = self._call(
                 "drive",
                 session_uuid=session.uuid,
-                time_now_us=observation.time_us,
-                time_query_us=observation.time_us + STEP_US,
+                time_now_us=session.told_us,
+                time_query_us=session.told_us + STEP_US,
                 renderer_data=command_bytes(observation.command),
             )
             if answer.terminate_session:
                 raise SwerveError(f"{self.address}: the driver ended the session")
-            return self._trajectory(answer, session, observation.time_us)
+            return self._trajectory(answer, session)
         except SwerveError:
             self._forget()
             raise
@@ -142,8 +156,10 @@ class RemotePlanner:
         request.debug_info.scene_id = observation.token
         request.rollout_spec.vehicle.available_cameras.extend(camera_message(one) for one in observation.cameras)
         self._connected().call("start_session", request)
-        self._session = _RemoteSession(name, observation.token, observation.time_us, np.eye(4))
-        self._submit_history(self._session, observation, len(observation.history.poses))
+        steps, now_us = len(observation.history.poses), observation.time_us
+        shift_us = max(STEP_US * steps - now_us, 0)
+        self._session = _RemoteSession(name, observation.token, now_us, np.eye(4), shift_us)
+        self._submit_history(self._session, observation, steps)
         return self._session
 
     def _continued(self, observation: Observation) -> _RemoteSession | None:
@@ -165,7 +181,7 @@ class RemotePlanner:
         """Submit the last steps of the history, the pose of now included."""
         history, messages = observation.history, protocol()
         local = to_local(history.poses[-steps:], session.local_from_ego)
-        times_us = observation.time_us + STEP_US * np.arange(1 - steps, 1)
+        times_us = session.told_us + STEP_US * np.arange(1 - steps, 1)
         motion = zip(history.velocity[-steps:], history.acceleration[-steps:], history.yaw_rate[-steps:], strict=True)
         states = [motion_message(velocity, acceleration, float(rate)) for velocity, acceleration, rate in motion]
         request = messages.RolloutEgoTrajectory(
@@ -180,8 +196,8 @@ class RemotePlanner:
         for name, image in observation.images.items():
             encoded = encode_image(image, "png" if self.image_format == "png" else "jpeg", _QUALITY)
             message = messages.RolloutCameraImage.CameraImage(
-                frame_start_us=observation.time_us,
-                frame_end_us=observation.time_us,
+                frame_start_us=session.told_us,
+                frame_end_us=session.told_us,
                 image_bytes=encoded,
                 logical_id=name,
             )
@@ -191,9 +207,9 @@ class RemotePlanner:
         """Submit the route as AlpaSim does: waypoints 4.2 m apart, up to 80 m."""
         known = observation.route
         waypoints = command_route(observation.command) if known is None else _waypoints(known)
-        self._call("submit_route", session_uuid=session.uuid, route=route_message(waypoints, observation.time_us))
+        self._call("submit_route", session_uuid=session.uuid, route=route_message(waypoints, session.told_us))
 
-    def _trajectory(self, answer: Any, session: _RemoteSession, now_us: int) -> Trajectory:  # noqa: ANN401
+    def _trajectory(self, answer: Any, session: _RemoteSession) -> Trajectory:  # noqa: ANN401
         """Return a driver's answer relative to the ego.
 
         Raises:
@@ -204,6 +220,7 @@ class RemotePlanner:
         here = pose_of(pose_message(session.local_from_ego), "ego")
         poses = from_local(planar_of(local), here)
         poses[:, 2] = np.unwrap(poses[:, 2])
+        now_us = session.told_us
         later = times_us > now_us
         if not later.any():
             raise SwerveError(

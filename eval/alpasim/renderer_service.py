@@ -30,7 +30,7 @@ LOADED: Final = 8
 # Tracks that never leave a circle of this radius are part of the scene, metres.
 _STILL: Final = 1.0
 _MOST_IMAGES, _MOST_OBJECTS = 64, 10_000
-_MOST_PIXELS: Final = 1 << 24
+_MOST_PIXELS, _LONGEST_SIDE = 1 << 24, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _posed_camera(request: Any, log: Log) -> tuple[Camera, Float[np.ndarray, "4 
     mounts = {camera.name: camera.ego_from_camera for camera in log.cameras}
     camera = spec_camera(spec, spec.logical_id or "camera", mounts.get(spec.logical_id, np.eye(4)))
     width, height = request.resolution_w or camera.width, request.resolution_h or camera.height
-    if width * height > _MOST_PIXELS:
+    if width * height > _MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
         raise invalid(f"an image of {width}x{height} pixels, {_MOST_PIXELS} are the most")
     return sized(camera, width, height), pose_of(request.sensor_pose.end_pose, "sensor_pose")
 

@@ -59,7 +59,8 @@ class Stub:
             reason = f"{getattr(code, 'name', 'UNKNOWN')}: {details}"
             if connecting and getattr(code, "name", "") in ("DEADLINE_EXCEEDED", "UNAVAILABLE"):
                 reason = f"no server answers there ({reason})"
-            raise SwerveError(f"{self.address}: {name}: {reason}") from error
+            told = "" if details.startswith(f"{name}: ") else f"{name}: "
+            raise SwerveError(f"{self.address}: {told}{reason}") from error
 
     def check_version(self) -> str:
         """Return the server's name, after comparing the version of its messages.
