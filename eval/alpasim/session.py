@@ -53,6 +53,20 @@ class LocalPlan:
 
 
 @dataclass
+class _Anchor:
+    """Time at which something was in the rig frame, and the rig's pose then, as soon as it is known."""
+
+    time_us: int
+    _pose: Float[np.ndarray, "4 4"] | None = None
+
+    def pose(self, ego: EgoBuffer) -> Float[np.ndarray, "4 4"] | None:
+        """Return local_from_ego at that time; None if it is not known."""
+        if self._pose is None and ego.covers(self.time_us):
+            self._pose = ego.pose_at(self.time_us)
+        return self._pose
+
+
+@dataclass
 class SessionReport:
     """Counts of a session.
 
@@ -94,8 +108,8 @@ class Session:
         self.lock = threading.Lock()
         self._token, self._planner, self._options = token, planner, options
         self._ego = EgoBuffer()
-        self._route: tuple[int, Float[np.ndarray, "n 2"]] | None = None
-        self._future: tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n 4 4"], int] | None = None
+        self._route: tuple[_Anchor, Float[np.ndarray, "n 2"]] | None = None
+        self._future: tuple[_Anchor, Int[np.ndarray, "n"], Float[np.ndarray, "n 4 4"]] | None = None
         self._plan: LocalPlan | None = None
 
     def add_image(self, logical_id: str, decoded: TimedImage) -> None:
@@ -121,7 +135,7 @@ class Session:
         time_us = time_of(message.timestamp_us, "route")
         waypoints = remove_duplicate_points(waypoints_of(message), 1e-3)
         with self.lock:
-            self._route = (time_us, waypoints)
+            self._route = (_Anchor(time_us), waypoints)
 
     def set_ground_truth(self, message: Any) -> None:  # noqa: ANN401
         """Keep a `GroundTruth` in place of the last one, for planners that declare `future_only`.
@@ -132,7 +146,7 @@ class Session:
         time_us = time_of(message.timestamp_us, "ground_truth")
         times_us, poses = trajectory_of(message.trajectory, "ground_truth")
         with self.lock:
-            self._future = (times_us, poses, time_us)
+            self._future = (_Anchor(time_us), times_us, poses)
 
     def pose_at(self, now_us: int) -> Float[np.ndarray, "4 4"]:
         """Return local_from_ego at a time, see `EgoBuffer.pose_at`."""
@@ -203,10 +217,11 @@ class Session:
         """Return the waypoints in the rig frame of now, without those that the car has passed."""
         if self._route is None:
             return np.zeros((0, 2))
-        time_us, waypoints = self._route
-        if time_us == now_us or len(waypoints) < 2 or not self._ego.covers(time_us):
+        anchor, waypoints = self._route
+        then = anchor.pose(self._ego)
+        if anchor.time_us == now_us or len(waypoints) < 2 or then is None:
             return waypoints
-        now_from_then = inverse(self._ego.pose_at(now_us)) @ self._ego.pose_at(time_us)
+        now_from_then = inverse(self._ego.pose_at(now_us)) @ then
         moved = transform_points(now_from_then, np.column_stack([waypoints, np.zeros(len(waypoints))]))[:, :2]
         return _from_nearest(moved)
 
@@ -218,11 +233,11 @@ class Session:
         """
         if self._future is None:
             raise not_ready("the planner needs the recorded drive: set send_recording_ground_truth in AlpaSim")
-        times_us, poses, time_us = self._future
-        if len(times_us) < 2 or not times_us[0] <= now_us < times_us[-1]:
+        anchor, times_us, poses = self._future
+        then = anchor.pose(self._ego)
+        if then is None or len(times_us) < 2 or not times_us[0] <= now_us < times_us[-1]:
             raise not_ready(f"the recorded drive does not cover {now_us} us")
-        local = self._ego.pose_at(time_us) @ poses
-        ahead = sampled(times_us, planar_of(local), now_us + _FUTURE_US)
+        ahead = sampled(times_us, planar_of(then @ poses), now_us + _FUTURE_US)
         return LoggedFuture(from_local(ahead, self._ego.pose_at(now_us)), _FUTURE_STEP)
 
 

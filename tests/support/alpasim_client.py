@@ -15,6 +15,7 @@ from swerve.eval.alpasim.route_command import command_route, route_message
 from swerve.eval.alpasim.stub import Stub
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.viewpoints import Command
+from tests.support.town_logs import town
 
 # A time of the epoch, which a signed 32-bit number of seconds or a float32 would not hold to the microsecond.
 START_US = 1_700_000_000_123_456
@@ -51,6 +52,18 @@ class Broken(Straight):
 
     def plan(self, observation):
         raise ValueError("the wheel came off")
+
+
+class OneTown:
+    """Source with one generated town, which other tests have generated too."""
+
+    kind = "town"
+
+    def names(self):
+        return (town(3).name,)
+
+    def load(self, name):
+        return town(3)
 
 
 class Client:

@@ -71,7 +71,7 @@ def test_a_route_of_before_is_looked_at_from_where_the_car_is_now():
     planner = Straight()
     lead = 4.2 * np.arange(8)
     turn = 20.0 * np.column_stack([np.sin(np.arange(1, 12) / 5), 1 - np.cos(np.arange(1, 12) / 5)])
-    route = np.concatenate([np.column_stack([lead, np.zeros(8)]), turn + [lead[-1], 0.0]])
+    route = np.concatenate([np.column_stack([lead, np.zeros(8)]), turn + np.array([lead[-1], 0.0])])
     messages = protocol()
     with served(planner) as (_, port, _):
         client = Client(port)
@@ -214,6 +214,12 @@ def test_human_drives_as_recorded():
         with pytest.raises(SwerveError, match="send_recording_ground_truth"):
             client.drive()
         client.call("submit_recording_ground_truth", ground_truth=truth)
+        client.drive(START_US)
+        # The pose at which the recorded drive was told may be forgotten since.
+        client.move(START_US + 100_000 * np.arange(11, 48))
+        answer = client.drive(START_US + 4_700_000)
+        assert np.allclose(places(answer)[1:, 1], 5.0 * places(answer)[1:, 0], atol=1e-4)
+        client.move(START_US + 100_000 * np.arange(-15, 11))
         answer = client.drive(START_US + 1_000_000)
     found = places(answer)
     assert np.allclose(found[1:, 1], 5.0 * found[1:, 0], atol=1e-4)

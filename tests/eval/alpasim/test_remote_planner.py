@@ -164,7 +164,7 @@ def test_a_driver_that_changes_has_another_fingerprint():
     ],
 )
 def test_answers_of_any_times_are_trajectories(times, expected):
-    with answering(times) as port:
+    with Answering(times) as port:
         found = RemotePlanner(f"127.0.0.1:{port}", "none").plan(moving())
     assert found.interval == pytest.approx(expected)
     seconds = found.interval * np.arange(1, len(found.poses) + 1)
@@ -173,13 +173,13 @@ def test_answers_of_any_times_are_trajectories(times, expected):
 
 
 def test_what_is_no_driver_is_named():
-    with answering(np.zeros(0, int)) as port, pytest.raises(SwerveError, match="no pose later than 1600000 us"):
+    with Answering(np.zeros(0, int)) as port, pytest.raises(SwerveError, match="no pose later than 1600000 us"):
         RemotePlanner(f"127.0.0.1:{port}", "none").plan(moving())
-    with answering(np.array([1]), end=True) as port, pytest.raises(SwerveError, match="ended the session"):
+    with Answering(np.array([1]), end=True) as port, pytest.raises(SwerveError, match="ended the session"):
         RemotePlanner(f"127.0.0.1:{port}", "none").plan(moving())
-    with answering(np.array([1]), version=(1, 0, 0)) as port:
-        with pytest.raises(SwerveError, match=r"of version 1\.0\.0, those of Swerve of 0\.54\.0"):
-            load_planner(f"grpc://127.0.0.1:{port}")
+    other = r"of version 1\.0\.0, those of Swerve of 0\.54\.0"
+    with Answering(np.array([1]), version=(1, 0, 0)) as port, pytest.raises(SwerveError, match=other):
+        load_planner(f"grpc://127.0.0.1:{port}")
     with pytest.raises(SwerveError, match="image_format: 'gif'"):
         load_planner("grpc://127.0.0.1:1,image_format=gif")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -192,7 +192,7 @@ def test_a_driver_that_dies_fails_the_scene_alone():
     with served(Straight()) as (_, port, _):
         remote = RemotePlanner(f"127.0.0.1:{port}", "none")
         remote.plan(moving())
-    with pytest.raises(SwerveError, match="UNAVAILABLE|NOT_FOUND"):
+    with pytest.raises(SwerveError, match=r"UNAVAILABLE|NOT_FOUND"):
         remote.plan(moving())
     remote.close()
 
@@ -211,7 +211,7 @@ def test_planners_of_one_driver_run_side_by_side():
     assert len(reports) == 8
 
 
-class answering:  # noqa: N801 reads as a context
+class Answering:
     """A driver that always answers with poses at 3 m/s at these times after now."""
 
     def __init__(self, times, end=False, version=None):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from swerve.data import open_source
 from swerve.data.dataset.image_encoding import decode_image
 from swerve.eval.alpasim import RendererService, Server
 from swerve.eval.alpasim.camera_specs import camera_message, camera_of
@@ -13,13 +12,14 @@ from swerve.eval.alpasim.stub import Stub
 from swerve.eval.benchmark.view_renderers import RasterRenderer, Snapshot
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import pose_from_yaw
+from tests.support.alpasim_client import OneTown
 
 STEP = 40
 
 
 @pytest.fixture(scope="module")
 def source():
-    return open_source("town:1")
+    return OneTown()
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_objects_are_where_the_request_has_them(stub, log):
     ahead = log.ego.world_from_ego[STEP] @ np.array([12.0, 0.0, 1.0, 1.0])
     moving = np.ptp(np.where(log.tracks.valid[..., None], log.tracks.positions, np.nan)[..., 0], axis=1)
     row = int(np.nanargmax(np.where(tracks.valid[:, 0], moving, np.nan)))
-    request, small = request_of(log, camera, objects=False)
+    request, _ = request_of(log, camera, objects=False)
     none = decode_image(stub.call("render_rgb", request).image_bytes)
     messages = protocol()
     placed = pose_message(pose_from_yaw(ahead[:3], 0.3))
@@ -169,7 +169,7 @@ def test_what_cannot_be_rendered_is_named(stub, log):
             stub.call("render_rgb", changed(change))
     with pytest.raises(SwerveError, match=r"NOT_FOUND.*no scene 'x'"):
         stub.call("get_available_cameras", messages.AvailableCamerasRequest(scene_id="x"))
-    with pytest.raises(SwerveError, match="UNIMPLEMENTED.*LiDAR"):
+    with pytest.raises(SwerveError, match=r"UNIMPLEMENTED.*LiDAR"):
         stub.call("render_lidar", messages.LidarRenderRequest())
 
 

@@ -27,7 +27,7 @@ def arc(radius, start=0.0):
 def test_a_straight_route_is_straight_wherever_the_car_heads():
     line = np.column_stack([REACHED, 0.3 * REACHED])
     assert route_command(line) is Command.STRAIGHT
-    assert route_command(line + [0.0, 3.0]) is Command.STRAIGHT
+    assert route_command(line + np.array([0.0, 3.0])) is Command.STRAIGHT
 
 
 @pytest.mark.parametrize("radius", [15.0, 30.0, 60.0, 95.0, 105.0, 150.0, 400.0])
