@@ -109,7 +109,7 @@ def measure_sessions(planners: Sequence[str], sessions: int, calls: int) -> None
 def measure_faults(rounds: int, clients: int) -> None:
     """Print the state of a server after rounds of killed clients and malformed messages."""
     grpc, random = import_grpc(), np.random.default_rng(0)
-    with driver("constant-velocity", "--session-timeout", "3", "--max-sessions", "1000") as server:
+    with driver("constant-velocity", "--session-timeout", "10", "--max-sessions", "1000") as server:
         for row in range(rounds):
             command = [sys.executable, "-m", "experiments.alpasim_driver", "client", "--address", server.address]
             killed = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
@@ -133,7 +133,7 @@ def measure_faults(rounds: int, clients: int) -> None:
                         answers["OK"] += 1
                     except grpc.RpcError as error:
                         answers[error.code().name] += 1
-            time.sleep(9.0)  # sessions end after 3 s, which is looked for every 5 s
+            time.sleep(17.0)  # sessions end after 10 s, which is looked for every 5 s
             check = Rollout(server.address, f"check {row}", ())
             milliseconds = 1e3 * check.step(0)[1]
             check.close()
@@ -174,7 +174,7 @@ class Rollout:
         spec.vehicle.available_cameras.extend(camera_message(camera) for camera in cameras)
         self.call("start_session", rollout_spec=spec)
         self.move(np.arange(-1_500_000, 1, 100_000))
-        recorded = np.arange(0, 3600) * 500_000
+        recorded = np.arange(0, 400) * STEP_US
         truth = messages.GroundTruth(timestamp_us=START_US, trajectory=line(recorded))
         self.call("submit_recording_ground_truth", ground_truth=truth)
 

@@ -1,8 +1,10 @@
 """Run `swerve serve driver`."""
 
 import json
+from collections import Counter, deque
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from swerve.planners.open_planner import open_planner
 from swerve.scenes.planning import Planner
 from swerve.scenes.printable import printable
 from swerve.serving import logging_to_terminal, serve_until_stopped
+
+# Durations of calls that the summary looks at, of the last sessions.
+_KEPT: Final = 1_000_000
 
 
 def run(args: ServeDriver) -> int:
@@ -49,7 +54,8 @@ class _Totals:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._reports = path, list[SessionReport]()
+        self._path, self._counts = path, Counter[str]()
+        self._seconds = deque[float](maxlen=_KEPT)
         if path is not None:
             with os_errors_as_swerve_errors(path):
                 make_folder(path.parent)
@@ -57,17 +63,17 @@ class _Totals:
 
     def add(self, report: SessionReport) -> None:
         """Count a session that ended."""
-        self._reports.append(report)
+        self._counts.update(sessions=1, drives=report.drives, late=report.late, failed=report.failed)
+        self._seconds.extend(report.seconds)
         if self._path is not None:
             with os_errors_as_swerve_errors(self._path), self._path.open("a") as file:
                 file.write(json.dumps(asdict(report)) + "\n")
 
     def line(self) -> str:
         """Return the counts in words."""
-        counts = ("drives", "late", "failed")
-        drives, late, failed = (sum(getattr(one, name) for one in self._reports) for name in counts)
-        line = f"{len(self._reports)} sessions: {drives} drive calls, {late} late, {failed} failed"
-        seconds = np.concatenate([np.zeros(0), *(np.array(one.seconds) for one in self._reports)])
+        sessions, drives, late, failed = (self._counts[name] for name in ("sessions", "drives", "late", "failed"))
+        line = f"{sessions} sessions: {drives} drive calls, {late} late, {failed} failed"
+        seconds = np.array(self._seconds)
         if len(seconds):
             median, high, most = 1e3 * np.quantile(seconds, [0.5, 0.99, 1.0])
             line += f"; {median:.1f} ms in the median, {high:.1f} ms in 99 of 100, {most:.1f} ms at most"

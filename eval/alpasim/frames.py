@@ -83,9 +83,16 @@ def poses_of(messages: Sequence[Any], name: str) -> Float[np.ndarray, "n 4 4"]:
 
 def pose_message(a_from_b: Float[np.ndarray, "4 4"]) -> Any:  # noqa: ANN401
     """Return the `Pose` a_to_b; its numbers are rounded to single precision."""
-    (x, y, z), (qw, qx, qy, qz) = a_from_b[:3, 3], quaternion_from_rotation(a_from_b[:3, :3])
+    return _pose_messages(a_from_b[None])[0]
+
+
+def _pose_messages(poses: Float[np.ndarray, "n 4 4"]) -> list[Any]:
     messages = protocol()
-    return messages.Pose(vec=messages.Vec3(x=x, y=y, z=z), quat=messages.Quat(w=qw, x=qx, y=qy, z=qz))
+    places, turns = poses[:, :3, 3].tolist(), quaternion_from_rotation(poses[:, :3, :3]).tolist()
+    return [
+        messages.Pose(vec=messages.Vec3(x=x, y=y, z=z), quat=messages.Quat(w=qw, x=qx, y=qy, z=qz))
+        for (x, y, z), (qw, qx, qy, qz) in zip(places, turns, strict=True)
+    ]
 
 
 def trajectory_of(message: Any, name: str) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n 4 4"]]:  # noqa: ANN401
@@ -104,8 +111,8 @@ def trajectory_message(times_us: Int[np.ndarray, "n"], poses: Float[np.ndarray, 
     """Return the `Trajectory` of times and poses."""
     messages = protocol()
     rows = [
-        messages.PoseAtTime(pose=pose_message(pose), timestamp_us=int(time_us))
-        for time_us, pose in zip(times_us, poses, strict=True)
+        messages.PoseAtTime(pose=pose, timestamp_us=time_us)
+        for time_us, pose in zip(times_us.tolist(), _pose_messages(poses), strict=True)
     ]
     return messages.Trajectory(poses=rows)
 

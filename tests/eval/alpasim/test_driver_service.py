@@ -1,5 +1,6 @@
 """The driver service: sessions, deadlines, failures."""
 
+import gc
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -314,6 +315,32 @@ def test_sessions_of_clients_that_are_gone_end():
         assert len(service) == 1
         wait_until(lambda: (service.close_idle(), len(service) == 0)[1])
         assert [one.session for one in reports] == ["one"]
+
+
+def test_sessions_leave_no_objects():
+    """The number of objects that Python keeps is the same after fifty more sessions."""
+
+    def rollouts(count):
+        for row in range(count):
+            client.uuid = f"session {row}"
+            client.start([camera("front")])
+            client.move(START_US + 100_000 * np.arange(-15, 1))
+            client.image("front", encode_image(RED, "png"))
+            client.route()
+            client.drive()
+            client.close()
+        reports.clear()
+        planner.seen.clear()
+        gc.collect()
+        return len(gc.get_objects())
+
+    planner = Seeing()
+    with served(planner) as (service, port, reports):
+        client = Client(port)
+        before = rollouts(10)
+        after = rollouts(50)
+        assert len(service) == 0
+    assert abs(after - before) < 100
 
 
 def test_a_service_that_ends_leaves_no_thread():
