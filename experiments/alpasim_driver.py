@@ -160,7 +160,7 @@ class Rollout:
     """
 
     def __init__(self, address: str, uuid: str, cameras: Sequence[Camera]) -> None:
-        self.stub, self.uuid = Stub(DRIVER, address, 60.0), uuid
+        self.stub, self.uuid = Stub(DRIVER, address, 300.0), uuid
         random = np.random.default_rng(0)
         blocks = random.integers(0, 256, (9, 16, 3), np.uint8)
         self.images = {

@@ -149,11 +149,12 @@ class DriverService:
         """
         begun = time.perf_counter()
         session, now_us = self._session(request.session_uuid), time_of(request.time_now_us, "time_now_us")
-        session.report.drives += 1
-        local_from_ego = session.pose_at(now_us)
-        plan, kind = self._answer(session, told_command(request.renderer_data), now_us, local_from_ego, begun)
-        if len(session.report.seconds) < _KEPT_SECONDS:
-            session.report.seconds.append(time.perf_counter() - begun)
+        with session.driving:
+            session.report.drives += 1
+            local_from_ego = session.pose_at(now_us)
+            plan, kind = self._answer(session, told_command(request.renderer_data), now_us, local_from_ego, begun)
+            if len(session.report.seconds) < _KEPT_SECONDS:
+                session.report.seconds.append(time.perf_counter() - begun)
         return _response(plan, kind, now_us, local_from_ego)
 
     def close_idle(self) -> None:
@@ -205,16 +206,15 @@ class DriverService:
     def _asked(
         self, session: Session, command: Command | None, now_us: int, local_from_ego: Float[np.ndarray, "4 4"]
     ) -> Plan:
-        """Ask for a plan; one of an earlier call that has not begun is given up."""
+        """Ask for a plan, in the place of one of an earlier call that has not begun."""
 
         def done(output: PlannerOutput) -> None:
             if output.plan is not None:
                 session.remember(now_us, local_from_ego, output.plan)
 
         observation = session.observation(now_us, command)
-        if session.pending is not None:
-            session.pending.cancel()
-        session.pending = self._queue.ask(observation, done)
+        if session.pending is None or not session.pending.renew(observation, done):
+            session.pending = self._queue.ask(observation, done)
         return session.pending
 
     def _substitute(self, session: Session, now_us: int, error: ServiceError) -> LocalPlan:

@@ -2,8 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner
@@ -23,15 +23,30 @@ class Plan:
     """
 
     def __init__(self, observation: Observation, done: Done) -> None:
-        self.observation, self.done = observation, done
+        self._asked = (observation, done)
+        self._begun, self._lock = False, threading.Lock()
         self.future = Future[PlannerOutput]()
 
     def output(self, seconds: float) -> PlannerOutput | None:
         """Return the output; None if there is none within so many seconds."""
         try:
             return self.future.result(max(seconds, 0.0))
-        except FutureTimeoutError:
+        except (FutureTimeoutError, CancelledError):
             return None
+
+    def renew(self, observation: Observation, done: Done) -> bool:
+        """Ask for another plan instead, at the same place in the queue; return whether planning has not begun."""
+        with self._lock:
+            if self._begun or self.future.cancelled():
+                return False
+            self._asked = (observation, done)
+            return True
+
+    def begin(self) -> tuple[Observation, Done] | None:
+        """Return what is asked for now that planning begins; None if it was cancelled."""
+        with self._lock:
+            self._begun = True
+            return self._asked if self.future.set_running_or_notify_cancel() else None
 
     def cancel(self) -> None:
         """Do not plan, unless planning has begun."""
@@ -68,7 +83,7 @@ class PlannerQueue:
         ended = False
         while not ended:
             batch, ended = self._next_batch()
-            begun = [plan for plan in batch if plan.future.set_running_or_notify_cancel()]
+            begun = [(plan, asked) for plan in batch if (asked := plan.begin()) is not None]
             if begun:
                 self._plan(begun)
         while not self._waiting.empty():
@@ -85,11 +100,11 @@ class PlannerQueue:
             batch.append(plan)
         return batch, False
 
-    def _plan(self, plans: list[Plan]) -> None:
+    def _plan(self, begun: Sequence[tuple[Plan, tuple[Observation, Done]]]) -> None:
         try:
-            outputs = call_planner(self.planner, [plan.observation for plan in plans])
+            outputs = call_planner(self.planner, [observation for _, (observation, _) in begun])
         except Exception as error:  # of the process of a planner, say: told to those who asked
-            outputs = [PlannerOutput(None, f"{type(error).__name__}: {error}", 0.0)] * len(plans)
-        for plan, output in zip(plans, outputs, strict=True):
-            plan.done(output)
+            outputs = [PlannerOutput(None, f"{type(error).__name__}: {error}", 0.0)] * len(begun)
+        for (plan, (_, done)), output in zip(begun, outputs, strict=True):
+            done(output)
             plan.future.set_result(output)

@@ -106,6 +106,8 @@ class Session:
         self.used = time.monotonic()
         self.pending: Plan | None = None
         self.lock = threading.Lock()
+        # Drive calls of one session are answered one after the other.
+        self.driving = threading.Lock()
         self._token, self._planner, self._options = token, planner, options
         self._ego = EgoBuffer()
         self._route: tuple[_Anchor, Float[np.ndarray, "n 2"]] | None = None

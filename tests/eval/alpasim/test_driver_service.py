@@ -174,6 +174,26 @@ def test_a_plan_that_comes_late_counts_from_the_next_call_on():
         assert session._plan.made_us == START_US + 500_000
 
 
+def test_plans_that_wait_keep_their_place_and_see_the_newest():
+    """While the planner is busy with one session, another asks twice: it is planned for once, for its newest time."""
+    planner = Slow()
+    with served(planner, deadline=0.05) as (_, port, _):
+        clients = [Client(port, name) for name in ("busy", "other")]
+        planner.go_on.set()
+        for client in clients:
+            client.start()
+            client.move(START_US + 100_000 * np.arange(-15, 11))
+            client.drive()
+        planner.go_on.clear()
+        busy, other = clients
+        for client, step in ((busy, 1), (other, 2), (busy, 3), (other, 4)):
+            client.drive(START_US + 100_000 * step)
+        planner.go_on.set()
+        wait_until(lambda: len(planner.seen) == 6)
+    times = [(one.time_us - START_US) // 100_000 for one in planner.seen[3:]]
+    assert times == [1, 4, 3]
+
+
 def test_failures_of_the_planner_are_named():
     with served(Broken(), "wheel") as (_, port, reports):
         client = Client(port)
