@@ -34,8 +34,8 @@ from swerve.scenes.printable import printable
 from swerve.scenes.viewpoints import Command
 
 LOGGER = logging.getLogger("swerve.alpasim")
-# Longest time of a session's first plan, seconds, for which it waits; planners in processes have limits of their own.
-LONGEST_FIRST_PLAN: Final = 600.0
+# Longest time of the plan on black images, seconds.
+_LONGEST_WARM_UP: Final = 600.0
 _MOST_POSES: Final = 10_000
 _KEPT_ERRORS, _KEPT_SECONDS = 5, 100_000
 _LONGEST_UUID: Final = 200
@@ -193,10 +193,9 @@ class DriverService:
             session.report.late += 1
             if (last := session.last_plan(now_us)) is not None:
                 return last, LATE
-            output = asked.output(LONGEST_FIRST_PLAN)
+            output = asked.output(self.options.first_deadline - (time.perf_counter() - begun))
         if output is None:
-            slow = ServiceError("DEADLINE_EXCEEDED", f"planner {self.label}: no plan within {LONGEST_FIRST_PLAN:g} s")
-            return self._substitute(session, now_us, slow), FAILED
+            return session.straight_on(now_us), LATE
         if output.plan is None:
             lines = output.error.splitlines() or ["no reason is known"]
             broken = ServiceError("INTERNAL", f"planner {self.label} failed: {lines[-1]}")
@@ -246,7 +245,7 @@ class DriverService:
             return
         self._warmed.add(names)
         output = self._queue.ask(blank_observation(tuple(cameras.values()), self.planner, self.options), _ignore)
-        if (found := output.output(LONGEST_FIRST_PLAN)) is None or found.plan is None:
+        if (found := output.output(_LONGEST_WARM_UP)) is None or found.plan is None:
             LOGGER.info("planner %s does not plan on black images: its first plan may take longer", self.label)
 
     def _check_free(self, uuid: str) -> None:

@@ -206,7 +206,7 @@ class RemotePlanner:
     def _submit_route(self, session: _RemoteSession, observation: Observation) -> None:
         """Submit the route as AlpaSim does: waypoints 4.2 m apart, up to 80 m."""
         known = observation.route
-        waypoints = command_route(observation.command) if known is None else _waypoints(known)
+        waypoints = command_route(observation.command) if known is None else route_waypoints(known)
         self._call("submit_route", session_uuid=session.uuid, route=route_message(waypoints, session.told_us))
 
     def _trajectory(self, answer: Any, session: _RemoteSession) -> Trajectory:  # noqa: ANN401
@@ -253,7 +253,7 @@ def _evenly(times_us: np.ndarray, poses: Float[np.ndarray, "n 3"]) -> Trajectory
     return Trajectory(sampled(times_us, poses, query), interval_us * 1e-6)
 
 
-def _waypoints(route: Float[np.ndarray, "r 2"]) -> Float[np.ndarray, "n 2"]:
+def route_waypoints(route: Float[np.ndarray, "r 2"]) -> Float[np.ndarray, "n 2"]:
     """Return the waypoints of a route, which begins beside the car."""
     if len(route) < 2:
         return np.zeros((0, 2))

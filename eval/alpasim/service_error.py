@@ -6,7 +6,6 @@ from swerve.scenes.errors import SwerveError
 
 Status = Literal[
     "ALREADY_EXISTS",
-    "DEADLINE_EXCEEDED",
     "FAILED_PRECONDITION",
     "INTERNAL",
     "INVALID_ARGUMENT",

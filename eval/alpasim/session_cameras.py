@@ -16,7 +16,7 @@ from swerve.scenes.camera_roles import HINT, cameras_named, renamed
 from swerve.scenes.planning import Planner
 
 # Images kept of each camera: the newest, and those before it, for drive calls of earlier times.
-_KEPT: Final = 3
+_KEPT: Final = 2
 MOST_CAMERAS: Final = 64
 
 Image = UInt8[np.ndarray, "_ _ 3"]

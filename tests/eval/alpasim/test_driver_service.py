@@ -3,6 +3,7 @@
 import gc
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -172,6 +173,23 @@ def test_a_plan_that_comes_late_counts_from_the_next_call_on():
         late = client.drive(START_US + 600_000)
         assert json.loads(late.debug_info.unstructured_debug_info)["answer"] == "late"
         assert session._plan.made_us == START_US + 500_000
+
+
+def test_without_a_plan_the_car_goes_on_as_it_does():
+    """The first call waits for the longer deadline, and then says where the car gets to at its 5 m/s."""
+    planner = Slow()
+    planner.seen = [None]
+    with served(planner, deadline=0.01, first_deadline=0.3) as (_, port, reports):
+        client = Client(port)
+        client.start()
+        client.move(START_US + 100_000 * np.arange(-15, 1))
+        start = time.monotonic()
+        found = places(client.drive())
+        assert time.monotonic() - start >= 0.3
+        assert np.allclose(found, [[0.5 * k, 2.5 * k] for k in range(9)], atol=1e-5)
+        planner.go_on.set()
+        client.close()
+    assert (reports[0].late, reports[0].failed) == (1, 0)
 
 
 def test_plans_that_wait_keep_their_place_and_see_the_newest():
