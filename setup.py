@@ -8,5 +8,5 @@ BELOW = [f"swerve.{name}" for room in ROOMS for name in find_packages(include=[r
 setup(
     packages=["swerve", "swerve.options", *BELOW],
     package_dir={"swerve": "swerve", **{f"swerve.{room}": room for room in ROOMS}},
-    package_data={"": ["py.typed", "*.pyi"]},
+    package_data={"": ["py.typed", "*.pyi", "*.proto"]},
 )

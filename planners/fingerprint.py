@@ -12,7 +12,8 @@ def fingerprint(named: LoadedPlanner) -> str:
     """Return a digest that changes with the spec, and with the planner's known files.
 
     Known files are the one that the spec names (a trained planner), that of its module, that of the planner's class,
-    and those that the planner lists as `source_files`. Their imports are not tracked.
+    and those that the planner lists as `source_files`. Their imports are not tracked. A planner that is elsewhere says
+    what it is as `identity`.
     """
     head = named.spec.split(",")[0].strip()
     module = sys.modules.get(head.partition(":")[0])
@@ -20,7 +21,7 @@ def fingerprint(named: LoadedPlanner) -> str:
     listed = getattr(wrapped, "source_files", ())
     paths = (head, getattr(module, "__file__", None), _source(type(named.planner)), *listed)
     files = sorted({Path(path).resolve() for path in paths if path and Path(path).is_file()})
-    digest = hashlib.sha256(named.spec.encode())
+    digest = hashlib.sha256(named.spec.encode() + str(getattr(wrapped, "identity", "")).encode())
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

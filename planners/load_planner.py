@@ -1,10 +1,15 @@
-"""Planners by name: `NAME`, `module:Class`, `navsim:AGENT`, or a trained `FILE.safetensors`; then `,key=value...`."""
+"""Planners by name.
+
+`NAME`, `module:Class`, `navsim:AGENT`, a trained `FILE.safetensors`, or `grpc://HOST:PORT`, a driver of AlpaSim; then
+`,key=value...`.
+"""
 
 import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, get_args
@@ -30,6 +35,7 @@ DISTURBANCES = tuple(field.name for field in fields(DisturbedPlanner) if field.n
 TRAINED = ".safetensors"
 _LEARNED = ("swerve-rap", "swerve-planner")
 _NAVSIM = "navsim:"
+REMOTE = "grpc://"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -53,8 +59,8 @@ def load_planner(spec: str) -> LoadedPlanner:
 
     `NAME` is one of `BUILT_INS`; `module:Class` is a class or factory function of a module that can be imported from
     the current folder; `navsim:module.Class` and `navsim:FILE.yaml` are NAVSIM agents; `FILE.safetensors` was trained
-    by `swerve train`. Parameters follow: the class's own; those of `DisturbedPlanner`, which apply to every planner,
-    unless its class has one of that name; and `label=`.
+    by `swerve train`; `grpc://HOST:PORT` is a driver of AlpaSim. Parameters follow: the class's own; those of
+    `DisturbedPlanner`, which apply to every planner, unless its class has one of that name; and `label=`.
 
     Raises:
         SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.
@@ -123,6 +129,10 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
         from swerve.planners.navsim.load_agent import AgentFactory
 
         return AgentFactory(spec, head.removeprefix(_NAVSIM))
+    if head.startswith(REMOTE):
+        from swerve.eval.alpasim.remote_planner import RemotePlanner
+
+        return partial(RemotePlanner, head.removeprefix(REMOTE).rstrip("/"))
     module, colon, name = head.partition(":")
     if not colon and _is_own_file(head):
         own = head.removesuffix(".py").replace("/", ".")
@@ -130,7 +140,8 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
     if not (module and colon and name):
         raise SwerveError(
             f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; "
-            f"navsim:module.Class or navsim:FILE.yaml, a NAVSIM agent; and FILE{TRAINED}, as written by swerve train"
+            f"navsim:module.Class or navsim:FILE.yaml, a NAVSIM agent; FILE{TRAINED}, as written by swerve train; and "
+            f"{REMOTE}HOST:PORT, a driver of AlpaSim"
         )
     return _imported(spec, module, name)
 

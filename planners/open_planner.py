@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from swerve.eval.planner_process import PlannerLimits, ProcessPlanner
 from swerve.planners.fingerprint import fingerprint
-from swerve.planners.load_planner import BUILT_INS, TRAINED, load_planner
+from swerve.planners.load_planner import BUILT_INS, REMOTE, TRAINED, load_planner
 from swerve.scenes.planning import Planner
 
 
@@ -74,9 +74,9 @@ class PlannerLoader:
 
 
 def ships_with_swerve(spec: str) -> bool:
-    """Return whether a planner is Swerve's own code."""
+    """Return whether a planner is Swerve's own code, as the client of a driver is."""
     head = spec.split(",")[0].strip()
-    return head in BUILT_INS or head.endswith(TRAINED)
+    return head in BUILT_INS or head.endswith(TRAINED) or head.startswith(REMOTE)
 
 
 def load_with_identity(spec: str) -> tuple[Planner, Mapping[str, str]]:

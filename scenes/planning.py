@@ -53,6 +53,8 @@ class Observation:
             for planners that declare `privileged`; None for all others.
         recording: the scene as its data set recorded it, if it did, for planners that declare `recording`; None
             for all others.
+        route: x, y of the way ahead, relative to the ego, from beside it on, in closed loop, for planners that declare
+            `route`; None for all others. Its last point is where it ends or forks.
     """
 
     token: str
@@ -64,6 +66,7 @@ class Observation:
     images: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
     privileged: Any = None
     recording: Any = None
+    route: Float[np.ndarray, "_ 2"] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class Planner(Protocol):
     - `privileged = True`: it gets `Observation.privileged`; with `future_only = True` as well, that may be a
       `LoggedFuture`.
     - `recording = True`: it gets `Observation.recording` where there is one, and then no images.
+    - `route = True`: it gets `Observation.route` where there is one.
+    - `max_image_age`, `missing_images`: of planners that are served to AlpaSim, see docs/alpasim.md.
     - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner
       needs sensors that observations do not have.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.

@@ -39,6 +39,8 @@ COMMANDS = {
     "quality": "Quality",
     "record": "Record",
     "score": "Score",
+    "serve driver": "ServeDriver",
+    "serve renderer": "ServeRenderer",
     "show": "Show",
     "status": "Status",
     "study": "Study",

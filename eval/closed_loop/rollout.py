@@ -167,7 +167,8 @@ class _ObservedPlanner:
         """Return the planner's observation at a step."""
         privileged = getattr(self.planner, "privileged", False)
         privileged_input = privileged_input_at(self.closed_loop_scene, traffic, states, step) if privileged else None
-        observation_now = observation_at(self.closed_loop_scene, self.past, states, step, privileged_input)
+        with_route = bool(getattr(self.planner, "route", False))
+        observation_now = observation_at(self.closed_loop_scene, self.past, states, step, privileged_input, with_route)
         drawn = self.views.cameras(self.closed_loop_scene) if self.views else ()
         cameras = declared_cameras(
             self.planner, drawn, self.closed_loop_scene.context.token, "there is no renderer. Give views"

@@ -20,10 +20,13 @@ from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.planning import History, Observation
 from swerve.scenes.polyline import arc_lengths, heading_at, interpolate_at, to_frenet
 from swerve.scenes.viewpoints import Command, driving_command
+from swerve.scenes.viewpoints.command import point_ahead
 
 # The projection onto the human's path is searched up to this far past the distance driven: paths may cross themselves.
 _SEARCH: Final = 20.0
 _LOOK_AHEAD: Final = 20.0
+# Routes are this long, metres, as AlpaSim's are.
+ROUTE_LENGTH: Final = 80.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def observation_at(
     states: Float[np.ndarray, "t 11"],
     step: int,
     privileged_input: PrivilegedInput | None,
+    with_route: bool = False,
 ) -> Observation:
     """Return the observation, without images, at a step.
 
@@ -69,6 +73,7 @@ def observation_at(
         states: the ego's, simulated up to the step.
         step: current step.
         privileged_input: for privileged planners, see `privileged_input_at`.
+        with_route: whether the observation has the route, see `route_at`.
     """
     viewpoint = closed_loop_scene.viewpoint
     return Observation(
@@ -78,6 +83,7 @@ def observation_at(
         history=history_at(past, states[: step + 1]),
         command=command_at(closed_loop_scene, states[: step + 1]),
         privileged=privileged_input,
+        route=route_at(closed_loop_scene, states[: step + 1]) if with_route else None,
     )
 
 
@@ -122,17 +128,42 @@ def command_at(closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "k 
     """Return the viewpoint's command at the start, then that of the human's path ahead of the ego's projection."""
     if len(states) == 1:
         return closed_loop_scene.viewpoint.command
-    human_path, road_map = closed_loop_scene.human_path, closed_loop_scene.viewpoint.scene.log.road_map
-    route = closed_loop_scene.viewpoint.scene.log.route
+    log = closed_loop_scene.viewpoint.scene.log
+    return driving_command(*_path_ahead(closed_loop_scene, states, _LOOK_AHEAD), log.road_map, log.route)
+
+
+def route_at(closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "k 11"]) -> Float[np.ndarray, "_ 2"]:
+    """Return the way ahead relative to the ego: the human's path from beside it on, 80 m or until the log ends.
+
+    Where the path ends before 20 m, it goes on along its lane, as for the command. It is empty where the command is
+    unknown, because the way forks there.
+    """
+    log = closed_loop_scene.viewpoint.scene.log
+    if command_at(closed_loop_scene, states) is Command.UNKNOWN:
+        return np.zeros((0, 2))
+    path, heading = _path_ahead(closed_loop_scene, states, ROUTE_LENGTH)
+    known = float(arc_lengths(path)[-1])
+    if known < _LOOK_AHEAD:
+        farther = np.append(np.arange(known + 1.0, _LOOK_AHEAD, 1.0), _LOOK_AHEAD)
+        beyond = [point_ahead(path, heading, log.road_map, log.route, float(one)) for one in farther]
+        path = np.concatenate([path, *(one[None] for one in beyond if one is not None)])
+    return to_ego(np.column_stack([path, np.zeros(len(path))]), states[-1, :3])[:, :2]
+
+
+def _path_ahead(
+    closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "k 11"], length: float
+) -> tuple[Float[np.ndarray, "_ 2"], float]:
+    """Return the human's path ahead of the ego's projection onto it, in points half a metre apart, and its heading."""
+    human_path = closed_loop_scene.human_path
     if len(human_path) < 2:
-        return driving_command(human_path, float(closed_loop_scene.human_poses[0, 2]), road_map, route)
+        return human_path, float(closed_loop_scene.human_poses[0, 2])
     lengths = arc_lengths(human_path)
     driven = float(arc_lengths(states[:, :2])[-1])
     near = max(int(np.searchsorted(lengths, driven + _SEARCH)), 2)
     along, _ = to_frenet(human_path[:near], states[-1:, :2])
     heading = float(heading_at(human_path, along)[0])
-    reach = np.linspace(along[0], min(along[0] + _LOOK_AHEAD, lengths[-1]), 41)
-    return driving_command(interpolate_at(human_path, reach), heading, road_map, route)
+    reach = np.linspace(along[0], min(along[0] + length, lengths[-1]), round(2 * length) + 1)
+    return interpolate_at(human_path, reach), heading
 
 
 def privileged_input_at(

@@ -26,6 +26,8 @@ from swerve.scenes.errors import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.scenes.printable import printable
 
+# Declarations on late and missing images, see docs/alpasim.md.
+_OF_IMAGES = ("max_image_age", "missing_images")
 # Descriptors are below this.
 _MOST_FILES = 1 << 20
 
@@ -66,6 +68,8 @@ def _loaded(load: Any, spec: str) -> tuple[Planner | None, dict[str, Any]]:  # n
             "privileged": bool(getattr(planner, "privileged", False)),
             "future_only": bool(getattr(planner, "future_only", False)),
             "recording": bool(getattr(planner, "recording", False)),
+            "route": bool(getattr(planner, "route", False)),
+            "images": {name: _plain(getattr(planner, name)) for name in _OF_IMAGES if hasattr(planner, name)},
             "batches": callable(getattr(planner, "plan_batch", None)),
             "checks": callable(getattr(planner, "check_sensors", None)),
         }
@@ -73,6 +77,10 @@ def _loaded(load: Any, spec: str) -> tuple[Planner | None, dict[str, Any]]:  # n
         return None, {"refused": str(error)}
     except BaseException as error:  # What a planner's module and class raise, SystemExit and KeyboardInterrupt too.
         return None, {"failed": printable(f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
+
+
+def _plain(value: object) -> float | str:
+    return float(value) if isinstance(value, (int, float)) else str(value)
 
 
 def _answer(planner: Planner, what: str, item: Any) -> bytes:  # noqa: ANN401

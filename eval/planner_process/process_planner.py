@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.util import Finalize
 from threading import Thread
 from typing import IO, Any
@@ -54,6 +54,8 @@ class PlannerFacts:
         batches: whether it has `plan_batch`.
         texts: what its loader says of it.
         failure: reason why its process could not load it; empty if it could.
+        route: see `Planner`.
+        images: its `max_image_age` and `missing_images`, where it declares them.
     """
 
     name: str
@@ -65,6 +67,8 @@ class PlannerFacts:
     batches: bool
     texts: Mapping[str, str]
     failure: str = ""
+    route: bool = False
+    images: Mapping[str, object] = field(default_factory=dict)
 
 
 class ProcessPlanner:
@@ -109,6 +113,18 @@ class ProcessPlanner:
     def recording(self) -> bool:
         """Declares recordings, see `Planner`."""
         return self.facts.recording
+
+    @property
+    def route(self) -> bool:
+        """Declares the route, see `Planner`."""
+        return self.facts.route
+
+    def __getattr__(self, name: str) -> object:
+        """Return what it declares on late and missing images, if it does."""
+        images = self.__dict__["facts"].images if "facts" in self.__dict__ else {}
+        if name in images:
+            return images[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def cameras(self) -> CameraChoice:
@@ -338,7 +354,7 @@ def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
 
 def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
     """Return what a process said of its planner."""
-    known = ("name", "cameras", "privileged", "future_only", "recording", "checks", "batches")
+    known = ("name", "cameras", "privileged", "future_only", "recording", "checks", "batches", "route", "images")
     cameras = head["cameras"]
     return PlannerFacts(
         str(head["name"]),
@@ -349,4 +365,6 @@ def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
         bool(head["checks"]),
         bool(head["batches"]),
         {str(name): str(text) for name, text in head.items() if name not in known},
+        route=bool(head["route"]),
+        images=dict(head["images"]),
     )

@@ -70,6 +70,11 @@ class DisturbedPlanner:
         """Recording flag of the planner."""
         return bool(getattr(self.planner, "recording", False))
 
+    @property
+    def route(self) -> bool:
+        """Route flag of the planner."""
+        return bool(getattr(self.planner, "route", False))
+
     def plan(self, observation: Observation) -> Trajectory:
         """Return the planner's trajectory with the disturbance."""
         poses = with_origin(self.planner.plan(observation))

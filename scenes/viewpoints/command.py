@@ -35,7 +35,7 @@ def driving_command(
     Returns:
         UNKNOWN where a fork leaves the path ahead ambiguous, or where the vehicle is stationary and no lane matches.
     """
-    target = _point_ahead(ahead, heading, road_map, route)
+    target = point_ahead(ahead, heading, road_map, route)
     if target is None:
         return Command.UNKNOWN
     offset = target - ahead[0]
@@ -45,14 +45,18 @@ def driving_command(
     return Command.LEFT if sideways > 0 else Command.RIGHT
 
 
-def _point_ahead(
-    ahead: Float[np.ndarray, "n 2"], heading: float, road_map: RoadMap | None, route: Sequence[str]
+def point_ahead(
+    ahead: Float[np.ndarray, "n 2"],
+    heading: float,
+    road_map: RoadMap | None,
+    route: Sequence[str],
+    distance: float = LOOK_AHEAD,
 ) -> Float[np.ndarray, "2"] | None:
-    """Return the point of the path 20 m ahead, or None where it is ambiguous."""
+    """Return the point of the path at a distance ahead, or None where it is ambiguous; see `driving_command`."""
     length = float(arc_lengths(ahead)[-1])
-    missing = LOOK_AHEAD - length
+    missing = distance - length
     if missing <= 1e-6:
-        reached: Float[np.ndarray, "2"] = interpolate_at(ahead, np.array([LOOK_AHEAD]))[0]
+        reached: Float[np.ndarray, "2"] = interpolate_at(ahead, np.array([distance]))[0]
         return reached
     end_heading = float(heading_at(ahead, np.array([length]))[0]) if length > 0.5 else heading
     lane = _matching_lane(road_map, ahead[-1], end_heading, route) if road_map else None

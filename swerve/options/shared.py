@@ -49,8 +49,8 @@ Planners = Annotated[
     arg(
         metavar="PLANNER...",
         help="Planners: a name (stationary, constant-velocity, constant-acceleration, human, idm, pdm-closed), "
-        "module:Class of your own, navsim:module.Class or navsim:FILE.yaml (NAVSIM agents), or a trained "
-        "FILE.safetensors; then ,key=value... and ,label=NAME.",
+        "module:Class of your own, navsim:module.Class or navsim:FILE.yaml (NAVSIM agents), a trained "
+        "FILE.safetensors, or grpc://HOST:PORT (a driver of AlpaSim); then ,key=value... and ,label=NAME.",
         aliases=("--planner",),
     ),
 ]

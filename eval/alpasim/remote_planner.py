@@ -1,0 +1,265 @@
+"""Driver of AlpaSim as a planner: `grpc://HOST:PORT`."""
+
+import itertools
+import os
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.dataset.image_encoding import encode_image
+from swerve.eval.alpasim.camera_specs import camera_message
+from swerve.eval.alpasim.ego_buffer import STEP_US
+from swerve.eval.alpasim.frames import (
+    from_local,
+    motion_message,
+    planar_of,
+    pose_message,
+    pose_of,
+    to_local,
+    trajectory_message,
+    trajectory_of,
+    upright,
+)
+from swerve.eval.alpasim.planar_motion import sampled
+from swerve.eval.alpasim.protocol import DRIVER, protocol
+from swerve.eval.alpasim.route_command import SPACING, WAYPOINTS, command_bytes, command_route, route_message
+from swerve.eval.alpasim.stub import Stub
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Observation, Trajectory
+from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
+from swerve.scenes.transforms import inverse
+
+SCHEME: Final = "grpc://"
+# Steps of a driver's answer that differ by less than this are equal: times are whole microseconds.
+_SAME_STEP_US: Final = 1
+# An answer whose steps differ is interpolated to this one.
+_STEP_SECONDS: Final = 0.1
+_HORIZON_US: Final = 4_000_000
+_QUALITY: Final = 95
+
+
+@dataclass
+class _RemoteSession:
+    """An open session.
+
+    Attributes:
+        uuid: its name.
+        token: of its scene.
+        now_us: its last time.
+        local_from_ego: pose there.
+        shift_us: what times are later by as the driver is told them, which cannot be below 0.
+    """
+
+    uuid: str
+    token: str
+    now_us: int
+    local_from_ego: Float[np.ndarray, "4 4"]
+    shift_us: int
+
+    @property
+    def told_us(self) -> int:
+        """The last time as the driver was told it."""
+        return self.now_us + self.shift_us
+
+
+class RemotePlanner:
+    """Planner that asks a driver of AlpaSim.
+
+    While the observations of a scene come in order, at most 1.5 s apart, as in closed loop, they are one session: the
+    driver sees one drive. Any other observation begins a new session, with 1.5 s of egomotion. The driver is told what
+    AlpaSim tells it: images, egomotion, and a route, which is the scene's where there is one, else one that has its
+    driving command. The command itself goes along as `renderer_data`, which drivers other than Swerve's ignore: of
+    waypoints 4.2 m apart it is not always the same.
+
+    Args:
+        address: HOST:PORT.
+        cameras: names of the cameras whose images are sent, joined by +; all; or none.
+        image_format: of the images that are sent; AlpaSim's own is jpeg.
+        timeout: longest time of a call, seconds.
+
+    Raises:
+        SwerveError: there is no such driver.
+    """
+
+    route = True
+
+    def __init__(self, address: str, cameras: str = "all", image_format: str = "png", timeout: float = 60.0) -> None:
+        if image_format not in ("png", "jpeg"):
+            raise SwerveError(f"image_format: {image_format!r} must be png or jpeg")
+        if not 0.0 < timeout <= 1e6:
+            raise SwerveError(f"timeout: {timeout} must be above 0 s, and 1e6 s at most")
+        self.address, self.image_format, self.timeout = address, image_format, timeout
+        self.cameras = {"all": None, "none": ()}.get(cameras, tuple(cameras.split("+")))
+        self._stub: Stub | None = None
+        self._session: _RemoteSession | None = None
+        self._numbers = itertools.count()
+        # A driver that changes has other results.
+        self.identity = self._connected().check_version()
+
+    @property
+    def class_name(self) -> str:
+        """Name for messages."""
+        return f"driver {SCHEME}{self.address}"
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Return the driver's trajectory.
+
+        Its poses are those of the driver where their times are evenly spaced, else they are interpolated linearly to
+        10 Hz; one that ends before 4 s goes on straight at its last speed.
+
+        Raises:
+            SwerveError: the driver did not answer, or not with a trajectory.
+        """
+        try:
+            session = self._continued(observation) or self._started(observation)
+            self._submit_images(session, observation)
+            self._submit_route(session, observation)
+            answer = self._call(
+                "drive",
+                session_uuid=session.uuid,
+                time_now_us=session.told_us,
+                time_query_us=session.told_us + STEP_US,
+                renderer_data=command_bytes(observation.command),
+            )
+            if answer.terminate_session:
+                raise SwerveError(f"{self.address}: the driver ended the session")
+            return self._trajectory(answer, session)
+        except SwerveError:
+            self._forget()
+            raise
+
+    def close(self) -> None:
+        """Close session and connection."""
+        self._forget()
+        if self._stub is not None:
+            self._stub.close()
+            self._stub = None
+
+    def _connected(self) -> Stub:
+        if self._stub is None:
+            self._stub = Stub(DRIVER, self.address, self.timeout)
+        return self._stub
+
+    def _call(self, method: str, **fields: Any) -> Any:  # noqa: ANN401
+        """Call a method with a request of these fields."""
+        return self._connected().call(method, protocol().services[DRIVER][method].request(**fields))
+
+    def _started(self, observation: Observation) -> _RemoteSession:
+        """Open a session, in whose local frame the ego now is at the origin."""
+        self._forget()
+        messages = protocol()
+        name = f"{observation.token}-{os.getpid()}-{next(self._numbers)}-{uuid.uuid4().hex[:8]}"
+        request = messages.DriveSessionRequest(session_uuid=name)
+        request.debug_info.scene_id = observation.token
+        request.rollout_spec.vehicle.available_cameras.extend(camera_message(one) for one in observation.cameras)
+        self._connected().call("start_session", request)
+        steps, now_us = len(observation.history.poses), observation.time_us
+        shift_us = max(STEP_US * steps - now_us, 0)
+        self._session = _RemoteSession(name, observation.token, now_us, np.eye(4), shift_us)
+        self._submit_history(self._session, observation, steps)
+        return self._session
+
+    def _continued(self, observation: Observation) -> _RemoteSession | None:
+        """Return the open session, told of the egomotion since its last time; None if this is another drive."""
+        session = self._session
+        if session is None or session.token != observation.token:
+            return None
+        steps, rest = divmod(observation.time_us - session.now_us, STEP_US)
+        if rest or not 0 < steps < len(observation.history.poses):
+            return None
+        # The history has the pose of the last time relative to now.
+        before = upright(observation.history.poses[-1 - steps, None], 0.0)[0]
+        session.local_from_ego = session.local_from_ego @ inverse(before)
+        session.now_us = observation.time_us
+        self._submit_history(session, observation, steps)
+        return session
+
+    def _submit_history(self, session: _RemoteSession, observation: Observation, steps: int) -> None:
+        """Submit the last steps of the history, the pose of now included."""
+        history, messages = observation.history, protocol()
+        local = to_local(history.poses[-steps:], session.local_from_ego)
+        times_us = session.told_us + STEP_US * np.arange(1 - steps, 1)
+        motion = zip(history.velocity[-steps:], history.acceleration[-steps:], history.yaw_rate[-steps:], strict=True)
+        states = [motion_message(velocity, acceleration, float(rate)) for velocity, acceleration, rate in motion]
+        request = messages.RolloutEgoTrajectory(
+            session_uuid=session.uuid,
+            trajectory=trajectory_message(times_us, upright(local, 0.0)),
+            dynamic_states=states,
+        )
+        self._connected().call("submit_egomotion_observation", request)
+
+    def _submit_images(self, session: _RemoteSession, observation: Observation) -> None:
+        messages = protocol()
+        for name, image in observation.images.items():
+            encoded = encode_image(image, "png" if self.image_format == "png" else "jpeg", _QUALITY)
+            message = messages.RolloutCameraImage.CameraImage(
+                frame_start_us=session.told_us,
+                frame_end_us=session.told_us,
+                image_bytes=encoded,
+                logical_id=name,
+            )
+            self._call("submit_image_observation", session_uuid=session.uuid, camera_image=message)
+
+    def _submit_route(self, session: _RemoteSession, observation: Observation) -> None:
+        """Submit the route as AlpaSim does: waypoints 4.2 m apart, up to 80 m."""
+        known = observation.route
+        waypoints = command_route(observation.command) if known is None else route_waypoints(known)
+        self._call("submit_route", session_uuid=session.uuid, route=route_message(waypoints, session.told_us))
+
+    def _trajectory(self, answer: Any, session: _RemoteSession) -> Trajectory:  # noqa: ANN401
+        """Return a driver's answer relative to the ego.
+
+        Raises:
+            SwerveError: it is empty, or malformed.
+        """
+        times_us, local = trajectory_of(answer.trajectory, f"{self.address}: drive")
+        # The ego is where the driver was told that it is.
+        here = pose_of(pose_message(session.local_from_ego), "ego")
+        poses = from_local(planar_of(local), here)
+        poses[:, 2] = np.unwrap(poses[:, 2])
+        now_us = session.told_us
+        later = times_us > now_us
+        if not later.any():
+            raise SwerveError(
+                f"{self.address}: drive: the trajectory has no pose later than {now_us} us; drivers that need several "
+                "images of each camera answer so at first, and cannot be asked for a single moment"
+            )
+        return _evenly(np.append(now_us, times_us[later]), np.concatenate([np.zeros((1, 3)), poses[later]]))
+
+    def _forget(self) -> None:
+        """Close the session; a driver that is gone need not be told."""
+        session, self._session = self._session, None
+        if session is None or self._stub is None:
+            return
+        try:
+            self._call("close_session", session_uuid=session.uuid)
+        except SwerveError:
+            self._stub.close()
+            self._stub = None
+
+
+def _evenly(times_us: np.ndarray, poses: Float[np.ndarray, "n 3"]) -> Trajectory:
+    """Return a trajectory, given the ego's pose and those after it at their times."""
+    steps = np.diff(times_us)
+    even = int(steps.max() - steps.min()) <= _SAME_STEP_US
+    if even and times_us[-1] - times_us[0] >= _HORIZON_US:
+        return Trajectory(poses[1:], float((times_us[-1] - times_us[0]) * 1e-6 / len(steps)))
+    interval_us = round(float(steps.mean())) if even else round(_STEP_SECONDS * 1e6)
+    span = max(int(times_us[-1] - times_us[0]), _HORIZON_US)
+    query = times_us[0] + interval_us * np.arange(1, -(-span // interval_us) + 1)
+    return Trajectory(sampled(times_us, poses, query), interval_us * 1e-6)
+
+
+def route_waypoints(route: Float[np.ndarray, "r 2"]) -> Float[np.ndarray, "n 2"]:
+    """Return the waypoints of a route, which begins beside the car."""
+    if len(route) < 2:
+        return np.zeros((0, 2))
+    points = remove_duplicate_points(route)
+    if len(points) < 2:
+        return np.zeros((0, 2))
+    length = float(arc_lengths(points)[-1])
+    reached = SPACING * np.arange(WAYPOINTS)
+    return interpolate_at(points, reached[reached <= length + 1e-6])

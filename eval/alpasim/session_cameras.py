@@ -1,0 +1,162 @@
+"""Cameras of a session: those that a planner declares, among those that AlpaSim has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.data.storage.checked_image import decode_pixels
+from swerve.eval.alpasim.camera_specs import camera_of, sized
+from swerve.eval.alpasim.service_error import ServiceError, invalid, not_ready
+from swerve.eval.benchmark.evaluate.observations import declared_cameras, uses_images
+from swerve.scenes import Camera, SwerveError
+from swerve.scenes.camera_roles import HINT, cameras_named, renamed
+from swerve.scenes.planning import Planner
+
+# Images kept of each camera: the newest, and those before it, for drive calls of earlier times.
+_KEPT: Final = 2
+MOST_CAMERAS: Final = 64
+
+Image = UInt8[np.ndarray, "_ _ 3"]
+
+
+@dataclass(frozen=True)
+class TimedImage:
+    """An image and the time at which its frame ended."""
+
+    time_us: int
+    image: Image
+
+
+def negotiated(planner: Planner, available: Sequence[Any]) -> Mapping[str, Camera]:
+    """Return the cameras that a planner declares, under the planner's names, by AlpaSim's logical id.
+
+    A planner's name is a logical id, or else a role such as front_left (`swerve.scenes.camera_roles`).
+
+    Args:
+        planner: to be served.
+        available: `AvailableCamera`s of the session.
+
+    Raises:
+        ServiceError: there is no such camera, or it is one that Swerve cannot describe.
+    """
+    if not uses_images(planner):
+        declared_cameras(planner, (), "of AlpaSim", "")
+        return {}
+    if len(available) > MOST_CAMERAS:
+        raise invalid(f"{len(available)} available cameras, {MOST_CAMERAS} are the most")
+    cameras, refused = _converted(available)
+    names = getattr(planner, "cameras", None)
+    listed = [str(name) for name in names] if names is not None and not callable(names) else None
+    try:
+        named = cameras if listed is None else list(renamed(cameras_named(cameras, listed), cameras))
+        _check_present(listed, named, cameras, refused)
+        chosen = declared_cameras(planner, named, "of AlpaSim", "start_session names no available cameras")
+    except ServiceError:
+        raise
+    except SwerveError as error:
+        raise not_ready(str(error)) from error
+    logical = {id(camera): name for camera, name in zip(named, _logical_ids(named, cameras), strict=True)}
+    return {logical[id(camera)]: camera for camera in chosen}
+
+
+class CameraImages:
+    """Newest images of the cameras of a session.
+
+    Args:
+        cameras: by logical id, see `negotiated`.
+    """
+
+    def __init__(self, cameras: Mapping[str, Camera]) -> None:
+        self.cameras = cameras
+        self._images: dict[str, list[TimedImage]] = {name: [] for name in cameras}
+
+    def add(self, logical_id: str, decoded: TimedImage) -> None:
+        """Keep an image; one of the same time is replaced."""
+        kept = [one for one in self._images[logical_id] if one.time_us != decoded.time_us]
+        self._images[logical_id] = sorted([*kept, decoded], key=lambda one: one.time_us)[-_KEPT:]
+
+    def at(self, now_us: int, max_age: float, leave_out: bool) -> tuple[tuple[Camera, ...], dict[str, Image]]:
+        """Return cameras and images up to a time, under the planner's names.
+
+        Args:
+            now_us: the time.
+            max_age: how old an image may be, seconds.
+            leave_out: whether a camera without such an image is left out, rather than an error.
+
+        Raises:
+            ServiceError: a camera has none.
+        """
+        found, missing = dict[str, TimedImage](), list[str]()
+        for logical_id in self.cameras:
+            known = [one for one in self._images[logical_id] if one.time_us <= now_us]
+            if known and now_us - known[-1].time_us <= max_age * 1e6:
+                found[logical_id] = known[-1]
+            else:
+                age = f"last image {(now_us - known[-1].time_us) * 1e-6:.2f} s old" if known else "no image"
+                missing.append(f"{logical_id} ({age})")
+        if missing and not leave_out:
+            raise not_ready(
+                f"images are missing at {now_us} us: {', '.join(missing)}; {max_age:g} s is the most they may be old"
+            )
+        cameras = tuple(
+            sized(self.cameras[name], one.image.shape[1], one.image.shape[0]) for name, one in found.items()
+        )
+        return cameras, {self.cameras[name].name: one.image for name, one in found.items()}
+
+
+def decoded_image(encoded: bytes, logical_id: str) -> Image:
+    """Return the RGB image of a JPEG or PNG file, read-only.
+
+    Raises:
+        ServiceError: it is neither, or damaged.
+    """
+    try:
+        image = decode_pixels(encoded, "RGB")
+    except ValueError as error:
+        raise invalid(f"camera {logical_id}: its image is {error}") from error
+    image.setflags(write=False)
+    return image
+
+
+def _converted(available: Sequence[Any]) -> tuple[list[Camera], dict[str, str]]:
+    """Return the cameras that Swerve can describe, and why not the others, by name.
+
+    Raises:
+        ServiceError: two have the same logical id.
+    """
+    cameras, refused = list[Camera](), dict[str, str]()
+    for message in available:
+        try:
+            cameras.append(camera_of(message))
+        except ServiceError as error:
+            refused[message.logical_id or message.intrinsics.logical_id] = str(error)
+    names = [camera.name for camera in cameras]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise invalid(f"two available cameras have the logical_id {twice[0]!r}")
+    return cameras, refused
+
+
+def _check_present(
+    listed: Sequence[str] | None, named: Sequence[Camera], cameras: Sequence[Camera], refused: Mapping[str, str]
+) -> None:
+    """Check that there is a camera for each name.
+
+    Raises:
+        ServiceError: there is none, or one that Swerve cannot describe.
+    """
+    there = {camera.name for camera in named}
+    missing = [name for name in listed or () if name not in there]
+    if refused and (listed is None or missing):
+        raise not_ready("; ".join(refused.values()))
+    if missing:
+        known = ", ".join(camera.name for camera in cameras) or "none"
+        raise not_ready(f"the planner needs camera {missing[0]!r}; available: {known}. {HINT}")
+
+
+def _logical_ids(named: Sequence[Camera], cameras: Sequence[Camera]) -> list[str]:
+    """Return the logical id of each renamed camera, which is told by its pose and lens."""
+    by_mount = {id(camera.ego_from_camera): camera.name for camera in cameras}
+    return [by_mount[id(camera.ego_from_camera)] for camera in named]
