@@ -9,6 +9,7 @@ from rich.table import Table
 from swerve.data.dataset.acceptance import acceptance_tables
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
+from swerve.data.storage.mirror import shown
 from swerve.eval.training_viewpoints import maker_of
 from swerve.job_report import (
     counted,
@@ -51,7 +52,7 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     size = f"{counted(summary['shards'], 'shard')}, {summary['bytes'] / 1e6:.1f} MB"
     samples, logs = counted(summary["samples"], "sample"), counted(summary["logs"], "log")
     console.print(f"{samples} ({kinds}) of {logs} in {size}", highlight=False, soft_wrap=True)
-    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(f"in {shown(folder)}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
         print_table(console, _rejections(summary["rejections"]))
     for table in acceptance_tables(summary):

@@ -11,6 +11,7 @@ from swerve.cells import cell
 from swerve.data.jobs import Execution
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
+from swerve.data.storage.mirror import shown
 from swerve.job_report import open_sources, print_table, progress_console, show_failures, stoppable
 from swerve.options.fit import Fit
 
@@ -47,7 +48,7 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
                 table.add_row(cell(log), str(fit["gaussians"]), f"{fit['seconds'] / 60:.1f}", cell(what), *numbers)
     if table.row_count:
         print_table(console, table)
-    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(f"in {shown(folder)}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     for log in fits:
         path = folder / safe_name(log) / PREVIEW
         if path.is_file():

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swerve.data.dataset.manifest import SCHEMA, UNKNOWN_OFFSET
+from swerve.data.storage.stored_folder import is_fetched
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
@@ -74,6 +75,8 @@ def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROW
             value that it needs.
     """
     try:
+        if not path.is_file():
+            is_fetched(path)
         with pq.ParquetFile(path, memory_map=False, page_checksum_verification=True) as file:
             if file.metadata.num_rows > most:
                 raise SwerveError(f"{path}: rows: says that it has {file.metadata.num_rows}. {hint}")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from swerve.data.dataset.manifest import ShardRecord
 from swerve.data.jobs import RECORDS, FinishedParts, record_path
 from swerve.data.storage.checked_json import fields, flag, integer, list_of, read_json, text
-from swerve.data.storage.files import to_json, write_atomically
+from swerve.data.storage.files import remove_file, to_json, write_atomically
 from swerve.scenes import LogError
 
 _RECORD: Final = fields({"shard": text, "size": integer(0), "sha256": text, "scored": list_of(flag)})
@@ -62,7 +62,7 @@ def remove_damaged(folder: Path, parts: Sequence[ShardRecord]) -> list[Path]:
     good = {context_record_path(folder, part) for part in parts if read_context_record(folder, part) is not None}
     damaged = [path for path in there if path not in good]
     for path in damaged:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return damaged
 
 
