@@ -17,7 +17,7 @@ Options = TypeVar("Options")
 _JOB_WRITERS: Final = ("Finish", "Verify")
 _JOB_READERS: Final = ("Status",)
 # Options that are no paths, though they may begin like one.
-_NO_PATHS: Final = ("sources", "source", "planners")
+_NO_PATHS: Final = ("sources", "planners")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.data.jobs.verify import Damage, job_folder, remove_damaged, verify_folder
+from swerve.data.storage import mirror
 from swerve.data.storage.files import remove_file
 from swerve.options.verify import Verify
 from swerve.rerun import require_options, rerun
@@ -35,9 +36,8 @@ def run(args: Verify) -> int:
 def _verified(console: Console, folder: Path) -> list[tuple[Path, Damage]]:
     with console.status("") as shown:
         result = verify_folder(folder, lambda files, size: shown.update(f"{files} files, {size / 1e6:.0f} MB"))
-    text = (
-        f"{shown(folder)}: {result.files} files, {result.size / 1e6:.1f} MB: {len(result.damages) or 'nothing'} damaged"
-    )
+    damaged = f"{len(result.damages) or 'nothing'} damaged"
+    text = f"{mirror.shown(folder)}: {result.files} files, {result.size / 1e6:.1f} MB: {damaged}"
     console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
     for damage in result.damages[:_SHOWN]:
         line = printable(f"  {damage.path} {damage.problem}")

@@ -35,7 +35,7 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> pa.Table:
             that is not in a split's folder of the set.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not path.is_file() and not is_fetched(path):
         raise SwerveError(f"{folder}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
     wanted = pa.schema([SCHEMA.field(name) for name in columns])
     older = _OFFSET in columns and not _has_column(path, _OFFSET)

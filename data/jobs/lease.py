@@ -34,6 +34,8 @@ RENEWAL: Final = 20.0
 EXPIRY: Final = 90.0
 _CLAIM: Final = 0.3
 _WHOLE: Final = "whole"
+# Leases of this process: what it could not delete from a store that did not answer is nobody's.
+_OWN: Final = set[str]()
 _SHAPE: Final = fields(
     {
         **{"run": text, "number": text, "host": text, "pid": integer(1), "started": text},
@@ -64,8 +66,10 @@ class Holder:
 
     @property
     def is_gone(self) -> bool:
-        """Return whether the process is of this machine and gone."""
-        return self.host == _host() and _started(self.pid) != self.started
+        """Return whether the process is of this machine and gone, or is this one, which has ended that run."""
+        if self.host != _host():
+            return False
+        return _started(self.pid) != self.started or (self.pid == os.getpid() and self.number not in _OWN)
 
 
 @contextmanager
@@ -86,16 +90,18 @@ def leased(folder: Path, part: ArrayPart | None) -> Iterator[None]:
         return
     place = (folder.absolute().relative_to(mirror.folder) / RUNS).as_posix()
     own = Holder(part.stem if part else _WHOLE, secrets.token_hex(8), _host(), os.getpid(), _started(os.getpid()))
-    lease = _Lease(mirror.store, place, own)
-    lease.claim(folder)
-    ended = threading.Event()
+    lease, ended = _Lease(mirror.store, place, own), threading.Event()
     thread = threading.Thread(target=lease.renew, args=(ended,), daemon=True)
-    thread.start()
+    _OWN.add(own.number)
     try:
+        lease.claim(folder)
+        thread.start()
         yield
     finally:
         ended.set()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
+        _OWN.remove(own.number)
         with suppress(OSError):  # it expires
             lease.drop()
 
@@ -121,7 +127,6 @@ class _Lease:
         self._write()
         while other := self._first_other():
             if other.phase == "held" or other.number < self._own.number:
-                self.drop()
                 raise SwerveError(_refusal(folder, other))
             time.sleep(_CLAIM)
         self._own = replace(self._own, phase="held")

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from swerve.data.storage.files import make_folder
-from swerve.data.storage.store import StoredObject, StoreError
+from swerve.data.storage.store import Store, StoredObject, StoreError
 from swerve.scenes import MissingExtraError, SwerveError
 
-# Seconds before each further try of a request, each longer or shorter by up to a half: 20 s in all.
-_DELAYS: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.0, 8.0)
+# Seconds before the second try of a request, each time twice as many up to the last, and longer or shorter by a half.
+_FIRST_DELAY: Final = 0.1
+_LAST_DELAY: Final = 8.0
+# Environment variables: seconds for which a request is tried again, and for which an answer is waited for.
+_PATIENCE: Final = "SWERVE_STORE_PATIENCE"
+_PATIENCE_SECONDS: Final = 60.0
 _INSTALL: Final = "pip install 'PATH[cloud]', where PATH is Swerve's folder"
 # What trying again does not help.
 _FINAL: Final = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -90,16 +94,17 @@ class FsspecStore:
             FileNotFoundError, FileExistsError: as the store says.
             StoreError: it did not work; the message names the object.
         """
-        for delay in (*_DELAYS, None):
+        end, delay = time.monotonic() + float(os.environ.get(_PATIENCE, _PATIENCE_SECONDS)), _FIRST_DELAY
+        while True:
             try:
                 return ask()
             except (FileNotFoundError, FileExistsError):
                 raise
             except Exception as error:  # the libraries of stores raise many, which have no common base
-                if delay is None or _is_final(error):
+                if time.monotonic() + delay > end or _is_final(error):
                     raise StoreError(f"{self.url}/{name}: {_reason(error)}") from error
             time.sleep(delay * random.uniform(0.5, 1.5))
-        raise AssertionError("the last try returns or raises")
+            delay = min(2 * delay, _LAST_DELAY)
 
     def put(self, name: str, path: Path) -> None:
         """Put a file's content as an object, in place of an earlier one."""
@@ -118,16 +123,16 @@ class FsspecStore:
             return self.read(name) == content
         return True
 
-    def get(self, name: str, path: Path) -> None:
-        """Copy an object to a file, atomically, and check its size."""
-        known = self._known(name)
+    def get(self, name: str, path: Path, size: int | None = None) -> None:
+        """Copy an object to a file, atomically, and check its size, which saves a request where it is known."""
+        wanted = self._known(name).size if size is None else size
         make_folder(path.parent)
         beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
 
         def copy() -> None:
             self._files.get_file(self._full(name), str(beside))
-            if (size := beside.stat().st_size) != known.size:
-                raise StoreError(f"{size} of {known.size} bytes came")
+            if (there := beside.stat().st_size) != wanted:
+                raise StoreError(f"{there} of {wanted} bytes came")
 
         try:
             self._tried(name, copy)
@@ -209,3 +214,13 @@ def _is_final(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     text = (str(error).splitlines() or [""])[0][:200]
     return text or type(error).__name__
+
+
+def open_store(url: str) -> Store:
+    """Open the store at a URL.
+
+    Raises:
+        MissingExtraError: fsspec, or its package for this protocol, is not installed.
+        SwerveError: the URL names no bucket.
+    """
+    return FsspecStore(url)

@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from swerve.data.storage.files import PART, PUBLISHERS, make_folder, publisher_of
-from swerve.data.storage.store import Store, StoredObject, StoreError, local_of, open_store, url_of
+from swerve.data.storage.fsspec_store import open_store
+from swerve.data.storage.store import Store, StoredObject, StoreError, local_of, url_of
 from swerve.scenes import SwerveError
 from swerve.scenes.errors import WriteError
 
@@ -40,7 +41,7 @@ _AT_ONCE: Final = 32
 
 @dataclass(frozen=True)
 class Attachment:
-    """What a worker needs to publish files too.
+    """Scratch folder and store, for workers that publish files too.
 
     Attributes:
         folder: the scratch folder.
@@ -101,7 +102,7 @@ class Mirror:
             make_folder(path.parent)
             _hollow(path, found.size)
         else:
-            self.store.get(found.name, path)
+            self.store.get(found.name, path, found.size)
         self._note(found.name, path)
 
     def publish(self, path: Path) -> None:

@@ -81,15 +81,12 @@ class ObjectCache:
     def trim(self) -> None:
         """Remove what was not used for the longest time, if there is too much."""
         with open(self.folder / "lock", "ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return  # another process does it
+            fcntl.flock(lock, fcntl.LOCK_EX)  # who adds files waits for who removes them
             there = sorted(_files(self.folder))
             total = sum(size for _, size, _ in there)
             if total <= self.size * _FULL:
                 return
-            for _, size, path in there:
+            for _, size, path in there[:-1]:  # the newest is about to be read
                 if total <= self.size * _KEEP:
                     return
                 with suppress(FileNotFoundError):

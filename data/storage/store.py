@@ -14,6 +14,7 @@ from swerve.scenes import SwerveError
 
 # Protocols whose stores put an object whole, and list an object as soon as it was put.
 _PROTOCOLS: Final = ("s3", "gs", "az", "memory")
+_REFUSED: Final = ("http", "https", "ftp", "sftp", "ssh", "hdfs", "s3a", "gcs", "abfs", "abfss", "wasb", "r2")
 _URL: Final = re.compile(r"([a-z][a-z0-9]+):/+(.*)", re.DOTALL)
 
 
@@ -23,7 +24,7 @@ class StoreError(OSError):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What a store says about an object.
+    """Object as a store describes it.
 
     Attributes:
         name: below the store's URL.
@@ -48,11 +49,11 @@ class Store(Protocol):
 
     @property
     def url(self) -> str:
-        """URL below which names are."""
+        """Return the URL below which names are."""
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes see the same objects."""
+        """Return whether other processes see the same objects."""
 
     def put(self, name: str, path: Path) -> None:
         """Put a file's content as an object, in place of an earlier one."""
@@ -66,8 +67,8 @@ class Store(Protocol):
         Of several that create one name at once, one succeeds.
         """
 
-    def get(self, name: str, path: Path) -> None:
-        """Copy an object to a file, atomically."""
+    def get(self, name: str, path: Path, size: int | None = None) -> None:
+        """Copy an object to a file, atomically; `size` saves a request where it is known."""
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return the bytes of an object from `start` to `end`; to its end if None."""
@@ -86,11 +87,14 @@ def url_of(path: str | Path) -> str | None:
     """Return the URL of a store that a path or text states; None if it is a path of this machine.
 
     A `Path` has lost one of two slashes, which is found again here.
+
+    Raises:
+        SwerveError: it is a URL of something that is no store.
     """
     found = _URL.fullmatch(str(path))
-    if found is None or found[1] == "file":
-        return None
-    if found[1] not in _PROTOCOLS:
+    if found is None or found[1] not in (*_PROTOCOLS, *_REFUSED):
+        return None  # also of sources, such as av2:/data
+    if found[1] in _REFUSED:
         raise SwerveError(f"{path}: outputs and inputs are paths, or URLs of {', '.join(_PROTOCOLS)}, file")
     return f"{found[1]}://{found[2].rstrip('/')}"
 
@@ -99,15 +103,3 @@ def local_of(path: str | Path) -> Path:
     """Return the path that a path, or a URL file://PATH, states."""
     found = _URL.fullmatch(str(path))
     return Path("/" + found[2]) if found and found[1] == "file" else Path(path)
-
-
-def open_store(url: str) -> Store:
-    """Open the store at a URL.
-
-    Raises:
-        MissingExtraError: fsspec, or its package for this protocol, is not installed.
-        SwerveError: the URL names no bucket.
-    """
-    from swerve.data.storage.fsspec_store import FsspecStore
-
-    return FsspecStore(url)

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from swerve.data.storage.files import make_folder, to_json, write_concurrently
+from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.object_cache import KEPT, object_cache
-from swerve.data.storage.store import Store, StoreError, local_of, open_store, url_of
+from swerve.data.storage.store import Store, StoreError, local_of, url_of
 from swerve.scenes import SwerveError
 
 # Objects of the first level that say nothing.
 _LEFT: Final = ("job.lock", ".lease")
+# Files of the first level that change without the others.
+_TOLD: Final = ("timing.json", "config.yaml", "failures.json")
 # Ranges of tar files, by the file's name.
 _RANGES: Final = ".ranges"
 _RANGE: Final = re.compile(r"\.ranges/(.+)/(\d+)-(\d+)")
@@ -41,7 +44,7 @@ class StoredFolder:
     folder: Path
     store: Store
 
-    def fetch(self, name: str) -> Path:
+    def fetch(self, name: str, size: int | None = None) -> Path:
         """Return the path of an object, after copying it if it is not there.
 
         Raises:
@@ -50,7 +53,7 @@ class StoredFolder:
         """
         if found := _RANGE.fullmatch(name):
             return self.fetch_range(found[1], int(found[2]), int(found[3]))
-        return object_cache().path(self.folder / name, lambda path: self.store.get(name, path))
+        return object_cache().path(self.folder / name, lambda path: self.store.get(name, path, size))
 
     def fetch_range(self, name: str, start: int, end: int) -> Path:
         """Return the path of a tar file with some members of one in the store.
@@ -85,14 +88,16 @@ def local_folder(folder: str | Path) -> Path:
         first = [one for one in store.list(deep=False) if not one.name.endswith(_LEFT)]
         if not first:
             raise SwerveError(f"{url}: holds no file: nothing is there, or it is not finished")
-        versions = {one.name: one.version for one in first}
+        versions = {one.name: one.version for one in first if one.name not in _TOLD}
         # Another content of the tables is another folder: files of an earlier one are never taken for the new one's.
         digest = hashlib.sha256("\n".join([url, *map(str, sorted(versions.items()))]).encode()).hexdigest()
         own = object_cache().folder / digest[:24] / name
         make_folder(own)
         write_concurrently(own / KEPT, to_json({"url": url, "versions": versions}))
         for one in first:
-            StoredFolder(own, store).fetch(one.name)
+            if one.name in _TOLD:
+                (own / one.name).unlink(missing_ok=True)
+            StoredFolder(own, store).fetch(one.name, one.size)
     except StoreError as error:
         raise SwerveError(f"{error}. Try again later") from error
     return own
@@ -152,7 +157,7 @@ def fetch_folder(folder: Path) -> None:
             name = folder.absolute().relative_to(parent).as_posix()
             try:
                 with ThreadPoolExecutor(32) as pool:
-                    for _ in pool.map(lambda one: found.fetch(one.name), list(found.store.list(name))):
+                    for _ in pool.map(lambda one: found.fetch(one.name, one.size), list(found.store.list(name))):
                         pass
             except StoreError as error:
                 raise SwerveError(f"{error}. Try again later") from error

@@ -22,12 +22,14 @@ class Faults:
 
     Attributes:
         share: of the answers, 0 to 1.
+        after: puts after which no answer is right; never if None.
         kinds: what goes wrong, each as often.
         counts: requests, by method, and faults by kind.
         delay: seconds of a slow answer.
     """
 
     share: float = 0.0
+    after: int | None = None
     kinds: tuple[str, ...] = KINDS
     counts: Counter[str] = field(default_factory=Counter)
     delay: float = 0.3
@@ -44,6 +46,7 @@ class FaultyApp:
         with self._lock:
             self.faults.counts[environ["REQUEST_METHOD"]] += 1
             bad = self.faults.rng.random() < self.faults.share
+            bad |= self.faults.after is not None and self.faults.counts["PUT"] > self.faults.after
             kind = self.faults.rng.choice(self.faults.kinds) if bad else ""
             self.faults.counts[kind] += bad
         if kind in _ERRORS:
