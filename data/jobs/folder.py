@@ -41,7 +41,7 @@ RECORDS = "records"
 
 # Packages whose versions may change numbers.
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
-_RUN_FILE: Final = re.compile(r"(whole|setup|tables|[0-9]+-of-[0-9]+)\.")
+_RUN_FILE: Final = re.compile(r"(whole|setup|tables|bank|[0-9]+-of-[0-9]+)\.")
 
 _CONFIG_SHAPE: Final = fields(
     {

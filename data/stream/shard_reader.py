@@ -76,10 +76,10 @@ class ShardReader:
         """
         path = self._folder / shard
         if offset >= 0 and self._ranges is not None:
-            there = stored_sample(self._ranges.file(shard, offset, end), 0)
-            if there.key != key:
-                raise SwerveError(f"{path}: should hold sample {key} but has {there.key} in its place. {_AGAIN}")
-            return there
+            alone = stored_sample(self._ranges.file(shard, offset, end), 0)
+            if alone.key != key:
+                raise SwerveError(f"{path}: should hold sample {key} but has {alone.key} in its place. {_AGAIN}")
+            return alone
         if offset >= 0:
             there = _sample_at(path, offset)
             if there is not None and there.key == key:

@@ -44,7 +44,8 @@ from swerve.eval.benchmark.build.build_records import (
     remove_damaged_records,
     write_tables,
 )
-from swerve.eval.benchmark.build.build_workers import GroupWork, LogWork, bank_digest, bank_path
+from swerve.eval.benchmark.build.build_workers import GroupWork, LogWork, bank_digest
+from swerve.eval.benchmark.build.mapped_bank import bank_path, remove_mapped_bank
 from swerve.eval.benchmark.build_options import VIEW_KINDS, BuildOptions
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import Renderers
@@ -166,6 +167,7 @@ def _is_copied(folder: Path, name: str) -> bool:
 def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:
     """Write the tables, and last benchmark.json, which marks the build as finished."""
     _remove_stale(folder, digest)
+    remove_mapped_bank(folder)
     counts, scene_groups = write_tables(folder, read_build_records(folder))
     for kind in set(VIEW_KINDS) - set(drawn):
         (folder / views_folder(kind)).rmdir()
