@@ -34,6 +34,7 @@ COMMANDS = {
     "finish": "Finish",
     "fit": "Fit",
     "info": "Info",
+    "plan augment": "PlanAugment",
     "probe": "Probe",
     "proposals": "Proposals",
     "quality": "Quality",

@@ -45,7 +45,7 @@ OutFolder = Annotated[
     Positional[Path],
     arg(
         metavar="OUT",
-        help="Output folder, or URL of one in an object store (s3://BUCKET/PATH; extra `cloud`): new, empty, or of this "
+        help="Output folder, or URL of one in a store (s3://BUCKET/PATH; extra `cloud`): new, empty, or of this "
         "same job, which is then resumed.",
     ),
 ]
