@@ -31,6 +31,8 @@ _PIECE: Final = 50 * 2**20
 class Pilot:
     """Measurements of some parts of a job, one process on one core, kernels compiled.
 
+    Seconds are those of the core, so that other work of the machine does not count; nor do waits for slow disks.
+
     Attributes:
         logs: logs that were read.
         parts: parts that were made.
@@ -116,14 +118,14 @@ def run_pilot(
     opened, opening, making = list[AugmentLog](), list[float](), list[float]()
     made = list[tuple[str, int]]()
     for number, name in enumerate(chosen):
-        start = time.perf_counter()
+        start = time.process_time()
         opened.append(work.open(name, Stopwatch()))
-        opening.append(time.perf_counter() - start)
+        opening.append(time.process_time() - start)
         share = -(-(parts - len(made)) // (len(chosen) - number))
         for chunk in _spread(opened[-1].chunks, share):
-            start = time.perf_counter()
+            start = time.process_time()
             opened[-1].make(chunk, lambda *_: None)
-            making.append(time.perf_counter() - start)
+            making.append(time.process_time() - start)
             made.append((name, chunk))
     return _measured(folder, options, opened, made, fmean(opening), fmean(making))
 
@@ -151,11 +153,11 @@ def _measured(
         raise SwerveError(
             f"the {len(records)} parts of the pilot have no sample: plan with more parts, or other options"
         )
-    start = time.perf_counter()
+    start = time.process_time()
     acceptance = Acceptance(options, read_records(folder))
     write_manifest(folder, read_records(folder), (), acceptance.weights, acceptance.summary())
     samples = sum(len(record.rows) for record in records)
-    row_seconds = (time.perf_counter() - start) / samples
+    row_seconds = (time.process_time() - start) / samples
     lengths = {one.log.name: len(one.scenes) for one in opened}
     size = options.shard_scenes
     return Pilot(
