@@ -42,9 +42,7 @@ def test_more_workers_than_parts_are_of_no_use():
 def test_large_shards_are_put_in_pieces():
     small = plan_augment(PILOT, 40, None, 8, 1, 1)
     large = plan_augment(replace(PILOT, part_bytes=2e8), 40, None, 8, 1, 1)
-    assert (
-        large.puts - small.puts == 200 * 9
-    )  # of 400 MB: eight pieces of 50 MiB and two requests around them, in place of one
+    assert large.puts - small.puts == 200 * 9  # of 400 MB: eight pieces of 50 MiB and two more, not one
 
 
 def test_other_numbers_of_scenes_scale():
