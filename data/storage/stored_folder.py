@@ -146,6 +146,39 @@ def open_file(path: Path) -> BinaryIO:
     return open(path, "rb")
 
 
+def source_files(url: str) -> Path:
+    """Return the path of a file, or of a folder with all its files, after copying it from a store to the cache.
+
+    Args:
+        url: of an object, or of a folder that takes at most half of the cache.
+
+    Raises:
+        SwerveError: there is nothing, it is too large, or the store does not answer.
+    """
+    plain = url_of(url) or url
+    above, name = plain.rsplit("/", 1)
+    try:
+        store = open_store(above)
+        one = store.info(name)
+        found = [one] if one else list(store.list(name))
+        if not found:
+            raise SwerveError(f"{url}: no such file or folder")
+        size, cache = sum(each.size for each in found), object_cache()
+        if size > cache.size / 2:
+            raise SwerveError(
+                f"{url}: its {size / 1e9:.1f} GB are more than half of the cache. Set SWERVE_CACHE_SIZE, name a "
+                "smaller folder, or copy it to a disk"
+            )
+        digest = hashlib.sha256("\n".join([plain, *(f"{each.name} {each.version}" for each in found)]).encode())
+        own = StoredFolder(cache.folder / digest.hexdigest()[:24], store)
+        with ThreadPoolExecutor(32) as pool:
+            for _ in pool.map(lambda each: own.fetch(each.name, each.size), found):
+                pass
+    except StoreError as error:
+        raise SwerveError(f"{error}. Try again later") from error
+    return own.folder / name
+
+
 def fetch_folder(folder: Path) -> None:
     """Copy all files of a folder from the store that it is of; nothing happens for others.
 

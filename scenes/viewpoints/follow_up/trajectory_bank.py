@@ -53,7 +53,7 @@ class TrajectoryBank:
 
     @cached_property
     def keys(self) -> "BankKeys":
-        """Return what trajectories are found by."""
+        """Return the states that trajectories are found by."""
         columns = (self.speeds[:, 0], self.accelerations[:, 0], self.positions[:, -1], self.headings[:, -1])
         return BankKeys(*(np.ascontiguousarray(column) for column in columns))
 
@@ -77,7 +77,7 @@ class TrajectoryBank:
 
 @dataclass(frozen=True)
 class BankKeys:
-    """What trajectories are found by, in arrays of their own: the others may be those of a mapped file.
+    """First and last states of trajectories, in arrays of their own: whole trajectories may lie in a mapped file.
 
     Attributes:
         speeds: initial, m/s.

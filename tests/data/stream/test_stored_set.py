@@ -1,5 +1,6 @@
 """A set at a URL streams the batches of the same set in a folder, whole or by ranges, also through a tiny cache."""
 
+import json
 import pickle
 from itertools import pairwise
 
@@ -9,10 +10,13 @@ import pytest
 from swerve.data.dataset.read_manifest import read_manifest
 from swerve.data.dataset.set_layout import read_records
 from swerve.data.dataset.shards import read_samples
+from swerve.data.jobs.log_digest import log_digest
+from swerve.data.sources.registry import open_source
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.stored_folder import local_folder
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.scenes import SwerveError
+from tests.support.neutral_document import document
 from tests.support.s3_server import Faults, s3_server
 
 
@@ -97,3 +101,18 @@ def test_a_set_made_anew_is_read_anew(small_set, stored, cache):
     assert local_folder(stored) != before
     store.write("summary.json", content)
     assert local_folder(stored) == before
+
+
+def test_logs_are_read_from_a_store(stored, cache, tmp_path, monkeypatch):
+    (tmp_path / "log.json").write_text(json.dumps(document()))
+    open_store(stored).put("logs/one/log.json", tmp_path / "log.json")
+    wanted = open_source(f"neutral:{tmp_path / 'log.json'}")
+    for text in (f"neutral:{stored}/logs/one/log.json", f"neutral:{stored}/logs/one", f"{stored}/logs/one/log.json"):
+        found = open_source(text)
+        assert found.names() == wanted.names()
+        assert log_digest(found.load(found.names()[0])) == log_digest(wanted.load(wanted.names()[0]))
+    with pytest.raises(SwerveError, match="logs/two: no such file or folder"):
+        open_source(f"neutral:{stored}/logs/two")
+    monkeypatch.setenv("SWERVE_CACHE_SIZE", "1 kB")
+    with pytest.raises(SwerveError, match="more than half of the cache"):
+        open_source(f"neutral:{stored}/logs/one")
