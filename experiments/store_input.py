@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     """Print samples a second of each way to read the set."""
     parser = argparse.ArgumentParser(prog="python -m experiments.store_input", description=__doc__)
     parser.add_argument("set", type=Path)
-    parser.add_argument("--split", default="train")
+    parser.add_argument("--split", help="that of the first sample if none is given")
     args = parser.parse_args(arguments)
     server = subprocess.Popen([sys.executable, "-c", _SERVE], stdout=subprocess.PIPE, text=True)
     try:
@@ -48,11 +48,12 @@ def main(arguments: Sequence[str]) -> None:
         server.wait()
 
 
-def _compare(folder: Path, split: str, cache: Path) -> None:
+def _compare(folder: Path, split: str | None, cache: Path) -> None:
     store = open_store(f"s3://{BUCKET}/set")
     for path in (path for path in sorted(folder.rglob("*")) if path.is_file()):
         store.put(path.relative_to(folder).as_posix(), path)
     table = read_manifest(folder, ("shard", "split"))
+    split = split or table["split"][0].as_py()
     size = sum((folder / shard).stat().st_size for shard in set(table["shard"].to_pylist()))
     print(f"{len(table)} samples, {size / 1e6:.1f} MB; {size / len(table) / 1e3:.0f} kB a sample")
     _read(folder, split)  # compiles, and fills the system's own cache

@@ -1,7 +1,7 @@
 """Layout of a set's folder, and the state of its parts."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -125,6 +125,20 @@ def read_records(folder: Path) -> Iterator[ShardRecord]:
     fetch_folder(folder / RECORDS)
     for path in sorted((folder / RECORDS).glob("*.json")):
         yield read_record(path)
+
+
+@dataclass(frozen=True)
+class SetRecords:
+    """Records of a set, read anew each time that they are gone through: those of a large set need not fit in memory.
+
+    Attributes:
+        folder: of the set.
+    """
+
+    folder: Path
+
+    def __iter__(self) -> Iterator[ShardRecord]:
+        return read_records(self.folder)
 
 
 def _shard_is_whole(folder: Path, record: ShardRecord) -> bool:

@@ -1,7 +1,7 @@
 """Records of the parts of a context store."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -55,7 +55,7 @@ def read_context_record(folder: Path, part: ShardRecord) -> ContextRecord | None
     return record if (record.shard, len(record.scored)) == (part.shard, len(part.rows)) else None
 
 
-def remove_damaged(folder: Path, parts: Sequence[ShardRecord]) -> list[Path]:
+def remove_damaged(folder: Path, parts: Iterable[ShardRecord]) -> list[Path]:
     """Remove records that are damaged, of another part, or of no part of the set; return them."""
     # Listed first: other runs of an array write records meanwhile.
     there = sorted((folder / RECORDS).glob("*.json"))
