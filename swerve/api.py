@@ -9,6 +9,7 @@ from swerve.data import Source, open_source
 from swerve.data.dataset import AugmentOptions, AugmentReport
 from swerve.data.dataset import augment as run_augment
 from swerve.data.jobs import Workers
+from swerve.data.storage.mirror import output_folder
 from swerve.eval.benchmark.build.build_job import BuildReport
 from swerve.eval.benchmark.build.build_job import build as run_build
 from swerve.eval.benchmark.build_options import BuildOptions
@@ -31,11 +32,12 @@ def augment(
 
     Args:
         sources: Sources of logs, or texts as on the command line, such as "town:2".
-        out: Output folder: new, empty, or of this same job, which is then resumed.
+        out: Output folder or URL (s3://...): new, empty, or of this same job, which is then resumed.
         options: The training set.
         workers: Worker processes; one per core if None.
     """
-    return run_augment(_opened(sources), Path(out), options, workers)
+    with output_folder(out) as folder:
+        return run_augment(_opened(sources), folder, options, workers)
 
 
 def build_benchmark(
@@ -50,20 +52,21 @@ def build_benchmark(
 
     Args:
         sources: Sources of logs, or texts as on the command line.
-        out: Output folder: new, empty, or of this same job, which is then resumed.
+        out: Output folder or URL (s3://...): new, empty, or of this same job, which is then resumed.
         options: The benchmark.
         workers: Worker processes; one per core if None.
         splats: Folder that `swerve fit` made, for splat views.
         renderers: Renderers by kind of views, in place of those of Swerve.
     """
-    return run_build(
-        _opened(sources),
-        Path(out),
-        options,
-        workers,
-        splats=None if splats is None else Path(splats),
-        renderers=renderers,
-    )
+    with output_folder(out) as folder:
+        return run_build(
+            _opened(sources),
+            folder,
+            options,
+            workers,
+            splats=None if splats is None else Path(splats),
+            renderers=renderers,
+        )
 
 
 def evaluate(
@@ -78,12 +81,13 @@ def evaluate(
     Args:
         benchmark: Folder of the benchmark; navsim:ROOT, with the split in the options; or wod_e2e:PATH.
         planners: Names as on the command line, or classes that worker processes can import, made without arguments.
-        out: Output folder: new, empty, or of an evaluation of this benchmark.
+        out: Output folder or URL: new, empty, or of an evaluation of this benchmark.
         options: The evaluation.
         workers: Worker processes; one per core if None.
     """
     specs = [planner if isinstance(planner, str) else _spec(planner) for planner in planners]
-    return evaluate_planners(benchmark, specs, Path(out), options, workers)
+    with output_folder(out) as folder:
+        return evaluate_planners(benchmark, specs, folder, options, workers)
 
 
 def primitives_of(scene: Scene) -> Primitives:

@@ -10,6 +10,7 @@ from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.dataset.acceptance import acceptance_tables
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
+from swerve.data.storage.mirror import shown
 from swerve.eval.training_viewpoints import maker_of
 from swerve.job_report import counted, execution_of, open_sources, show_failures, stoppable, timing_line
 from swerve.options.augment import Augment
@@ -44,7 +45,7 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     size = f"{counted(summary['shards'], 'shard')}, {summary['bytes'] / 1e6:.1f} MB"
     samples, logs = counted(summary["samples"], "sample"), counted(summary["logs"], "log")
     console.print(f"{samples} ({kinds}) of {logs} in {size}", highlight=False, soft_wrap=True)
-    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(f"in {shown(folder)}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
         print_table(console, _rejections(summary["rejections"]))
     for table in acceptance_tables(summary):

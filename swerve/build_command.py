@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.consoles import print_table, progress_console, results_console
+from swerve.data.storage.mirror import shown
 from swerve.eval.benchmark.benchmark_store import folder_size
 from swerve.eval.benchmark.build.build_job import NOUN, BuildReport, build
 from swerve.job_report import counted, execution_of, open_sources, show_failures, stoppable, timing_line
@@ -66,7 +67,7 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
     scenes = f"{counts['scenes']} scenes, {folder_size(folder) / 1e6:.1f} MB"
     groups = f"{counted(counts['scene_groups'], 'scene group')} of {counted(counts['logs'], 'log')}"
     console.print(f"{groups}, {follow_ups}: {scenes}", highlight=False)
-    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(f"in {shown(folder)}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     table = Table("", "rejected because", "count", "", box=None)
     rejected = {"start points": counts["rejected_starts"], "scene groups": counts["dropped_scene_groups"]}
     for what, reasons in rejected.items():

@@ -34,6 +34,7 @@ COMMANDS = {
     "finish": "Finish",
     "fit": "Fit",
     "info": "Info",
+    "plan augment": "PlanAugment",
     "probe": "Probe",
     "proposals": "Proposals",
     "quality": "Quality",
@@ -222,16 +223,19 @@ def _configured(path: Path, kind: type, given: list[str]) -> tuple[Any, list[str
 
 
 def _run(command: str, arguments: Sequence[str]) -> int:
+    from swerve.stored_paths import stored_paths
+
     parsed = parse(command, arguments)
-    check_output(parsed)
-    from swerve.scenes.compilation import announce_compilation
+    with stored_paths(parsed) as local:
+        check_output(local)
+        from swerve.scenes.compilation import announce_compilation
 
-    announce_compilation()
-    code = run_command(command, parsed)
-    if (out := getattr(parsed, "out", None)) and os.environ.get("RANK", "0") == "0":
-        from swerve.config_file import CONFIG, write_config
+        announce_compilation()
+        code = run_command(command, local)
+        if (out := getattr(local, "out", None)) and os.environ.get("RANK", "0") == "0":
+            from swerve.config_file import CONFIG, write_config
 
-        write_config(out / CONFIG if out.is_dir() else out.with_name(f"{out.name}.{CONFIG}"), parsed)
+            write_config(out / CONFIG if out.is_dir() else out.with_name(f"{out.name}.{CONFIG}"), parsed)
     return code
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.consoles import progress_console, results_console
+from swerve.data.storage.mirror import shown
 from swerve.eval.context.context_job import NOUN, ContextReport, write_contexts
 from swerve.eval.training_viewpoints.training_maker import maker_of_set
 from swerve.job_report import execution_of, open_sources, show_failures, stoppable, timing_line
@@ -36,6 +37,6 @@ def show_report(console: Console, folder: Path, report: ContextReport) -> None:
     if unscored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(unscored.items()))
         console.print(f"{sum(unscored.values())} cannot ({kinds}), most often because they drive on no lane")
-    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(f"in {shown(folder)}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     show_failures(console, report.failures)
     console.print(timing_line(report.timing, NOUN, len(report.failures)), highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 from swerve.cells import cell
 from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.jobs import Failure
+from swerve.data.storage.mirror import shown
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
 from swerve.evaluate_wod_e2e import print_rater_feedback
@@ -39,7 +40,8 @@ def run(args: Evaluate) -> int:
         _print_epdms(evaluation.summary, console)
     _print_failures(evaluation.failures, args.out, console)
     plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
-    console.print(f"{plans} plans in {seconds:.1f} s; wrote {args.out}", highlight=False, markup=False, soft_wrap=True)
+    where = shown(args.out)
+    console.print(f"{plans} plans in {seconds:.1f} s; wrote {where}", highlight=False, markup=False, soft_wrap=True)
     if (args.out / REPORT).is_file():
         console.print(f"The report is at {args.out / REPORT}", highlight=False, markup=False, soft_wrap=True)
     return 1 if evaluation.failures else 0

@@ -12,6 +12,7 @@ from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.jobs import Execution
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
+from swerve.data.storage.mirror import shown
 from swerve.job_report import open_sources, show_failures, stoppable
 from swerve.options.fit import Fit
 
@@ -48,7 +49,7 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
                 table.add_row(cell(log), str(fit["gaussians"]), f"{fit['seconds'] / 60:.1f}", cell(what), *numbers)
     if table.row_count:
         print_table(console, table)
-    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(f"in {shown(folder)}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     for log in fits:
         path = folder / safe_name(log) / PREVIEW
         if path.is_file():

@@ -7,6 +7,8 @@ from rich.console import Console
 
 from swerve.consoles import results_console
 from swerve.data.jobs.verify import Damage, job_folder, remove_damaged, verify_folder
+from swerve.data.storage import mirror
+from swerve.data.storage.files import remove_file
 from swerve.options.verify import Verify
 from swerve.rerun import require_options, rerun
 from swerve.scenes import SwerveError
@@ -35,7 +37,8 @@ def run(args: Verify) -> int:
 def _verified(console: Console, folder: Path) -> list[tuple[Path, Damage]]:
     with console.status("") as shown:
         result = verify_folder(folder, lambda files, size: shown.update(f"{files} files, {size / 1e6:.0f} MB"))
-    text = f"{folder}: {result.files} files, {result.size / 1e6:.1f} MB: {len(result.damages) or 'nothing'} damaged"
+    damaged = f"{len(result.damages) or 'nothing'} damaged"
+    text = f"{mirror.shown(folder)}: {result.files} files, {result.size / 1e6:.1f} MB: {damaged}"
     console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
     for damage in result.damages[:_SHOWN]:
         line = printable(f"  {damage.path} {damage.problem}")
@@ -49,5 +52,5 @@ def _without(folder: Path, damages: Sequence[Damage]) -> list[Path]:
     """Remove damaged tables, which the job writes again; return them."""
     paths = [folder / damage.path for damage in damages]
     for path in paths:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return paths

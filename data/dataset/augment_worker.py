@@ -20,7 +20,7 @@ from swerve.data.dataset.viewpoint_maker import ExpertTarget, LogViewpoints, Vie
 from swerve.data.jobs import Failure, PartResult, ProgressCallback, load_log, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
-from swerve.data.storage.files import commit, temporary_path
+from swerve.data.storage.files import commit, remove_file, temporary_path
 from swerve.scenes import Log, Scene, SwerveError, split_windows
 from swerve.scenes.log import listed_steps
 from swerve.scenes.primitives import build_static
@@ -224,7 +224,7 @@ def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
         commit(shard)
     else:
         temporary_path(shard).unlink()
-        shard.unlink(missing_ok=True)
+        remove_file(shard)
         record = replace(record, shard="", size=0, sha256="")
     write_record(record_path(folder, record.log, record.part, ".json"), record)
     return record

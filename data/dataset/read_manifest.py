@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swerve.data.dataset.manifest import SCHEMA, UNKNOWN_OFFSET
+from swerve.data.storage.stored_folder import is_fetched
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
@@ -34,7 +35,7 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> pa.Table:
             that is not in a split's folder of the set.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not path.is_file() and not is_fetched(path):
         raise SwerveError(f"{folder}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
     wanted = pa.schema([SCHEMA.field(name) for name in columns])
     older = _OFFSET in columns and not _has_column(path, _OFFSET)
@@ -74,6 +75,8 @@ def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROW
             value that it needs.
     """
     try:
+        if not path.is_file():
+            is_fetched(path)
         with pq.ParquetFile(path, memory_map=False, page_checksum_verification=True) as file:
             if file.metadata.num_rows > most:
                 raise SwerveError(f"{path}: rows: says that it has {file.metadata.num_rows}. {hint}")

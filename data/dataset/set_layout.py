@@ -1,7 +1,7 @@
 """Layout of a set's folder, and the state of its parts."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,8 @@ from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.jobs import RECORDS, FolderLayout, part_stem
 from swerve.data.jobs.failures import FAILURES
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.data.storage.files import safe_name
+from swerve.data.storage.files import remove_file, safe_name
+from swerve.data.storage.stored_folder import fetch_folder
 from swerve.scenes import LogError, Split, SwerveError
 from swerve.scenes.primitives import Primitives
 
@@ -61,7 +62,7 @@ def remove_damaged_records(folder: Path) -> list[Path]:
     """Remove records that are damaged or of another part than their names say, which are made again; return them."""
     damaged = [path for path in sorted((folder / RECORDS).glob("*.json")) if not _is_record(path)]
     for path in damaged:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return damaged
 
 
@@ -82,7 +83,7 @@ def remove_orphan_shards(folder: Path) -> None:
     for split in _SPLITS:
         for shard in (folder / split).glob("*.tar"):
             if shard.relative_to(folder).as_posix() not in named:
-                shard.unlink()
+                remove_file(shard)
 
 
 def finished_chunks(
@@ -121,8 +122,23 @@ def check_split(folder: Path, log: str, split: Split) -> None:
 
 def read_records(folder: Path) -> Iterator[ShardRecord]:
     """Yield the records of a job, in the order of their names."""
+    fetch_folder(folder / RECORDS)
     for path in sorted((folder / RECORDS).glob("*.json")):
         yield read_record(path)
+
+
+@dataclass(frozen=True)
+class SetRecords:
+    """Records of a set, read anew each time that they are gone through: those of a large set need not fit in memory.
+
+    Attributes:
+        folder: of the set.
+    """
+
+    folder: Path
+
+    def __iter__(self) -> Iterator[ShardRecord]:
+        return read_records(self.folder)
 
 
 def _shard_is_whole(folder: Path, record: ShardRecord) -> bool:

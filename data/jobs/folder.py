@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.execution import ArrayPart, Execution, Workers
+from swerve.data.jobs.lease import leased
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.sources.source import Source, require_scenes
 from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of, text
@@ -20,10 +21,12 @@ from swerve.data.storage.files import (
     file_digest,
     make_folder,
     os_errors_as_swerve_errors,
+    remove_file,
     safe_name,
     to_json,
     write_atomically,
 )
+from swerve.data.storage.mirror import refresh
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.printable import name_problem, printable
 from swerve.scenes.source_digest import code_digest
@@ -40,7 +43,7 @@ RECORDS = "records"
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 # A digest of files' contents, which says nothing to a reader.
 _DIGEST: Final = re.compile(r"[0-9a-f]{16,}")
-_RUN_FILE: Final = re.compile(r"(whole|setup|tables|[0-9]+-of-[0-9]+)\.")
+_RUN_FILE: Final = re.compile(r"(whole|setup|tables|bank|[0-9]+-of-[0-9]+)\.")
 
 _CONFIG_SHAPE: Final = fields(
     {
@@ -160,6 +163,8 @@ def open_job(
     part, config = Execution.of(workers).part, {**config, "kind": layout.kind, "completion": layout.completion_file}
     with ExitStack() as locks:
         with os_errors_as_swerve_errors(folder):
+            locks.enter_context(leased(folder, part))
+            refresh(folder)
             if not (folder / JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
                 raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
             locks.enter_context(_locked(folder / _LOCK, shared=part is not None))
@@ -183,14 +188,15 @@ def _write_digests(folder: Path, layout: FolderLayout) -> None:
     write_atomically(folder / RUNS / TABLES, to_json({"sha256": digests}))
 
 
-def lock_job(folder: Path) -> BinaryIO:
-    """Lock a job's folder against all runs, until the returned file is closed.
+@contextmanager
+def lock_job(folder: Path) -> Iterator[None]:
+    """Lock a job's folder against all runs.
 
     Raises:
         SwerveError: a run is going on, or the folder cannot be written.
     """
-    with os_errors_as_swerve_errors(folder):
-        return _locked(folder / _LOCK)
+    with os_errors_as_swerve_errors(folder), leased(folder, None), _locked(folder / _LOCK):
+        yield
 
 
 def _lock_part(folder: Path, part: ArrayPart) -> BinaryIO:
@@ -214,7 +220,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
     _compare(folder, layout, there, config)
     # The completion marker must not exist before this run has finished.
     for name in (layout.completion_file, f"{RUNS}/{TABLES}"):
-        (folder / name).unlink(missing_ok=True)
+        remove_file(folder / name)
     if alone:
         _remove_leftovers(folder)
     if there != config or not path.is_file():
@@ -268,7 +274,7 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
         differences = "; ".join(_differences(there, here))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
     for path in (*_part_files(folder, layout, layout.disposable_folders), *(folder / SOURCES).glob("*.json")):
-        path.unlink()
+        remove_file(path)
 
 
 def _part_files(folder: Path, layout: FolderLayout, names: Iterable[str]) -> Iterator[Path]:

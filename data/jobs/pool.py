@@ -25,6 +25,7 @@ from swerve.data.jobs.worker import (
     Printed,
     worker_main,
 )
+from swerve.data.storage.mirror import attachments
 from swerve.scenes.errors import WriteError
 
 # Libraries that would start their own threads: one process per core is enough.
@@ -225,7 +226,7 @@ def _start(work: JobSpec, folder: Path) -> _Process:
     """Start a new process, which shares only the connection with this one."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=worker_main, args=(work, folder, theirs), daemon=True)
+    process = context.Process(target=worker_main, args=(work, folder, theirs, attachments()), daemon=True)
     # SIGTERM waits: a process that has received half of what it needs would print a traceback.
     with _single_threaded(), signals_blocked(signal.SIGINT, signal.SIGTERM):
         process.start()

@@ -9,7 +9,7 @@ import os
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from swerve.data.jobs.pool import ONE_THREAD, JobBook, ProgressListener, Worker
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.jobs.work import JobSpec
 from swerve.data.jobs.worker import Compiling, Message, PartFailed, PartFinished, PrintedText, TaskRunner
+from swerve.data.storage.mirror import Attachment, attach, attachments
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.compilation import tell_compilation
 
@@ -149,7 +150,7 @@ class _RayPool:
                 self._give(actor, task)
         while len(self._actors) < self._size and self._has_next():
             self._numbers += 1
-            handle = self._class.remote(self._work, self._folder, os.getcwd())
+            handle = self._class.remote(self._work, self._folder, os.getcwd(), attachments())
             self._actors.append(_Actor(self._numbers, handle, handle.ready.remote()))
 
     def _give(self, actor: _Actor, task: Task) -> None:
@@ -193,11 +194,13 @@ class RayWorker:
         work: work of the job.
         folder: output folder.
         current: current folder of the process that started the job, to which relative paths of its options refer.
+        attached: scratch folders whose files are published from here, see `swerve.data.storage.mirror`.
     """
 
-    def __init__(self, work: JobSpec, folder: str, current: str) -> None:
+    def __init__(self, work: JobSpec, folder: str, current: str, attached: Sequence[Attachment] = ()) -> None:
         with suppress(OSError):  # a node that lacks it serves jobs whose paths are absolute
             os.chdir(current)
+        attach(attached)
         self._messages = QueuedMessages()
         self._runner = TaskRunner(work, Path(folder), self._messages)
         tell_compilation(lambda group: self._messages.send(Compiling(group)))

@@ -25,6 +25,7 @@ from swerve.data.jobs.run_state import StateFile
 from swerve.data.jobs.schedule import FinishedParts, Schedule
 from swerve.data.jobs.work import JobSpec
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors
+from swerve.data.storage.mirror import refresh
 from swerve.scenes import SwerveError
 
 
@@ -118,6 +119,7 @@ def part_done(
     own = ArrayResult(part, result.item_name, result.item_count, result.seconds, result.worker_seconds, tuple(failed))
     with os_errors_as_swerve_errors(folder):
         write_array_result(folder, own)
+        refresh(folder)
     done, failures = array_results(folder, result.item_name), len(result.failures)
     made = f"Run {part} made {result.item_count} {result.item_name} in {result.seconds:.1f} s"
     if is_last:

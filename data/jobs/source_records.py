@@ -17,7 +17,7 @@ from swerve.data.jobs.log_digest import log_digest, sensor_digest
 from swerve.data.jobs.schedule import FinishedParts
 from swerve.data.sources.source import FileSource, Source
 from swerve.data.storage.checked_json import fields, plain_name, read_json, text
-from swerve.data.storage.files import make_folder, safe_name, to_json, write_concurrently
+from swerve.data.storage.files import make_folder, remove_file, safe_name, to_json, write_concurrently
 from swerve.scenes import Log, LogError, SwerveError
 
 SOURCES: Final = "sources"
@@ -89,7 +89,7 @@ def check_sources(
             if _has_changed(folder, sources[number], name):
                 changed.append(name)
         elif alone:
-            source_record_path(folder, name).unlink(missing_ok=True)
+            remove_file(source_record_path(folder, name))
     if changed:
         raise SwerveError(_changed(folder, changed))
 

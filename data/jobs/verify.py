@@ -22,7 +22,8 @@ from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.folder import JOB, RECORDS, TABLES, lock_job
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.storage.checked_json import fields, file_name, read_json
-from swerve.data.storage.files import PART, file_digest
+from swerve.data.storage.files import PART, file_digest, remove_file
+from swerve.data.storage.mirror import whole_file
 from swerve.scenes import LogError
 
 _JOB: Final = fields({}, {"completion": file_name})
@@ -165,7 +166,7 @@ def _is_removed(path: Path) -> bool:
     """Remove a file; return whether it was there."""
     if not path.is_file():
         return False
-    path.unlink()
+    remove_file(path)
     return True
 
 
@@ -199,7 +200,8 @@ def _check(folder: Path, name: str) -> _Checked:
     """Check a file, and those that it names if it is a record."""
     path, is_fit = folder / name, name.endswith("/fit.json")
     try:
-        size, content = path.stat().st_size, _content(path)
+        with whole_file(path) as whole:
+            size, content = whole.stat().st_size, _content(whole)
     except (OSError, ValueError, LogError, zipfile.BadZipFile, zlib.error, pa.ArrowException, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         return _Checked(name, 0, (Damage(name, f"is damaged ({reason})"),))
@@ -265,7 +267,9 @@ def _kept(folder: Path, promise: _Promise) -> tuple[int, list[Damage]]:
         size = path.stat().st_size
         if promise.size is not None and size != promise.size:
             return size, [Damage(promise.path, f"has {size} bytes, its record says {promise.size}")]
-        if file_digest(path) != promise.digest:
+        with whole_file(path) as whole:
+            found = file_digest(whole)
+        if found != promise.digest:
             return size, [Damage(promise.path, "has another SHA-256 than its record says")]
     except FileNotFoundError:
         return 0, [Damage(promise.path, "is missing")]

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import traceback
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -17,6 +18,7 @@ from swerve.data.jobs.schedule import Task
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.jobs.work import JobSpec, LogHandle
 from swerve.data.storage.files import unwritable_message
+from swerve.data.storage.mirror import Attachment, attach
 from swerve.scenes import SwerveError
 from swerve.scenes.compilation import tell_compilation
 
@@ -137,12 +139,20 @@ class PrintedText(io.TextIOBase):
         return len(text)
 
 
-def worker_main(work: JobSpec, folder: Path, connection: Connection) -> None:
-    """Process tasks from the connection until None arrives or the connection closes."""
+def worker_main(work: JobSpec, folder: Path, connection: Connection, attached: Sequence[Attachment] = ()) -> None:
+    """Process tasks from the connection until None arrives or the connection closes.
+
+    Args:
+        work: work of the job.
+        folder: output folder.
+        connection: to the parent.
+        attached: scratch folders whose files are published from here, see `swerve.data.storage.mirror`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked while this process was started
     threading.Thread(target=_die_with_parent, daemon=True).start()
     channel = Channel(connection)
+    attach(attached)
     runner = TaskRunner(work, folder, channel)
     tell_compilation(lambda group: channel.send(Compiling(group)))
     with redirect_stdout(PrintedText(channel)), redirect_stderr(PrintedText(channel)):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swerve.data.sources.source import Source
+from swerve.data.storage.store import local_of, url_of
+from swerve.data.storage.stored_folder import source_files
 from swerve.scenes import SwerveError
 
 
@@ -18,7 +20,7 @@ def open_source(text: str | Path) -> Source:
     kind, colon, rest = text.partition(":")
     if colon and kind in _OPENERS:
         return _OPENERS[kind](rest)
-    path = Path(text).expanduser()
+    path = source_files(text) if url_of(text) else local_of(text).expanduser()
     if not path.exists():
         raise SwerveError(f"{text}: no such file or folder, and not one of {', '.join(_FORMS)}")
     for name, recognised in _RECOGNISERS.items():
@@ -114,7 +116,7 @@ def _open_neutral(text: str) -> Source:
 
 
 def _existing(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = source_files(text) if url_of(text) else local_of(text).expanduser()
     if not text or not path.exists():
         raise SwerveError(f"{text or '(no path)'}: no such file or folder")
     return path

@@ -57,6 +57,7 @@ from swerve.data.storage.files import (
     file_digest,
     make_folder,
     os_errors_as_swerve_errors,
+    remove_file,
     safe_name,
     to_json,
     write_atomically,
@@ -163,7 +164,7 @@ def _remove_damaged_fits(folder: Path, logs: Iterable[str]) -> list[Path]:
     paths = (folder / safe_name(log) / FIT for log in logs)
     damaged = [path for path in paths if path.is_file() and not _is_fit(path)]
     for path in damaged:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return damaged
 
 
@@ -217,7 +218,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         files = sorted(path for path in folder.iterdir() if path.name not in (*_WORKING, FIT) and path.suffix != PART)
         record["sha256"] = {path.name: file_digest(path) for path in files}
         write_atomically(folder / FIT, to_json(record))
-        (folder / _STATE).unlink(missing_ok=True)
+        remove_file(folder / _STATE)
 
 
 def _held_out(

@@ -24,7 +24,7 @@ from swerve.data.storage.checked_json import (
     read_json,
     told,
 )
-from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, remove_file, to_json, write_atomically
 from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, encode_ply, read_ply
 from swerve.scenes import LogError
 
@@ -68,7 +68,7 @@ def write_splats(scene: SplatScene, folder: str | Path) -> None:
         **({} if scene.corrections is None else {"corrections": _corrections_to_json(scene.corrections)}),
     }
     with os_errors_as_swerve_errors(folder):
-        (folder / _GRAPH).unlink(missing_ok=True)
+        remove_file(folder / _GRAPH)
         write_atomically(folder / _BACKGROUND, encode_ply(scene.background))
         for node, file in zip(scene.nodes, files, strict=True):
             write_atomically(folder / file, encode_ply(node.gaussians))

@@ -25,6 +25,7 @@ from jaxtyping import AbstractArray
 from swerve.data.storage.checked_json import parse_json, told
 from swerve.data.storage.checked_npz import read_npz
 from swerve.data.storage.files import write_atomically
+from swerve.data.storage.stored_folder import open_file
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.printable import printable
 
@@ -82,7 +83,8 @@ def load_archive(path: str | Path, of: type[T], kind: str, version: int) -> T:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with open_file(path) as file:
+            content = file.read()
     except OSError as error:
         raise SwerveError(f"{path}: cannot be read as an archive ({error})") from error
     return from_bytes(content, of, kind, version, str(path))

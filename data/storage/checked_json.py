@@ -9,12 +9,14 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import numpy as np
 
+from swerve.data.storage.stored_folder import open_file
 from swerve.scenes import LogError
 from swerve.scenes.printable import name_problem, printable
 
@@ -65,7 +67,7 @@ def read_json(path: Path, shape: Shape | None = None, hint: str = "", constants:
         LogError: the file cannot be read, is no JSON within the limits of `parse_json`, or of another shape.
     """
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as stream:
+        with open_file(path) as file, gzip.open(file) if path.suffix == ".gz" else nullcontext(file) as stream:
             content = stream.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise LogError(path, "file", f"cannot be read ({_reason(error)})", hint) from error

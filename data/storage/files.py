@@ -8,12 +8,59 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol, runtime_checkable
 
 from swerve.scenes.errors import SwerveError, WriteError
 
 PART = ".part"
 _LONGEST_NAME = 120
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """Copies the complete files of a folder elsewhere, see `swerve.data.storage.mirror`."""
+
+    def publish(self, path: Path) -> None:
+        """Copy a file that is complete.
+
+        Raises:
+            OSError: it cannot be copied.
+        """
+
+    def remove(self, path: Path) -> None:
+        """Remove the copy of a file that was removed.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+
+
+# Folders of this process whose files are copied to a store as soon as they are complete. Usually none.
+PUBLISHERS: Final = dict[Path, Publisher]()
+
+
+def publisher_of(path: Path) -> Publisher | None:
+    """Return who copies the files of the folder that a path lies in; None for most."""
+    if not PUBLISHERS:
+        return None
+    whole = path.absolute()
+    return next((one for folder, one in PUBLISHERS.items() if whole.is_relative_to(folder)), None)
+
+
+def _publish(path: Path) -> None:
+    if publisher := publisher_of(path):
+        publisher.publish(path.absolute())
+
+
+def remove_file(path: Path, missing_ok: bool = True) -> None:
+    """Remove a file, and its copy in a store where its folder has one.
+
+    Raises:
+        OSError: it cannot be removed, or is missing and that is not allowed.
+    """
+    path.unlink(missing_ok=missing_ok)
+    if publisher := publisher_of(path):
+        publisher.remove(path.absolute())
 
 
 def make_folder(path: Path) -> None:
@@ -75,6 +122,7 @@ def write_concurrently(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
     _write_synced(temporary, content)
     os.replace(temporary, path)
+    _publish(path)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -91,6 +139,7 @@ def commit(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+    _publish(path)
 
 
 def temporary_path(path: Path) -> Path:

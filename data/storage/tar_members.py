@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from swerve.data.storage.stored_folder import open_file
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import name_problem
 
@@ -43,7 +44,7 @@ def open_tar(path: Path, hint: str) -> BinaryIO:
         SwerveError: it cannot be opened; the message ends in the hint.
     """
     try:
-        return open(path, "rb")
+        return open_file(path)
     except OSError as error:
         raise SwerveError(f"{path}: cannot be read ({error.strerror}). {hint}") from error
 

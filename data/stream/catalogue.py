@@ -26,6 +26,7 @@ class Catalogue:
         shards: path of each sample's shard in the folder.
         indices_in_shard: index of each sample in its shard.
         offsets: offset of each sample's first header in its shard; negative where the set does not say.
+        ends: offset of the next sample's first header; negative for the last of a shard.
         weights: importance weight of each sample, see the manifest.
         parts: row indices of each part's samples.
         logs: names of the samples' logs.
@@ -37,15 +38,16 @@ class Catalogue:
     shards: pa.DictionaryArray
     indices_in_shard: Int[np.ndarray, "n"]
     offsets: Int[np.ndarray, "n"]
+    ends: Int[np.ndarray, "n"]
     weights: Float[np.ndarray, "n"]
     parts: dict[str, Int[np.ndarray, "_"]]
     logs: frozenset[str]
     digest: str
 
-    def where(self, row: int) -> tuple[str, int, str, int]:
-        """Return shard, index in the shard, key, and offset in the shard of a sample."""
+    def where(self, row: int) -> tuple[str, int, str, int, int]:
+        """Return shard, index in the shard, key, offset and end in the shard of a sample."""
         place = int(self.indices_in_shard[row]), self.keys[row].as_py(), int(self.offsets[row])
-        return self.shards[row].as_py(), *place
+        return self.shards[row].as_py(), *place, int(self.ends[row])
 
 
 def read_catalogue(folder: Path, split: Split) -> Catalogue:
@@ -72,7 +74,9 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
             f"{folder}/{MANIFEST}: weight: is negative or not finite. Run the job that made the set again"
         )
     offsets = table["offset"].to_numpy()
-    return Catalogue(folder, keys, shards, indices, offsets, weights, _parts(table), logs, digest)
+    is_last = np.append(codes[1:] != codes[:-1], True)
+    ends = np.where(is_last, -1, np.append(offsets[1:], -1))
+    return Catalogue(folder, keys, shards, indices, offsets, ends, weights, _parts(table), logs, digest)
 
 
 def _parts(table: pa.Table) -> dict[str, Int[np.ndarray, "_"]]:

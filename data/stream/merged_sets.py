@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from swerve.data.storage.stored_folder import local_folder
 from swerve.data.stream.catalogue import Catalogue, read_catalogue
 from swerve.data.stream.part import PARTS
 from swerve.data.stream.raster_drawer import RasterRenderer
@@ -36,6 +37,7 @@ class MergedSets:
     """
 
     def __init__(self, folders: Sequence[Path], split: Split) -> None:
+        folders = [local_folder(folder) for folder in folders]
         if not folders or len({folder.resolve() for folder in folders}) < len(folders):
             raise SwerveError("a stream reads one or more sets, each once")
         self.folders = tuple(folders)

@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from swerve.data.dataset.shards import HINT
 from swerve.data.storage.tar_members import damaged, open_tar, tar_members
+from swerve.data.stream.ranges import open_ranges
 from swerve.scenes import SwerveError
 
 _AGAIN: Final = "Run the job that made the set again"
@@ -57,8 +58,9 @@ class ShardReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._starts = folder, dict[str, Int[np.ndarray, "n"]]()
+        self._ranges = open_ranges(folder)
 
-    def sample(self, shard: str, number: int, key: str, offset: int = -1) -> StoredSample:
+    def sample(self, shard: str, number: int, key: str, offset: int = -1, end: int = -1) -> StoredSample:
         """Locate a sample of a shard.
 
         Args:
@@ -67,11 +69,17 @@ class ShardReader:
             key: expected key.
             offset: of its first header in the shard, negative if unknown. Where it is, or the shard was written anew,
                 all headers of the shard are read, once.
+            end: offset of the next sample's first header; negative if it is the last, or unknown.
 
         Raises:
             SwerveError: the shard is missing or damaged, or another sample is at this index.
         """
         path = self._folder / shard
+        if offset >= 0 and self._ranges is not None:
+            alone = stored_sample(self._ranges.file(shard, offset, end), 0)
+            if alone.key != key:
+                raise SwerveError(f"{path}: should hold sample {key} but has {alone.key} in its place. {_AGAIN}")
+            return alone
         if offset >= 0:
             there = _sample_at(path, offset)
             if there is not None and there.key == key:

@@ -180,7 +180,7 @@ class SampleStream:
 
     def _provenance(self, row: int, sample: DecodedSample) -> Provenance:
         dataset, row = self._sets.where(row)
-        details, (shard, number, key, _) = sample.details, self._sets[dataset].catalogue.where(row)
+        details, (shard, number, key, *_) = sample.details, self._sets[dataset].catalogue.where(row)
         kind = ViewpointKind(details["kind"])
         names = (details["source"], details["log"], details["token"])
         return Provenance(key, *names, kind, details["index"], shard, number, dataset)

@@ -14,6 +14,7 @@ from swerve.data.dataset.read_manifest import read_parquet
 from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.checked_json import check_shape, read_json, told
+from swerve.data.storage.stored_folder import local_folder
 from swerve.eval.benchmark.assemble import STEP_US, GroupRecord, build_scenes
 from swerve.eval.benchmark.benchmark_shapes import (
     BENCHMARK_SHAPE,
@@ -221,7 +222,7 @@ def open_benchmark(
         SwerveError: it is no benchmark, not finished, without a scene group, or of another version; or the views are
             not stored and cannot be rendered.
     """
-    folder = Path(folder)
+    folder = local_folder(folder)
     path = folder / BENCHMARK
     if not path.is_file():
         hint = "Run `swerve build` to its end" if (folder / "job.json").is_file() else "Make one with `swerve build`"

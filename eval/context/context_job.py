@@ -13,7 +13,7 @@ from swerve.data.dataset.augment_worker import scene_viewpoints
 from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.dataset.sample import sample_key
 from swerve.data.dataset.set_config import read_maker_identity, read_options
-from swerve.data.dataset.set_layout import read_records
+from swerve.data.dataset.set_layout import SetRecords
 from swerve.data.dataset.shards import HINT, Sample, ShardWriter
 from swerve.data.dataset.viewpoint_maker import LogViewpoints, ViewpointMaker
 from swerve.data.jobs import (
@@ -115,7 +115,7 @@ def write_contexts(
     manifest, options = dataset / MANIFEST, read_options(dataset)
     if not manifest.is_file():
         raise SwerveError(f"{dataset}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
-    digest, records, owners = file_digest(manifest), list(read_records(dataset)), log_names(sources)
+    digest, records, owners = file_digest(manifest), SetRecords(dataset), log_names(sources)
     logs = dict.fromkeys(record.log for record in records)
     if lost := [log for log in logs if log not in owners]:
         raise SwerveError(f"{dataset}: its log {lost[0]} is in none of the sources. Give those that it was made of")

@@ -1,7 +1,7 @@
 """Records of the parts of a context store."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 from swerve.data.dataset.manifest import ShardRecord
 from swerve.data.jobs import RECORDS, FinishedParts, record_path
 from swerve.data.storage.checked_json import fields, flag, integer, list_of, read_json, text
-from swerve.data.storage.files import to_json, write_atomically
+from swerve.data.storage.files import remove_file, to_json, write_atomically
 from swerve.scenes import LogError
 
 _RECORD: Final = fields({"shard": text, "size": integer(0), "sha256": text, "scored": list_of(flag)})
@@ -55,14 +55,14 @@ def read_context_record(folder: Path, part: ShardRecord) -> ContextRecord | None
     return record if (record.shard, len(record.scored)) == (part.shard, len(part.rows)) else None
 
 
-def remove_damaged(folder: Path, parts: Sequence[ShardRecord]) -> list[Path]:
+def remove_damaged(folder: Path, parts: Iterable[ShardRecord]) -> list[Path]:
     """Remove records that are damaged, of another part, or of no part of the set; return them."""
     # Listed first: other runs of an array write records meanwhile.
     there = sorted((folder / RECORDS).glob("*.json"))
     good = {context_record_path(folder, part) for part in parts if read_context_record(folder, part) is not None}
     damaged = [path for path in there if path not in good]
     for path in damaged:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return damaged
 
 

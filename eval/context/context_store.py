@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from swerve.data.storage.checked_json import fields, integer, plain_name, read_json
 from swerve.data.storage.files import file_digest
+from swerve.data.storage.stored_folder import local_folder
 from swerve.data.stream.batch import Provenance
 from swerve.data.stream.shard_reader import ShardReader, StoredSample
 from swerve.eval.context.context_file import VERSION, context_from_bytes
@@ -36,7 +37,8 @@ class ContextStore:
         folders, datasets = ([one] if isinstance(one, (str, Path)) else list(one) for one in (folder, dataset))
         if len(folders) != len(datasets):
             raise SwerveError(f"contexts of {len(folders)} sets are given for {len(datasets)} sets")
-        self._readers = [_opened(Path(one), Path(other)) for one, other in zip(folders, datasets, strict=True)]
+        pairs = zip(folders, datasets, strict=True)
+        self._readers = [_opened(local_folder(one), local_folder(other)) for one, other in pairs]
 
     def context(self, provenance: Provenance) -> Context | None:
         """Return the context of a sample; None if it cannot be scored.

@@ -9,7 +9,7 @@ import numpy as np
 
 from swerve.data.jobs import RECORDS, Failure, PartResult, ProgressCallback, existing_parts, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.storage.files import safe_name, write_atomically
+from swerve.data.storage.files import remove_file, safe_name, write_atomically
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.observations import uses_images
@@ -66,7 +66,7 @@ class StudyWork:
         paths = sorted((self.folder / RECORDS).glob("*.npz"))
         damaged = [path for path in paths if not self._is_record(path, names.get(path.stem))]
         for path in damaged:
-            path.unlink(missing_ok=True)
+            remove_file(path)
         return damaged
 
     def _chunks(self, log: str) -> range:

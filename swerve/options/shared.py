@@ -29,7 +29,7 @@ Source = Annotated[
         "kitti:PATH, dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised.",
     ),
 ]
-Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder that swerve build made.")]
+Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder or URL that swerve build made.")]
 EvaluatedBenchmark = Annotated[
     Positional[str],
     arg(
@@ -39,9 +39,16 @@ EvaluatedBenchmark = Annotated[
     ),
 ]
 NavsimSplit = Annotated[str | None, arg(metavar="FILE.yaml|NAME")]
-Dataset = Annotated[Positional[Path], arg(metavar="SET", help="Finished training set of swerve augment.")]
+Dataset = Annotated[
+    Positional[Path], arg(metavar="SET", help="Finished training set of swerve augment: folder or URL.")
+]
 OutFolder = Annotated[
-    Positional[Path], arg(metavar="OUT", help="Output folder: new, empty, or of this same job, which is then resumed.")
+    Positional[Path],
+    arg(
+        metavar="OUT",
+        help="Output folder, or URL of one in a store (s3://BUCKET/PATH; extra `cloud`): new, empty, or of this "
+        "same job, which is then resumed.",
+    ),
 ]
 JobFolder = Annotated[Positional[Path], arg(metavar="OUT", help="Output folder of a job.")]
 Planners = Annotated[

@@ -36,6 +36,7 @@ GIVEN = {
     "export navsim": ["bench", "out", "--views", "photo", "--split", "mine", "--no-images"],
     "fit": ["town:1", "out", "--densification.strategy", "mcmc", "--refine-egos"],
     "info": [],
+    "plan augment": ["town:1", "--nodes", "32x64", "--scenes", "1000", "--size", "96x56"],
     "probe": ["a=b.safetensors", "out.json", "--on", "set", "town:1"],
     "proposals": ["a.safetensors", "bench", "out.html", "--follow-ups"],
     "quality": ["town:1", "splats", "out", "--covered", "0.5"],

@@ -25,7 +25,7 @@ from swerve.data.jobs import (
     write_failures,
 )
 from swerve.data.sources.source import Source
-from swerve.data.storage.files import os_errors_as_swerve_errors, safe_name, to_json, write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, remove_file, safe_name, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import (
     BENCHMARK,
     FORMAT,
@@ -44,7 +44,8 @@ from swerve.eval.benchmark.build.build_records import (
     remove_damaged_records,
     write_tables,
 )
-from swerve.eval.benchmark.build.build_workers import GroupWork, LogWork, bank_digest, bank_path
+from swerve.eval.benchmark.build.build_workers import GroupWork, LogWork, bank_digest
+from swerve.eval.benchmark.build.mapped_bank import bank_path, remove_mapped_bank
 from swerve.eval.benchmark.build_options import VIEW_KINDS, BuildOptions
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import Renderers
@@ -159,13 +160,14 @@ def _is_copied(folder: Path, name: str) -> bool:
     """Test whether both files of a log are there, and neither is cut short; the first marks both as finished."""
     paths = bank_path(folder, name), log_path(folder, name)
     if paths[0].is_file() and not all(path.is_file() and is_zipfile(path) for path in paths):
-        paths[0].unlink()
+        remove_file(paths[0])
     return paths[0].is_file()
 
 
 def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:
     """Write the tables, and last benchmark.json, which marks the build as finished."""
     _remove_stale(folder, digest)
+    remove_mapped_bank(folder)
     counts, scene_groups = write_tables(folder, read_build_records(folder))
     for kind in set(VIEW_KINDS) - set(drawn):
         (folder / views_folder(kind)).rmdir()
@@ -187,8 +189,8 @@ def _remove_stale(folder: Path, digest: str) -> None:
     for build_record in read_build_records(folder):
         stale = build_record.bank != digest
         if stale:
-            build_record_path(folder, build_record.scene_group).unlink()
+            remove_file(build_record_path(folder, build_record.scene_group))
         views = (views_path(folder, build_record.scene_group, kind) for kind in VIEW_KINDS)
         for path in (group_path(folder, build_record.scene_group), *views):
             if stale or path.relative_to(folder).as_posix() not in build_record.files:
-                path.unlink(missing_ok=True)
+                remove_file(path)

@@ -11,7 +11,7 @@ import numpy as np
 
 from swerve.data.jobs import part_stem
 from swerve.data.storage.checked_json import anything, fields, integer, list_of, mapping_of, read_json, row_of, text
-from swerve.data.storage.files import to_json, write_atomically
+from swerve.data.storage.files import remove_file, to_json, write_atomically
 from swerve.data.storage.parquet_file import ParquetFile
 from swerve.eval.benchmark.assemble import GroupRecord
 from swerve.eval.benchmark.benchmark_shapes import REJECTIONS_SCHEMA, SCENES_SCHEMA
@@ -104,7 +104,7 @@ def remove_damaged_records(folder: Path) -> list[Path]:
     """Remove records that are damaged or of another part than their names say, which are made again; return them."""
     damaged = [path for path in sorted((folder / "records").glob("*.json")) if not _is_record(path)]
     for path in damaged:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return damaged
 
 

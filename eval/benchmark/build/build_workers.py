@@ -5,18 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from swerve.data.dataset.rigs import with_rig
 from swerve.data.jobs import PartResult, ProgressCallback
 from swerve.data.jobs import load_log as load_source_log
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
-from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.files import file_digest, safe_name
 from swerve.eval.benchmark.benchmark_store import load_log, log_path, save_log
 from swerve.eval.benchmark.build.build_records import BuildRecord, write_build_record
 from swerve.eval.benchmark.build.make_scene_group import build_scene_group
+from swerve.eval.benchmark.build.mapped_bank import bank_path, mapped_bank, save_bank
 from swerve.eval.benchmark.build.writer import GroupWriter
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.schedule import scene_group_steps
@@ -25,9 +24,6 @@ from swerve.scenes import Log, SwerveError
 from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.viewpoints import LogGeometry, build_log_geometry
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions, TrajectoryBank, build_trajectory_bank
-
-_BANK: Final = "trajectory bank"
-_BANK_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
@@ -99,13 +95,8 @@ class OpenedLog:
         with self.watch.measure("bank"):
             bank = build_trajectory_bank(build_log_geometry(self.log), self.options)
         with self.watch.measure("writing"):
-            save_archive(bank_path(self.folder, name), bank, _BANK, _BANK_VERSION)
+            save_bank(bank_path(self.folder, name), bank)
         return PartResult(1)
-
-
-def bank_path(folder: Path, log: str) -> Path:
-    """Return the path of a log's part of the bank, given its safe name."""
-    return folder / "bank" / f"{log}-00000.npz"
 
 
 def bank_digest(folder: Path, logs: Iterable[str]) -> str:
@@ -134,10 +125,8 @@ class GroupWork:
 
     @cached_property
     def bank(self) -> TrajectoryBank:
-        """Load the trajectory bank of all logs."""
-        paths = [bank_path(self.folder, safe_name(log)) for log in self.logs]
-        parts = [load_archive(path, TrajectoryBank, _BANK, _BANK_VERSION) for path in paths]
-        return parts[0].concatenate(*parts[1:])
+        """Open the trajectory bank of all logs."""
+        return mapped_bank(self.folder, self.logs, self.digest)
 
     def open(self, log: str, watch: Stopwatch) -> "LogGroups":
         """Load a log of the benchmark.

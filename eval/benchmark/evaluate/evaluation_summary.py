@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float
 
 from swerve.data.jobs import Failure, write_failures
-from swerve.data.storage.files import safe_name, to_json, write_atomically
+from swerve.data.storage.files import remove_file, safe_name, to_json, write_atomically
 from swerve.data.storage.parquet_file import ParquetFile
 from swerve.eval.benchmark.evaluate.planner_differences import means_by, planner_differences
 from swerve.eval.benchmark.evaluate.result_store import read_record
@@ -29,9 +29,9 @@ _LIGHT += ["error", "plan_seconds"]
 def remove_summary(folder: Path) -> None:
     """Remove an earlier run's summary: an evaluation that resumes has no scores yet."""
     for path in [folder / name for name in (RESULTS, PROVENANCE, SUMMARY, FAILURES, REPORT)]:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     for path in (folder / SCORES).glob("*.csv*"):
-        path.unlink()
+        remove_file(path)
 
 
 def write_summary(

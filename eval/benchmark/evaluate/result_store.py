@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from swerve.data.dataset.read_manifest import read_parquet
 from swerve.data.jobs import RECORDS, record_path
 from swerve.data.storage.checked_json import mapping_of, parse_json, text
+from swerve.data.storage.files import remove_file
 from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.evaluate.results import SCHEMA
 from swerve.scenes import SwerveError
@@ -74,7 +75,7 @@ def remove_damaged_records(folder: Path, schema: pa.Schema) -> list[Path]:
     """Remove the records of a job that are damaged, which are made again; return them."""
     damaged = [path for path in sorted((folder / RECORDS).glob("*.parquet")) if not is_record(path, schema)]
     for path in damaged:
-        path.unlink(missing_ok=True)
+        remove_file(path)
     return damaged
 
 

@@ -1,6 +1,7 @@
 """Trajectory bank: 4 s human trajectories of a log."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
@@ -50,6 +51,12 @@ class TrajectoryBank:
     def __len__(self) -> int:
         return len(self.logs)
 
+    @cached_property
+    def keys(self) -> "BankKeys":
+        """Return the states that trajectories are found by."""
+        columns = (self.speeds[:, 0], self.accelerations[:, 0], self.positions[:, -1], self.headings[:, -1])
+        return BankKeys(*(np.ascontiguousarray(column) for column in columns))
+
     @classmethod
     def empty(cls, options: FollowUpOptions) -> "TrajectoryBank":
         """Return an empty bank."""
@@ -66,6 +73,23 @@ class TrajectoryBank:
             logs=np.concatenate(logs),
             names=tuple(name for bank in banks for name in bank.names),
         )
+
+
+@dataclass(frozen=True)
+class BankKeys:
+    """First and last states of trajectories, in arrays of their own: whole trajectories may lie in a mapped file.
+
+    Attributes:
+        speeds: initial, m/s.
+        accelerations: initial, m/s2.
+        ends: final position, metres.
+        headings: final, radians.
+    """
+
+    speeds: Float32[np.ndarray, "n"]
+    accelerations: Float32[np.ndarray, "n"]
+    ends: Float32[np.ndarray, "n 2"]
+    headings: Float32[np.ndarray, "n"]
 
 
 @dataclass(frozen=True)
@@ -141,12 +165,13 @@ def match(bank: TrajectoryBank, expert: HumanReference, grid: StartGrid, options
     Start points with a heading or speed offset get none: both are given by the trajectory. The human's own trajectory
     is in the bank of the log if one begins at this timestamp, and then matches the point (0, 0).
     """
+    keys = bank.keys
     alike = np.flatnonzero(
-        (np.abs(bank.speeds[:, 0] - expert.speed) <= options.bank_speed)
-        & (np.abs(bank.accelerations[:, 0] - expert.acceleration) <= options.bank_acceleration)
+        (np.abs(keys.speeds - expert.speed) <= options.bank_speed)
+        & (np.abs(keys.accelerations - expert.acceleration) <= options.bank_acceleration)
     )
-    ends = expert.position + rotate_points(bank.positions[alike, -1].astype(np.float64), expert.heading)
-    headings = expert.heading + bank.headings[alike, -1].astype(np.float64)
+    ends = expert.position + rotate_points(keys.ends[alike].astype(np.float64), expert.heading)
+    headings = expert.heading + keys.headings[alike].astype(np.float64)
     reach = np.hypot(options.bank_lateral_tolerance, options.bank_longitudinal_tolerance)
     plain = np.flatnonzero(grid.plain)
     pairs = KDTree(grid.positions[plain]).sparse_distance_matrix(KDTree(ends), reach, output_type="ndarray")
