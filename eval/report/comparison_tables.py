@@ -42,9 +42,12 @@ def answer(ranked: Sequence["Ranked"], logs: Sequence[str], unit: str = "scene g
         return ""
     scores = {one.label: one.scene_group_scores for one in ranked}
     best = f"{ranked[0].label} scores {float(ranked[0].scene_group_scores.mean()):.3f}."
-    found = planner_differences({one.label: scores[one.label] for one in ranked[:2]}, logs)
-    told = "".join(f" {difference_text(one, unit)}" for one in found)
-    look = "Why: the worst scenes of each planner are below; <code>swerve view</code> of this folder shows them in 3D."
+    found = planner_differences({one.label: scores[one.label] for one in ranked[:3]}, logs)
+    told = "".join(f" {difference_text(one, unit)}" for one in found if one.first == ranked[0].label)
+    look = (
+        "Why: the worst scenes of each planner are below; <code>swerve view</code> of this folder shows them in 3D. "
+        '<a href="#reading">How to read this page</a>.'
+    )
     return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}<p>{look}</p></div>'
 
 
@@ -100,7 +103,8 @@ def between_planners(found: Sequence[PlannerDifference], labels: Sequence[str], 
     rows = "".join(
         f"<tr><td>{html.escape(one.first)}</td><td>{html.escape(one.second)}</td><td><b>{one.score:+.3f}</b></td>"
         f"<td>{_interval(one)}</td><td>{_verdict(one)}</td>"
-        f"<td>{one.better} of {one.groups}</td><td>{one.worse} of {one.groups}</td></tr>"
+        f"<td>{one.better} of {one.groups}</td><td>{one.worse} of {one.groups}</td>"
+        f"<td>{one.groups - one.better - one.worse} of {one.groups}</td></tr>"
         for one in shown
     )
     of = found[0].drawn if found[0].drawn == "logs" else unit
@@ -112,7 +116,7 @@ def between_planners(found: Sequence[PlannerDifference], labels: Sequence[str], 
         f"bootstrap that draws {of} whole, the same for both planners ({drawn}); it holds for one pair, "
         f"not for all at once.{unknown}{which}"
     )
-    head = ("planner", "compared with", "difference", "95 % interval", "verdict", "better in", "worse in")
+    head = ("planner", "compared with", "difference", "95 % interval", "verdict", "better in", "worse in", "equal in")
     return f"<h2>Between planners</h2><p>{text}</p>{_table(head, rows, 'pairs')}"
 
 

@@ -29,14 +29,14 @@ from swerve.viz.html_page import html_page
 
 _UNIT: Final = "scenes"
 _NOTES: Final = (
-    '<h2>How to read this</h2><div class="notes">'
+    '<h2 id="reading">How to read this</h2><div class="notes">'
     "<p><b>One stage.</b> Each plan is simulated for 4 s (tracking controller and bicycle) and scored; the score of a "
     "planner is the mean over scenes. Extended comfort compares a scene with the one at most 0.55 s before it; where "
     "there is none, it does not count.</p>"
     "<p><b>Human filter.</b> A sub-score that the human fails as well is set to 1. A planner that raises an error, or "
     "returns no valid plan, scores 0 in that scene.</p>"
     "<p><b>Intervals</b> show how much the score depends on the choice of logs, not the limits of open-loop scores: "
-    "nothing follows a mistake. Scores with different lines at the top of this page must not be compared.</p></div>"
+    "nothing follows a mistake. Scores of other scenes, metric or traffic must not be compared.</p></div>"
 )
 
 

@@ -17,6 +17,8 @@ from swerve.eval.report.sentences import FACTORS, LONG, SHORT
 from swerve.viz.svg import histogram
 
 _BINS = np.linspace(0.0, 1.0, 11)
+# Scores below this show as 0.000, or nearly.
+_LOST = 0.001
 
 
 def head(title: str, results: Results) -> str:
@@ -86,11 +88,11 @@ def distribution(ranking: PlannerRanking) -> str:
 def distribution_of(scores: Float[np.ndarray, "n"], unit: str) -> str:
     """Render the distribution of the scores of scenes or scene groups."""
     low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
-    lost = int((scores == 0.0).sum())
+    lost = int((scores < _LOST).sum())
     return (
         f"{histogram(scores, _BINS, f'score of a {unit}')}"
         f'<p class="note">{len(scores)} {unit}s; half lie between {low:.2f} and {high:.2f}, '
-        f"median {middle:.2f}; {lost} score 0.</p>"
+        f"median {middle:.2f}; {lost} below {_LOST}.</p>"
     )
 
 
@@ -133,11 +135,15 @@ def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
     counts = Counter(rejections["reason"].to_pylist()).most_common()
     text = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
     return (
-        '<h2>How to read this</h2><div class="notes">'
+        '<h2 id="reading">How to read this</h2><div class="notes">'
         "<p><b>Two stages.</b> A plan is simulated for 4 s (tracking controller and bicycle) and scored: stage one. "
         "The benchmark has follow-up scenes that start around the human's pose after those 4 s. The planner "
         "plans there too, and each follow-up is weighted by the distance of its start from the end of the first plan: "
         "stage two. A scene group's score is the product, averaged over two scenes half a second apart.</p>"
+        "<p><b>Plan and drive.</b> Outlines and losses are of the vehicle as the controller drives it, which may leave "
+        "the road where the plan does not.</p>"
+        "<p><b>Ego progress</b> is compared with the plan of PDM-Closed in the same scene, so that a planner which is "
+        "PDM-Closed has 1 there. The planner human is the recorded drive: a reference, in stage one.</p>"
         "<p><b>Effective follow-ups</b> is 1 / (sum of squared weights): 1 means that a single one decides. "
         "With the weighting navsim-exact, weights are uniform if a plan ends farther than about 1.9 m from every "
         "start; the weighting stable has no such jump.</p>"
@@ -147,8 +153,8 @@ def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
         f"{_flagged(scenes)}"
         "<p><b>Intervals</b> show how much the score depends on the choice of scene groups, not the benchmark's "
         "limits: agents drive by a simple policy, follow-up scenes are simulated and not recorded, and "
-        "scores with different lines at the top of this page must not be compared. See docs/evaluate.md, "
-        "docs/benchmark.md and docs/scores.md.</p></div>"
+        "scores of another benchmark, metric or traffic (the lines under the ranking) must not be compared. See "
+        "docs/evaluate.md, docs/benchmark.md and docs/scores.md.</p></div>"
     )
 
 

@@ -32,9 +32,11 @@ FACTORS = 4
 _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
 # Losses of the score below this do not show in its two digits.
 _INVISIBLE = 0.005 * sum(_WEIGHTS)
+# Sub-scores from here on show as 1.00.
+_SHOWN_AS_ONE = 0.995
 # Its description begins with the corner; all others with the vehicle's action.
 _OF_A_CORNER = "drivable_area_compliance"
-_UNSTEADY = "plans a different motion in the scene half a second apart, with which this one is compared"
+_UNSTEADY = "plans accelerations, jerk or yaw rates that differ too much from those it plans half a second apart"
 
 
 def scene_summary(replay: Replay) -> str:
@@ -61,7 +63,8 @@ def sentences(replay: Replay) -> str:
     if replay.row.failed:
         return f'<pre class="error">{html.escape(replay.row.error)}</pre>'
     numbers = {id(event): number for number, event in replay.numbered.items()}
-    items = [_item(event, numbers.get(id(event))) for event in replay.events]
+    visible = [event for event in replay.events if event.reason.value < _SHOWN_AS_ONE]
+    items = [_item(event, numbers.get(id(event))) for event in visible]
     if replay.row.values[COLUMNS.index("two_frame_extended_comfort")] < 1.0:
         items.append(_line("", 8, 0.0, f"it {_UNSTEADY}.", ""))
     return f'<ul class="reasons">{"".join(items)}</ul>' if items else ""

@@ -73,7 +73,10 @@ def _off_surface(scores: Scores, row: int) -> tuple[int, str]:
 
 
 def _wrong_way(scores: Scores, row: int) -> tuple[None, str]:
-    return None, f"drives {scores.sub_scores.wrong_way[row]:.1f} m off the route's lanes within a second"
+    return (
+        None,
+        f"drives {scores.sub_scores.wrong_way[row]:.1f} m within a second outside the route's lanes and intersections",
+    )
 
 
 def _light(scores: Scores, row: int) -> tuple[int, str]:
@@ -93,7 +96,7 @@ def _ttc(scores: Scores, row: int) -> tuple[int, str]:
 
 
 def _lane(scores: Scores, row: int) -> tuple[int, str]:
-    return int(scores.sub_scores.lane_left[row]), "has been more than 0.5 m off the centreline for 2 s"
+    return int(scores.sub_scores.lane_left[row]), "has been more than 0.5 m off the centreline in 20 steps in a row"
 
 
 def _comfort(scores: Scores, row: int) -> tuple[None, str]:
