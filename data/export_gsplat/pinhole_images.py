@@ -34,7 +34,8 @@ def _bilinear(image: UInt8[np.ndarray, "h w 3"], places: Float[np.ndarray, "n 2"
     (left, top), (right, bottom), (x, y) = low.T, high.T, share.T[..., None]
     above = (1 - x) * image[top, left] + x * image[top, right]
     below = (1 - x) * image[bottom, left] + x * image[bottom, right]
-    return ((1 - y) * above + y * below + 0.5).astype(np.uint8)
+    mixed: UInt8[np.ndarray, "n 3"] = ((1 - y) * above + y * below + 0.5).astype(np.uint8)
+    return mixed
 
 
 def common_crop(cameras: Sequence[Camera]) -> list[Camera]:

@@ -19,6 +19,7 @@ Arrays, as its converter of PandaSet writes them (`examples/prepare_pandaset.py`
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -54,8 +55,8 @@ class GsplatScene:
 
     def encode(self) -> bytes:
         """Return the content of the file."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **self.arrays)
+        buffer, arrays = io.BytesIO(), dict[str, Any](self.arrays)
+        np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()
 
 

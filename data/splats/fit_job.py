@@ -238,10 +238,10 @@ def _quality(
         name: [image for image in images.test_cameras if image.camera.name == camera.name]
         for name, camera in test_cameras.items()
     }
-    rows = _some(range(len(images.train)), _FITTED)
+    rows = _spread(len(images.train), _FITTED)
     between = exposures_between(images.held_out, images.train, exposures)
     return {
-        "fitted": _as_json(quality([images.train[row] for row in rows], exposures[list(rows)])),
+        "fitted": _as_json(quality([images.train[row] for row in rows], exposures[rows])),
         "held_out": _as_json(quality(images.held_out, None)),
         "held_out_exposed": _as_json(quality(images.held_out, between)),
         "test_cameras": {name: _as_json(quality(own, None)) for name, own in of_cameras.items()},
@@ -342,8 +342,13 @@ def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
 
 def _some(images: Sequence[PosedImage], count: int) -> list[PosedImage]:
     """Select `count` images, evenly spaced; all if there are fewer."""
-    rows = np.unique(np.linspace(0, len(images) - 1, count).astype(int)) if images else np.zeros(0, int)
-    return [images[row] for row in rows]
+    return [images[row] for row in _spread(len(images), count)]
+
+
+def _spread(size: int, count: int) -> list[int]:
+    """Return `count` rows of so many, evenly spaced; all if there are fewer."""
+    rows: list[int] = np.unique(np.linspace(0, size - 1, count).astype(int)).tolist() if size else []
+    return rows
 
 
 def _count(scene: SplatScene) -> int:

@@ -35,7 +35,7 @@ class FeatureExtractor(Protocol):
 
 @dataclass(frozen=True)
 class Detector:
-    """What a user's object can do; None for what it cannot.
+    """Methods of a user's object; None for those it lacks.
 
     Attributes:
         vehicles: see `VehicleDetector`.
