@@ -46,10 +46,11 @@ from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.eval.study.measures import one_stage_measures
 from swerve.eval.study.study_job import run_study
 from swerve.eval.study.study_options import StudyOptions, StudyPlanner
-from swerve.eval.study.variants import offsets_of, pseudo_simulation
+from swerve.eval.study.variants import navsim_recipe, offsets_of, pseudo_simulation
 from swerve.planners.learning.learned_planner import load_learned
 from swerve.planners.learning.selection import best_proposal, expected_score
 from swerve.planners.learning.train import PLANNER, RunOptions, processes
+from swerve.planners.learning.train import train as train_model
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_batch import TrainingBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig

@@ -8,7 +8,7 @@ from typing import Any
 from swerve.scenes import SwerveError
 
 
-def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 whatever the module calls so
+def import_class(spec: str, module: str, name: str, kind: str = "planner") -> Any:  # noqa: ANN401 any object
     """Import a user's class or function.
 
     The current folder stays on the import path: planners may import when they are called.
@@ -17,13 +17,14 @@ def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 what
         spec: of the planner, for errors.
         module: name of the module.
         name: of the class or function in it.
+        kind: what it is, for errors.
 
     Raises:
         SwerveError: the module cannot be found or imported, or has nothing callable of that name.
     """
     if not all(part.isidentifier() for part in module.split(".")):
         raise SwerveError(
-            f"planner {spec}: {module!r} is not the name of a module, such as my_planner or package.my_planner. "
+            f"{kind} {spec}: {module!r} is not the name of a module, such as my_{kind} or package.my_{kind}. "
             "Run the command in the folder that holds it, or put that folder on PYTHONPATH"
         )
     add_current_folder()
@@ -32,14 +33,14 @@ def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 what
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
             raise SwerveError(
-                f"planner {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
+                f"{kind} {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
             ) from error
         agent = f". An agent of NAVSIM is named navsim:{module}.{name}" if error.name == "navsim" else ""
-        raise SwerveError(f"planner {spec}: {module} cannot be imported ({error}){agent}") from error
+        raise SwerveError(f"{kind} {spec}: {module} cannot be imported ({error}){agent}") from error
     except Exception as error:
-        raise SwerveError(f"planner {spec}: {module} cannot be imported ({describe(error)})") from error
+        raise SwerveError(f"{kind} {spec}: {module} cannot be imported ({describe(error)})") from error
     if not callable(found):
-        raise SwerveError(f"planner {spec}: module {module} has no class {name!r}{_classes_of(module)}")
+        raise SwerveError(f"{kind} {spec}: module {module} has no class {name!r}{_classes_of(module)}")
     return found
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "drive": "Drive",
     "evaluate": "Evaluate",
     "export 123d": "Export123d",
+    "export gsplat": "ExportGsplat",
     "export mesh": "ExportMesh",
     "export navsim": "ExportNavsim",
     "finish": "Finish",

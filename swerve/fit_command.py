@@ -42,7 +42,9 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
 
     table = Table("log", "Gaussians", "minutes", "photos", "images", "PSNR", "SSIM", box=None)
     for log, fit in fits.items():
-        measures = {"held out": fit["held_out"], "held out, exposure of neighbours": fit["held_out_exposed"]}
+        # Fits of earlier versions do not state the quality of fitted photos.
+        measures = {"fitted": fit.get("fitted"), "held out": fit["held_out"]}
+        measures |= {"held out, exposure of neighbours": fit["held_out_exposed"]}
         for what, quality in (measures | fit["test_cameras"]).items():
             if quality:
                 numbers = (str(quality["images"]), f"{quality['psnr']:.2f}", f"{quality['ssim']:.3f}")

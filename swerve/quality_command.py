@@ -17,11 +17,12 @@ from swerve.data.splats.fit_outputs import FIT, read_fit_options
 from swerve.data.splats.log_images import images_of_log, training_poses
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
+from swerve.eval.splat_quality.detector import Detector
 from swerve.eval.splat_quality.evaluation_poses import ON_PATH, evaluation_poses
 from swerve.eval.splat_quality.extrapolation import FittedPhotos
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.lpips_metric import Lpips
-from swerve.eval.splat_quality.measure import Measurement, measure
+from swerve.eval.splat_quality.measure import Measurement, feature_distances, measure
 from swerve.eval.splat_quality.quality_page import (
     EXPLAINED,
     cells,
@@ -34,6 +35,7 @@ from swerve.eval.splat_quality.quality_summary import mean_by_offset, separation
 from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, Picture
 from swerve.job_report import open_sources
+from swerve.load_detector import load_detector
 from swerve.options.quality import Quality
 from swerve.output import write_output
 from swerve.rasterizer import StaticLayer
@@ -47,12 +49,14 @@ def run(args: Quality) -> int:
     console, progress, gate = results_console(), progress_console(), args.gate
     owners = {name: source for source in open_sources(args.sources) for name in source.names()}
     perceptual, note = _perceptual(args.lpips)
+    detector = load_detector(args.detector) if args.detector else Detector()
     names = _fitted(args.splats, owners, args.logs)
     if unfitted := [name for name in owners if name not in names and not args.logs]:
         _say_unfitted(unfitted, len(owners), args.splats, progress)
     for name in names:
         own, folder = args.splats / safe_name(name), args.out / safe_name(name)
-        measured = _measured(own, owners[name].load(name), gate, perceptual, args.scene_interval, progress)
+        log = owners[name].load(name)
+        measured = _measured(own, log, gate, perceptual, detector, args.scene_interval, progress)
         _show(console, name, measured, gate, note)
         write_output(folder, partial(_write, name=name, measured=measured, gate=gate, note=note))
         console.print(f"The page is at {folder / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
@@ -102,6 +106,7 @@ def _measured(
     log: Log,
     gate: GateOptions,
     perceptual: Callable[[Picture, Picture], float] | None,
+    detector: Detector,
     every: float,
     console: Console,
 ) -> Measurement:
@@ -112,7 +117,7 @@ def _measured(
     images = images_of_log(log, options)
     photos = FittedPhotos(training_poses(log, options))
     static_layer = StaticLayer(build_static(log.road_map))
-    setup = ComparisonSetup(read_splats(folder), log, static_layer, truth, gate, photos, perceptual)
+    setup = ComparisonSetup(read_splats(folder), log, static_layer, truth, gate, photos, perceptual, detector)
     places = evaluation_poses(build_log_geometry(log), images, every)
     steps = sorted({place.step for place in places if place.offset != ON_PATH}) or [0]
     shown = steps[len(steps) // 2]
@@ -128,6 +133,7 @@ def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, no
         "lpips": note,
         "offsets": mean_by_offset(rows),
         "separation": separation(rows),
+        "frechet": feature_distances(measured.features, measured.photo_features),
         "views": rows,
     }
     make_folder(folder)

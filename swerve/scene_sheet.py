@@ -7,10 +7,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from swerve.data.dataset.capture import tracks_at
-from swerve.data.storage.checked_image import decode_pixels
+from swerve.photo_overlays import PhotoOverlays
 from swerve.rasterizer import Style, render
-from swerve.scenes import Camera, Log, LogError, Photo, Scene, SwerveError
+from swerve.scenes import Camera, Log, Photo, Scene, SwerveError
 from swerve.scenes.primitives import (
     Face,
     Primitives,
@@ -18,7 +17,6 @@ from swerve.scenes.primitives import (
     agent_cuboids,
     build_dynamic,
     build_static,
-    signal_cuboids,
 )
 from swerve.scenes.viewpoints import (
     RecoveryOptions,
@@ -32,7 +30,6 @@ from swerve.scenes.viewpoints import (
 from swerve.sheet_images import CROSS_AGENT, LOGGED, PAST, RECOVERY, front_camera, gray, offsets_text, palette, reduced
 from swerve.viz.birds_eye import BirdsEye, Color
 from swerve.viz.contact_sheet import Panel, Section
-from swerve.viz.overlay import blend, draw_boxes
 
 _HISTORY, _FUTURE = 2.0, 5.0
 _DRAWS, _SHOWN = 16, 8
@@ -108,7 +105,7 @@ def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
     viewpoints, rejected = scene_viewpoints(scene, seed)
     recovery = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.RECOVERY]
     cross_agent = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.CROSS_AGENT]
-    sections = [_photo_section(scene, static)]
+    sections = [_photo_section(scene)]
     if len(primitives.triangles):
         sections += [
             _above_section(scene, primitives, recovery, cross_agent, rejected),
@@ -132,36 +129,25 @@ def scene_viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rej
     return build_viewpoints(scene, kinds, options, seed, build_log_geometry(scene.log))
 
 
-def _photo_section(scene: Scene, static: Primitives) -> Section:
-    """Overlay each photo with its boxes, and with the raster, at its own time and pose."""
-    log, cameras, style = scene.log, {camera.name: camera for camera in scene.log.cameras}, Style.rap()
+def _photo_section(scene: Scene) -> Section:
+    """Overlay the photo of each camera that is nearest in time with its boxes, and with the raster."""
+    log, overlays = scene.log, PhotoOverlays(scene.log)
     now_us = int(log.times_us[scene.now])
     nearest: dict[str, Photo] = {}
     for photo in sorted(log.photos, key=lambda photo: -abs(photo.time_us - now_us)):
         nearest[photo.camera] = photo
     panels = []
     for name, photo in sorted(nearest.items()):
-        tracks = tracks_at(log.tracks, log.times_us, photo.time_us)
-        primitives = static.concatenate(agent_cuboids(tracks, 0)).concatenate(signal_cuboids(log.lights, scene.now))
-        image = _pixels(photo)
-        boxes = draw_boxes(image, cameras[name], photo.world_from_ego, tracks, 0, style)
-        raster = _colors(primitives, cameras[name], photo.world_from_ego, style)
-        drawn = [
-            Panel(f"{name}: photo with projected boxes", reduced(boxes)) if (boxes != image).any() else None,
-            Panel(f"{name}: photo with raster overlay", reduced(blend(image, raster))) if raster.any() else None,
-        ]
-        panels += [panel for panel in drawn if panel] or [Panel(f"{name}: photo", reduced(image))]
+        away = (photo.time_us - now_us) * 1e-6
+        told = f"{name}, {away:+.1f} s" if abs(away) > log.step else name
+        drawn = overlays.of(photo)
+        images = {"photo with projected boxes": drawn.boxes, "photo with raster overlay": drawn.raster}
+        own = [Panel(f"{told}: {what}", reduced(image)) for what, image in images.items() if image is not None]
+        panels += own or [Panel(f"{told}: photo", reduced(drawn.photo))]
     text = "The raster is rendered with each camera's lens, at the pose of the ego when the photo was taken."
-    if not len(static.triangles) and not len(log.tracks):
+    if log.road_map is None and not len(log.tracks):
         text = "This log has no map and no boxes: there is nothing to draw over the photos."
     return Section("Photos", text, tuple(panels), width=460)
-
-
-def _pixels(photo: Photo) -> UInt8[np.ndarray, "_ _ 3"]:
-    try:
-        return decode_pixels(photo.read(), "RGB")
-    except ValueError as error:
-        raise LogError(photo.file, f"photo of {photo.camera}", str(error)) from error
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:

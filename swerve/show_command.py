@@ -7,15 +7,18 @@ from swerve.data.jobs.job_status import job_status
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.options.show import Show
 from swerve.output import write_output
+from swerve.photo_overlays import PhotoOverlays
 from swerve.scene_sheet import SceneSheet, pick_scene
 from swerve.scenes import SwerveError
 from swerve.views.log_view import log_view
 from swerve.views.of_source import loaded
 from swerve.viz.contact_sheet import Section, write_contact_sheet_html, write_contact_sheet_png
+from swerve.viz.encoded_image import encode_jpeg
 from swerve.viz.film import film_of, import_av
 from swerve.viz.scene_view import between
 
 FILM = "scene.mp4"
+PHOTOS = "photos"
 
 
 @runtime_checkable
@@ -40,6 +43,7 @@ def run(args: Show) -> int:
         import_av()
     sheet = sheet_of(args)
     film = _film(args, sheet) if args.video else None
+    overlays = _overlays(args, sheet) if args.photos else None
     print(f"{sheet.title}. {sheet.text}")
     sections = sheet.sections()
 
@@ -49,9 +53,12 @@ def run(args: Show) -> int:
         write_contact_sheet_png(folder / "sheet.png", sheet.title, sections)
         if film is not None:
             write_atomically(folder / FILM, film)
+        if overlays is not None:
+            _write_photos(folder / PHOTOS, overlays)
 
     write_output(args.out, write)
     also = f", {args.out / FILM}" if film is not None else ""
+    also += f", {args.out / PHOTOS}" if overlays is not None else ""
     print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}{also}")
     return 0
 
@@ -67,6 +74,25 @@ def _film(args: Show, sheet: Sheet) -> bytes:
     scene = sheet.scene
     seconds = (scene.times_us - scene.log.times_us[0]) * 1e-6
     return film_of(between(log_view(scene.log, args.source, scene.now), float(seconds[0]), float(seconds[-1])))
+
+
+def _overlays(args: Show, sheet: Sheet) -> PhotoOverlays:
+    """Return the overlays of the photos of a sheet's log.
+
+    Raises:
+        SwerveError: the sheet is not of a scene, or its log has no photos.
+    """
+    if not isinstance(sheet, SceneSheet):
+        raise SwerveError(f"{args.source}: --photos writes the photos of a source's log; this is a folder of many")
+    if not sheet.scene.log.photos:
+        raise SwerveError(f"{args.source}: --photos: log {sheet.scene.log.name} has no photos")
+    return PhotoOverlays(sheet.scene.log)
+
+
+def _write_photos(folder: Path, overlays: PhotoOverlays) -> None:
+    make_folder(folder)
+    for name, overlay in overlays.all():
+        write_atomically(folder / name, encode_jpeg(overlay.stacked, 90))
 
 
 def sheet_of(args: Show) -> Sheet:

@@ -75,6 +75,8 @@ _WORKING = (_STATE, _HISTORY, PREVIEW)
 # Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
 _STATE_EVERY = 60.0
 _MEASURES, _MEASURED = 10, 5
+# Fitted photos whose quality is stated.
+_FITTED = 16
 _PREVIEWED, _PREVIEW_QUALITY = 3, 90
 # Without a map: distance beside the driven path within which the ground height is known, metres.
 _BESIDE = 1.5
@@ -197,7 +199,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             watch.state,
         )
         scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
-        exposures = exposures_between(images.held_out, images.train, fitted.exposures.astype(np.float64))
+        own = fitted.exposures.astype(np.float64)
         record = {
             "log": log.name,
             "source": log.source,
@@ -209,7 +211,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             "nodes": len(scene.nodes),
             "seconds": watch.seconds,
             "cpu_seconds": watch.cpu_seconds,
-            **_held_out(scene, images, exposures, options, cameras_named(log.cameras, options.test_cameras)),
+            **_quality(scene, images, own, options, cameras_named(log.cameras, options.test_cameras)),
         }
     with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
@@ -221,22 +223,28 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         remove_file(folder / _STATE)
 
 
-def _held_out(
+def _quality(
     scene: SplatScene,
     images: LogImages,
     exposures: Float[np.ndarray, "n 3 4"],
     options: SceneOptions,
     test_cameras: Mapping[str, Camera],
 ) -> dict[str, Any]:
-    """Return the quality of held-out photos, as rendered and with interpolated exposures, and of each test camera."""
+    """Return the quality of held-out photos, as rendered and with interpolated exposures, and of each test camera.
+
+    Beside them is that of at most 16 fitted photos, with their own exposures: what is far better was learnt by heart.
+    """
     quality = partial(evaluate_quality, scene, threads=options.fit.threads)
     of_cameras = {
         name: [image for image in images.test_cameras if image.camera.name == camera.name]
         for name, camera in test_cameras.items()
     }
+    rows = _spread(len(images.train), _FITTED)
+    between = exposures_between(images.held_out, images.train, exposures)
     return {
+        "fitted": _as_json(quality([images.train[row] for row in rows], exposures[rows])),
         "held_out": _as_json(quality(images.held_out, None)),
-        "held_out_exposed": _as_json(quality(images.held_out, exposures)),
+        "held_out_exposed": _as_json(quality(images.held_out, between)),
         "test_cameras": {name: _as_json(quality(own, None)) for name, own in of_cameras.items()},
     }
 
@@ -335,8 +343,13 @@ def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
 
 def _some(images: Sequence[PosedImage], count: int) -> list[PosedImage]:
     """Select `count` images, evenly spaced; all if there are fewer."""
-    rows = np.unique(np.linspace(0, len(images) - 1, count).astype(int)) if images else np.zeros(0, int)
-    return [images[row] for row in rows]
+    return [images[row] for row in _spread(len(images), count)]
+
+
+def _spread(size: int, count: int) -> list[int]:
+    """Return `count` rows of so many, evenly spaced; all if there are fewer."""
+    rows: list[int] = np.unique(np.linspace(0, size - 1, count).astype(int)).tolist() if size else []
+    return rows
 
 
 def _count(scene: SplatScene) -> int:

@@ -32,14 +32,18 @@ COLUMNS: dict[str, tuple[str, float, int]] = {
     "covered": ("cov. %", 100, 1),
     "distance": ("far m", 1, 1),
     "seen": ("seen %", 100, 0),
+    "box_iou": ("boxes %", 100, 0),
+    "line_iou": ("lines %", 100, 0),
+    "true_line_iou": ("true %", 100, 0),
 }
 EXPLAINED = (
     "Against the true image: PSNR (dB), aligned (PSNR after the best affine change of colours), SSIM, LPIPS. Against "
     "the raster of the same pose: off, the median error of depth within 50 m; near, the share of those pixels whose "
     "depth is right to 10 %; IoU, intersection over union of vehicles; cov., the share of the ground nearby without "
     "holes. Against the fitted photos: far, the distance to the path of a fitted camera that looked the same way; "
-    "seen, the share of the static raster that lies in some photo. Classes other than vehicles "
-    "cannot be compared: splats carry none."
+    "seen, the share of the static raster that lies in some photo. Against the annotations: boxes, the mean IoU of "
+    "vehicles' boxes; lines, the IoU of lane lines, and true, that of the lines in the true image. Classes other "
+    "than vehicles cannot be compared: splats carry none."
 )
 
 

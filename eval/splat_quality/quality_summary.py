@@ -10,6 +10,7 @@ from swerve.eval.splat_quality.view_comparison import ViewComparison
 IMAGE_NUMBERS = ("psnr", "psnr_aligned", "ssim", "lpips")
 RASTER_NUMBERS = ("depth_error", "depth_within", "vehicle_iou", "covered")
 PHOTO_NUMBERS = ("distance", "seen")
+LABEL_NUMBERS = ("box_iou", "line_iou", "true_box_iou", "true_line_iou")
 
 Row = Mapping[str, Any]
 
@@ -30,6 +31,7 @@ def view_row(one: ViewComparison) -> dict[str, Any]:
         "lpips": one.lpips,
         **{name: _or_none(getattr(numbers, name)) for name in RASTER_NUMBERS},
         **{name: _or_none(getattr(one.gate_result.extrapolation, name)) for name in PHOTO_NUMBERS},
+        **{name: _or_none(getattr(one.labels, name)) for name in LABEL_NUMBERS},
         "fit": one.gate_result.fit,
         "reasons": list(one.gate_result.reasons),
     }
@@ -63,7 +65,7 @@ def mean(rows: Sequence[Row], name: str) -> float | None:
 
 
 def _summary(name: str, rows: Sequence[Row]) -> dict[str, Any]:
-    means = {number: mean(rows, number) for number in (*IMAGE_NUMBERS, *RASTER_NUMBERS, *PHOTO_NUMBERS)}
+    means = {number: mean(rows, number) for number in (*IMAGE_NUMBERS, *RASTER_NUMBERS, *PHOTO_NUMBERS, *LABEL_NUMBERS)}
     return {"offset": name, "views": len(rows), "fit": sum(row["fit"] for row in rows), **means}
 
 

@@ -1,21 +1,23 @@
 """Comparison of splat view, raster and, if known, true image at one pose."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from swerve.data.dataset.capture import tracks_at
 from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS
+from swerve.eval.splat_quality.detector import Detector
 from swerve.eval.splat_quality.evaluation_poses import EvaluationPose
 from swerve.eval.splat_quality.extrapolation import FittedPhotos
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.image_metrics import ImageMetrics, compare_images, mask_images
+from swerve.eval.splat_quality.label_agreement import LabelAgreement, label_agreement
 from swerve.eval.splat_quality.quality_gate import GateResult, check_view
 from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.rasterizer import StaticLayer, Style, View
-from swerve.rasterizer.splats import SplatScene, render_splats
+from swerve.rasterizer.splats import SplatScene, SplatSnapshot, SplatView, render_splats
 from swerve.scenes import Log
 from swerve.scenes.primitives import build_dynamic
 
@@ -35,6 +37,7 @@ class ComparisonSetup:
         gate: thresholds.
         photos: that the scene was fitted to.
         lpips: computes LPIPS; None if it is not available.
+        detector: finds vehicles and lines, and computes features; what it cannot is told by labels, or not at all.
     """
 
     splats: SplatScene
@@ -44,6 +47,7 @@ class ComparisonSetup:
     gate: GateOptions
     photos: FittedPhotos
     lpips: Callable[[Picture, Picture], float] | None = None
+    detector: Detector = field(default_factory=Detector)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,7 @@ class ViewComparison:
         gate_result: result of the gate, with the agreement with the raster.
         image_metrics: metrics against the true image; None if that is unknown.
         lpips: likewise; also None if LPIPS is not computed.
+        labels: agreement with the boxes and lines of the raster.
         truth: the true image, or None.
         splat: the splat view.
         raster: the raster.
@@ -64,6 +69,7 @@ class ViewComparison:
     gate_result: GateResult
     image_metrics: ImageMetrics | None
     lpips: float | None
+    labels: LabelAgreement
     truth: Picture | None
     splat: Picture
     raster: Picture
@@ -76,25 +82,31 @@ def compare(setup: ComparisonSetup, evaluation_pose: EvaluationPose) -> ViewComp
         SwerveError: the splats cannot be rendered, or a photo cannot be read.
     """
     frame = setup.splats.at(evaluation_pose.time_us)
-    pose = evaluation_pose.world_from_ego[None]
-    corrected = setup.splats.scene_from_log(evaluation_pose.time_us) @ pose
-    splat = render_splats(frame, [evaluation_pose.camera], corrected, ("rgb", *SPLAT_OUTPUTS))[0][0]
-    raster = _raster(setup, evaluation_pose)
+    splat, raster = _splat_view(setup, frame, evaluation_pose), _raster(setup, evaluation_pose)
     truth = setup.truth.at(evaluation_pose)
     assert splat.rgb is not None
     assert raster.rgb is not None
     nodes = set(np.unique(frame.instances).tolist())
     gate_result = check_view(splat, raster, setup.gate, setup.photos, nodes)
+    labels = label_agreement(splat, raster, truth, nodes, setup.detector)
+    image_metrics, lpips = _against_truth(setup, splat.rgb, truth, evaluation_pose.ignored)
+    return ViewComparison(evaluation_pose, gate_result, image_metrics, lpips, labels, truth, splat.rgb, raster.rgb)
+
+
+def _splat_view(setup: ComparisonSetup, frame: SplatSnapshot, evaluation_pose: EvaluationPose) -> SplatView:
+    """Render the splat view of a pose, with the fit's correction of it."""
+    corrected = setup.splats.scene_from_log(evaluation_pose.time_us) @ evaluation_pose.world_from_ego[None]
+    return render_splats(frame, [evaluation_pose.camera], corrected, ("rgb", *SPLAT_OUTPUTS))[0][0]
+
+
+def _against_truth(
+    setup: ComparisonSetup, image: Picture, truth: Picture | None, ignored: Bool[np.ndarray, "_ _"] | None
+) -> tuple[ImageMetrics | None, float | None]:
+    """Compare an image with the true one, if that is known: metrics, and LPIPS if it can be computed."""
     if truth is None:
-        return ViewComparison(evaluation_pose, gate_result, None, None, None, splat.rgb, raster.rgb)
-    found = compare_images(splat.rgb, truth, evaluation_pose.ignored)
-    pair = (
-        (splat.rgb, truth)
-        if evaluation_pose.ignored is None
-        else mask_images(splat.rgb, truth, evaluation_pose.ignored)
-    )
-    lpips = setup.lpips(*pair) if setup.lpips else None
-    return ViewComparison(evaluation_pose, gate_result, found, lpips, truth, splat.rgb, raster.rgb)
+        return None, None
+    pair = (image, truth) if ignored is None else mask_images(image, truth, ignored)
+    return compare_images(image, truth, ignored), setup.lpips(*pair) if setup.lpips else None
 
 
 def _raster(setup: ComparisonSetup, evaluation_pose: EvaluationPose) -> View:

@@ -22,6 +22,8 @@ class Show:
 
     Example: swerve show sets/town out/show-set
 
+    Example: swerve show dgp:~/ddad_train_val/000000 out/ddad --photos
+
     Attributes:
         source: Logs, a training set, or a benchmark.
         out: Output folder.
@@ -29,6 +31,8 @@ class Show:
         at: Time of the scene from the start of the log, in seconds; None: that of the first photo with 2 s before and
             5 s after it, or else the middle of the log.
         seed: Seed of the recovery viewpoints.
+        photos: Of a source, also write OUT/photos/CAMERA-MILLISECONDS.jpg: every photo of the log with its boxes, and
+            below with the raster of map, boxes and lights, at the photo's own time and pose; times are from the first.
         video: Of a source, also write OUT/scene.mp4, a film of the scene; needs the extra video.
         config: Options to start from.
     """
@@ -44,5 +48,6 @@ class Show:
     log: Log = None
     at: float | None = None
     seed: int = 0
+    photos: bool = False
     video: bool = False
     config: Config = None

@@ -29,6 +29,7 @@ GIVEN = {
     "drive": ["town:1", "out", "--planners", "idm", "human", "--rate", "2", "--planner-option", "gap=2"],
     "evaluate": ["bench", "out", "--planners", "idm,label=x", "--views", "raster", "photo", "--no-report"],
     "export 123d": ["town:1", "out", "--logs", "town-000000"],
+    "export gsplat": ["town:1", "out.npz", "--cameras", "front", "--photo-interval", "1"],
     "export mesh": ["town:1", "out.glb", "--at", "3"],
     "finish": ["out"],
     "status": ["out", "--json"],

@@ -6,11 +6,13 @@ from html import unescape
 import pytest
 
 from swerve.data.dataset import AugmentOptions, augment
+from swerve.data.storage.checked_image import decode_pixels
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.scenes import SwerveError
 from swerve.sheet_images import evenly
 from tests.support.command import invoke
+from tests.support.dgp_scene import HEIGHT, WIDTH, write_dgp
 from tests.support.kitti_sequence import write_kitti
 from tests.support.photographed_source import PhotographedSource, write_photo
 from tests.support.simple_source import SimpleSource
@@ -109,3 +111,22 @@ def test_an_unfinished_job_is_said_so(tmp_path):
 @pytest.mark.parametrize(("count", "wanted"), [(1, [0]), (3, [0, 4, 9]), (20, list(range(10)))])
 def test_items_are_taken_evenly(count, wanted):
     assert evenly(list(range(10)), count) == wanted
+
+
+def test_every_photo_is_written_with_what_the_log_says_of_it(tmp_path):
+    scene = write_dgp(tmp_path / "scene", steps=3)
+    _, captions = page_of(f"dgp:{scene}", tmp_path / "out", "--photos")
+    files = sorted((tmp_path / "out" / "photos").iterdir())
+    assert [file.name for file in files] == [
+        f"CAMERA_{number}-{time:07d}.jpg" for number in ("01", "05") for time in (0, 100, 200)
+    ]
+    sizes = {file.name[:9]: decode_pixels(file.read_bytes(), "RGB").shape[1::-1] for file in files}
+    # The parked car is ahead: boxes above, the raster below; the camera to the left does not see it.
+    assert sizes == {"CAMERA_01": (WIDTH, 2 * HEIGHT), "CAMERA_05": (WIDTH, HEIGHT)}
+    assert "CAMERA_01: photo with projected boxes" in captions
+
+
+def test_photos_are_those_of_a_log(dataset, tmp_path):
+    for source, problem in ((str(dataset), "a folder of many"), ("town:1", "log town-000000 has no photos")):
+        assert problem in str(invoke("show", source, tmp_path / "out", "--photos").exception)
+    assert not (tmp_path / "out").exists()

@@ -85,6 +85,9 @@ _WHOLE: Final = fields(
     }
 )
 _SPACING: Final = 1.0
+# Metres of centrelines in one file, each of which becomes a point: some fifty times those of the largest map. A few
+# bytes state a path of 30 km, so that the size of the file is no bound.
+_MOST_METERS: Final = 5e6
 _GEOMETRY: Final = ("node", "line", "polygon")
 # Layers whose polygons are not used.
 _UNCHECKED: Final = ("lane_connector",)
@@ -165,13 +168,18 @@ def _read(path: Path, _version: tuple[int, ...]) -> MapFile:
     layers = {name: content[name] for name in _LAYERS if name not in _GEOMETRY}
     _check_references(layers, lines, set(polygons), path)
     links = content["connectivity"]
+    paths = {token: tuple(_path(row) for row in rows) for token, rows in content["arcline_path_3"].items()}
+    if (meters := sum(sum(path.lengths) for own in paths.values() for path in own)) > _MOST_METERS:
+        raise LogError(
+            path, "arcline_path_3", f"is {meters / 1e3:.0f} km long, more than {_MOST_METERS / 1e3:.0f}", _HINT
+        )
     return MapFile(
         path,
         nodes,
         lines,
         {token: polygon for token, polygon in polygons.items() if polygon is not None},
         layers,
-        {token: tuple(_path(row) for row in rows) for token, rows in content["arcline_path_3"].items()},
+        paths,
         {token: tuple(filter(None, link["incoming"])) for token, link in links.items()},
         {token: tuple(filter(None, link["outgoing"])) for token, link in links.items()},
     )

@@ -3,7 +3,7 @@
 - Centrelines of lanes and connectors are their arcline paths with a point each metre; those without are left out.
   Connectors have no polygon: they are as wide as the lanes that they join (3.5 m where there is none).
 - Neighbours are derived: lanes of one road block that lie beside each other.
-- Intersections are the road segments with `is_intersection`. Areas are cut at the border of the part.
+- Intersections are the road segments with `is_intersection`. Areas and lines are cut at the border of the part.
 - Lane dividers are painted as they say: `DOUBLE_DASHED_WHITE` as one dashed line, zigzag lines as solid ones. Road
   dividers, between opposite directions, have no type: drawn as one solid line, in Boston yellow (as the rules there
   have it), else white.
@@ -11,7 +11,7 @@
 - Heights are not known: the ground is flat at height zero, like the ego poses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -65,6 +65,16 @@ class _Part:
             for piece in shapely.get_parts(shapely.make_valid(shape).intersection(self.square))
             if isinstance(piece, shapely.Polygon) and piece.area > 0
         ]
+
+    def road_lines(self, name: str, points: Flat, paint: LaneMarking) -> Iterator[RoadLine]:
+        """Yield a line cut at the square, so that its length is bounded; further pieces of one have numbers."""
+        line = shapely.LineString(points)
+        inside = line if line.within(self.square) else line.intersection(self.square)
+        pieces = [piece for piece in shapely.get_parts(inside) if isinstance(piece, shapely.LineString)]
+        for number, piece in enumerate(pieces):
+            cut = remove_duplicate_points(shapely.get_coordinates(piece))
+            if len(cut) > 1:
+                yield RoadLine(name if not number else f"{name}_{number + 1}", self.points(cut), paint)
 
     def areas(self, pieces: Iterable[tuple[str, shapely.Polygon]]) -> tuple[Area, ...]:
         """Return areas, named after the tokens; further pieces of one have numbers."""
@@ -219,13 +229,13 @@ def _road_lines(part: _Part, location: str) -> tuple[RoadLine, ...]:
     file, lines = part.file, list[RoadLine]()
     for row in file.layers["lane_divider"]:
         for index, (points, paint) in enumerate(_painted(file, row)):
-            if paint is not LaneMarking.NONE and shapely.LineString(points).intersects(part.square):
-                lines.append(RoadLine(f"{row['token']}_{index}", part.points(points), paint))
+            if paint is not LaneMarking.NONE:
+                lines += part.road_lines(f"{row['token']}_{index}", points, paint)
     paint = LaneMarking.SOLID_YELLOW if location.startswith(_YELLOW) else LaneMarking.SOLID_WHITE
     for row in file.layers["road_divider"]:
         points = remove_duplicate_points(file.lines[row["line_token"]])
-        if len(points) > 1 and shapely.LineString(points).intersects(part.square):
-            lines.append(RoadLine(row["token"], part.points(points), paint))
+        if len(points) > 1:
+            lines += part.road_lines(row["token"], points, paint)
     return tuple(lines)
 
 

@@ -17,7 +17,7 @@ from swerve.scenes import LaneMarking, LogError
 from swerve.scenes.polyline import arc_lengths
 from swerve.scenes.transforms import transform_points
 from tests.support.nuscenes_scene import NAME, START, map_spec, pose_at, write_scene
-from tests.support.nuscenes_tables import LOCATION
+from tests.support.nuscenes_tables import LOCATION, straight
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +196,32 @@ def test_geometry_without_extent_is_left_out(tmp_path):
     file = read_map_file(spec.write(tmp_path))
     assert [name for name, _ in file.shapes("walkway")] == ["pavement"]
     assert "no path" not in file.centerlines
+
+
+def test_lines_are_cut_where_the_part_ends(tmp_path):
+    spec = map_spec()
+    spec.divider("lane_divider", "endless", [(-90_000.0, 1203.0), (90_000.0, 1203.0)], ["SINGLE_SOLID_WHITE"] * 2)
+    # It leaves the part at the right and comes back.
+    spec.divider("road_divider", "bent", [(400.0, 1210.0), (900.0, 1210.0), (900.0, 1220.0), (400.0, 1220.0)])
+    file, center = read_map_file(spec.write(tmp_path)), np.array([400.0, 1200.0])
+    cut = {line.id: line.points for line in road_map_of(file, LOCATION, center, 200.0, center).road_lines}
+    np.testing.assert_allclose(cut["endless_0"], [(-200.0, 3.0, 0.0), (200.0, 3.0, 0.0)])
+    np.testing.assert_allclose(cut["bent"], [(0.0, 10.0, 0.0), (200.0, 10.0, 0.0)])
+    np.testing.assert_allclose(cut["bent_2"], [(200.0, 20.0, 0.0), (0.0, 20.0, 0.0)])
+
+
+def test_long_paths_cost_what_they_are_long_and_no_more_than_a_bound(tmp_path):
+    spec = map_spec()
+    spec.connector("ten kilometres", [straight(0.0, 0.0, 0.0, 1e4)[0]])
+    assert len(read_map_file(spec.write(tmp_path / "one")).centerlines["ten kilometres"]) == 10_001
+    for number in range(500):
+        spec.connector(f"long {number}", [straight(0.0, 0.0, 0.0, 1e4)[0]])
+    with pytest.raises(LogError, match=r"arcline_path_3: is 50\d\d km long, more than 5000"):
+        read_map_file(spec.write(tmp_path / "many"))
+
+
+def test_coordinates_of_no_place_are_refused(tmp_path):
+    path = map_spec().write(tmp_path)
+    changed(lambda map_: map_["node"][0].update(x=1e9))(path)
+    with pytest.raises(LogError, match=r"node\[0\]\.x: is 1000000000"):
+        read_map_file(path)

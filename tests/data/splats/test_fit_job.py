@@ -74,6 +74,9 @@ def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
     # Nothing of the street changes its brightness.
     assert found["held_out_exposed"]["psnr"] == pytest.approx(found["held_out"]["psnr"], abs=1.0)
     assert (found["train_images"], found["held_out"]["images"], found["test_cameras"]["right"]["images"]) == (7, 3, 10)
+    # Fitted photos are compared with their own exposures.
+    assert found["fitted"]["images"] == 7
+    assert found["fitted"]["psnr"] > found["held_out"]["psnr"] - 0.5
     history = json.loads((own / "progress.json").read_bytes())
     assert [entry["step"] for entry in history] == list(range(2, STEPS + 1, 2))
     # One grey gives 17 dB.
