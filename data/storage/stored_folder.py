@@ -26,7 +26,7 @@ _LEFT: Final = ("job.lock", ".lease")
 _TOLD: Final = ("timing.json", "config.yaml", "failures.json")
 # Ranges of tar files, by the file's name.
 _RANGES: Final = ".ranges"
-_RANGE: Final = re.compile(r"\.ranges/(.+)/(\d+)-(\d+)")
+_RANGE: Final = re.compile(r"\.ranges/(.+)/(\d+)-(\d*)")
 _END_MARK: Final = bytes(1024)
 # Times that a file is fetched which another process removes at once.
 _TRIES: Final = 5
@@ -52,7 +52,7 @@ class StoredFolder:
             StoreError: the store does not answer.
         """
         if found := _RANGE.fullmatch(name):
-            return self.fetch_range(found[1], int(found[2]), int(found[3]))
+            return self.fetch_range(found[1], int(found[2]), int(found[3] or -1))
         return object_cache().path(self.folder / name, lambda path: self.store.get(name, path, size))
 
     def fetch_range(self, name: str, start: int, end: int) -> Path:
@@ -61,7 +61,7 @@ class StoredFolder:
         Args:
             name: of the tar file.
             start: first byte of the first of the members.
-            end: after the last byte.
+            end: after the last byte; the end of the file if negative.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -69,9 +69,9 @@ class StoredFolder:
         """
 
         def fetch(path: Path) -> None:
-            path.write_bytes(self.store.read(name, start, end) + _END_MARK)
+            path.write_bytes(self.store.read(name, start, end if end >= 0 else None) + _END_MARK)
 
-        return object_cache().path(self.folder / _RANGES / name / f"{start}-{end}", fetch)
+        return object_cache().path(self.folder / _RANGES / name / f"{start}-{end if end >= 0 else ''}", fetch)
 
 
 def local_folder(folder: str | Path) -> Path:

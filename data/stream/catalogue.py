@@ -13,6 +13,8 @@ from swerve.data.dataset.read_manifest import MANIFEST, read_manifest
 from swerve.data.stream.part import PARTS
 from swerve.scenes import Split, SwerveError
 
+# Keys that are text at a time.
+_TOGETHER = 65_536
 _COLUMNS = ("key", "shard", "kind", "photos", "split", "log", "weight", "offset")
 
 
@@ -66,7 +68,7 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     codes = shards.indices.to_numpy()
     # Rows of a shard are contiguous, in the order of its samples.
     firsts = np.unique(codes, return_index=True)[1]
-    digest = hashlib.sha256("\n".join(keys.to_pylist()).encode()).hexdigest()
+    digest = _digest(keys)
     logs = frozenset(pc.unique(table["log"]).to_pylist())
     indices, weights = np.arange(len(table)) - firsts[codes], table["weight"].to_numpy()
     if not (np.isfinite(weights) & (weights >= 0)).all():
@@ -80,6 +82,19 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
 
 
 def _parts(table: pa.Table) -> dict[str, Int[np.ndarray, "_"]]:
-    kinds, photos = np.array(table["kind"].to_pylist()), table["photos"].to_numpy() > 0
-    kinds = np.where(kinds == "logged", np.where(photos, "paired", "raster_only"), kinds)
-    return {part: np.flatnonzero(kinds == part) for part in PARTS}
+    kinds, photos = table["kind"].combine_chunks().dictionary_encode(), table["photos"].to_numpy() > 0
+    codes, names = kinds.indices.to_numpy(), kinds.dictionary.to_pylist()
+    masks = {name: codes == code for code, name in enumerate(names)}
+    nothing = np.zeros(len(codes), bool)
+    logged = masks.pop("logged", nothing)
+    masks |= {"paired": logged & photos, "raster_only": logged & ~photos}
+    return {part: np.flatnonzero(masks.get(part, nothing)) for part in PARTS}
+
+
+def _digest(keys: pa.Array) -> str:
+    """Compute the SHA-256 over the keys, one on a line, some at a time: as text they take more memory than the rest."""
+    total = hashlib.sha256()
+    for first in range(0, len(keys), _TOGETHER):
+        lines = "\n".join(keys.slice(first, _TOGETHER).to_pylist())
+        total.update(("\n" * (first > 0) + lines).encode())
+    return total.hexdigest()

@@ -38,11 +38,6 @@ class SampleRanges:
         """
         path = self.folder.folder / shard
         try:
-            if end < 0:
-                known = self.folder.store.info(shard)
-                end = known.size if known else offset
-            if end <= offset:
-                raise damaged(path, f"is missing or ends before byte {offset}", HINT)
             return self.folder.fetch_range(shard, offset, end)
         except FileNotFoundError as error:
             raise damaged(path, "is missing", HINT) from error
