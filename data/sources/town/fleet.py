@@ -19,6 +19,8 @@ from swerve.scenes import Lane, LaneType, Vehicle, keyed_generator
 # Traffic is generated within this distance of the ego's path, metres.
 _RANGE = 170.0
 _FASTEST = 17.0
+# No driver is faster than this multiple of the preferred speed.
+_ABOVE_PREFERRED = 1.2
 # No lane is longer, metres.
 _LONGEST_LANE = 250.0
 # Cyclists keep so far from the right boundary of lanes for all, metres.
@@ -73,7 +75,8 @@ def draw_drivers(
     """
     lanes = plan.road_map.lane_by_id
     length = _FASTEST * (options.seconds + warm_up) + 60.0
-    draw = _Draw(lanes, obstructions, options, length, keyed_generator(seed, name, "ego"))
+    seconds = options.seconds + warm_up + 1.0
+    draw = _Draw(lanes, obstructions, options, length, seconds, keyed_generator(seed, name, "ego"))
     ego = _draw_ego(draw, vehicle)
     draw = replace(draw, generator=keyed_generator(seed, name, "traffic"))
     drivers = [ego]
@@ -85,12 +88,13 @@ def draw_drivers(
 
 @dataclass(frozen=True)
 class _Draw:
-    """Inputs for sampling drivers: lanes by id, what stands on them, options, length of the paths, randomness."""
+    """Inputs for sampling drivers: lanes by id, what stands on them, options, length of the paths, simulated time, randomness."""
 
     lanes: dict[str, Lane]
     obstructions: Mapping[str, Obstruction]
     options: TownOptions
     length: float
+    seconds: float
     generator: np.random.Generator
 
 
@@ -124,15 +128,26 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
 
 def _driver(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float, from_right: float | None) -> Driver:
     """Sample a driver on a route: driving style, path and planned lane changes."""
+    route = _as_far_as_needed(draw, body, route, along)
     total = sum(draw.lanes[lane].lengths[-1] for lane in route)
-    manner = draw_manner(max(total, draw.length) + _LONGEST_LANE, draw.options.wander, draw.generator)
-    handling = Handling(manner, body.desired_speed_factor, body.vehicle.width, body.front, body.rear, from_right)
+    changes_lane = from_right is None and draw.generator.random() < draw.options.lane_changes
+    manner = draw_manner((max(total, draw.length) if changes_lane else total) + _LONGEST_LANE, draw.options.wander, draw.generator)
+    size = body.vehicle.width, body.front, body.rear
+    handling = Handling(manner, body.desired_speed_factor, *size, from_right, body.top_speed)
     path = build_path(draw.lanes, route, handling, draw.obstructions)
     changes: tuple[ChangedPath, ...] = ()
-    if from_right is None and draw.generator.random() < draw.options.lane_changes:
+    if changes_lane:
         parts = draw.lanes, route, along, handling, draw.obstructions, draw.length
         changes = draw_changes(*parts, draw.generator)
     return Driver(body, path, along, _start_speed(path, body, along), changes)
+
+
+def _as_far_as_needed(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float) -> tuple[str, ...]:
+    """Return the part of a route that a driver can reach until the log ends."""
+    limits = [min(draw.lanes[lane].speed_limit or 0.0, body.top_speed) for lane in route]
+    fastest = _ABOVE_PREFERRED * body.desired_speed_factor * max(limits)
+    ends = np.cumsum([draw.lanes[lane].lengths[-1] for lane in route])
+    return route[: int(np.searchsorted(ends, along + body.front + fastest * draw.seconds + 20.0)) + 1]
 
 
 def _turns_soon(lanes: dict[str, Lane], route: tuple[str, ...], way: Float[np.ndarray, "n"]) -> bool:

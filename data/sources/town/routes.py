@@ -69,6 +69,7 @@ class Handling:
         front: from the reference point to the front bumper, metres.
         rear: from the reference point to the rear bumper, metres.
         from_right: of cyclists: metres from the right boundary of lanes that are not theirs alone.
+        top_speed: limits above this count as this, m/s.
     """
 
     manner: Manner
@@ -77,6 +78,7 @@ class Handling:
     front: float
     rear: float
     from_right: float | None = None
+    top_speed: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def build_path(
     row = np.clip(np.round(original).astype(int), 0, len(along) - 1)
     bounds = np.interp(starts / SPACING, original, np.arange(len(points)) * SPACING)
     bends = gaussian_filter1d(np.gradient(angles, SPACING), 1.0, mode="nearest")
-    limits = np.array([lanes[lane].speed_limit or 0.0 for lane in route])[inside]
+    limits = np.minimum([lanes[lane].speed_limit or 0.0 for lane in route], handling.top_speed)[inside]
     wanted = limits * handling.pace * handling.manner.pace[: len(along)]
     wanted = np.where(weight > 0.0, np.minimum(wanted, _PASSING * handling.pace), wanted)
     return Path(route, bounds, points, angles, bends, wanted[row])

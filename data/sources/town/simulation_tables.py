@@ -94,6 +94,11 @@ def build_tables(
     )
 
 
+def with_states(rules: Rules, states: UInt8[np.ndarray, "c t"]) -> Rules:
+    """Return the rules with other states of the connectors' signals; obstructions, which follow, have none."""
+    return rules._replace(states=np.concatenate([states, rules.states[len(states) :]]))
+
+
 def ways_of(drivers: Sequence[Driver]) -> list[tuple[RoadUser, Path]]:
     """Return all paths that may be driven, with their bodies: each driver's own first, then all lane changes."""
     own = [(driver.body, driver.path) for driver in drivers]
