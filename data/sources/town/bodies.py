@@ -10,6 +10,7 @@ from swerve.scenes import ObjectClass, Vehicle
 
 # Shares of the drivers that halt fully at stop signs, and that turn right at red after a halt.
 _FULL_STOPS, _ON_RED = 0.4, 0.5
+_LONGEST_CAR = 5.25
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class RoadUser:
     safe: float = 2.0
     turns_on_red: bool = False
     top_speed: float = np.inf
+
+    @property
+    def large(self) -> bool:
+        """Whether it is too long for sharp turns: a van, lorry or bus."""
+        return self.vehicle.length > _LONGEST_CAR
 
     @property
     def rear_axle_to_reference(self) -> float:

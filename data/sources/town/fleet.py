@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from swerve.data.sources.town.bodies import RoadUser, draw_car, draw_cyclist, draw_lorry, ego_body
 from swerve.data.sources.town.lane_changes import ChangedPath, draw_changes
@@ -28,6 +28,8 @@ _FROM_RIGHT = 0.85
 _LORRIES = 0.12
 # Distance range from the ego's start in which its turn ends, metres; share of logs with such a turn.
 _EGO_TURN, _EGO_TURNS = (60.0, 190.0), 0.75
+# Share of the towns with roundabouts in which the ego's route leads over one within that range.
+_EGO_ROUND = 0.5
 _TRIES = 60
 # Lane changes of the ego lead to ways of this share of the length wanted at least, so that it does not leave the map.
 _EGO_STAYS = 0.75
@@ -77,7 +79,8 @@ def draw_drivers(
     length = _FASTEST * (options.seconds + warm_up) + 60.0
     seconds = options.seconds + warm_up + 1.0
     draw = _Draw(lanes, obstructions, options, length, seconds, keyed_generator(seed, name, "ego"))
-    ego = _draw_ego(draw, vehicle)
+    rings = {one.lane.id for one in plan.connectors if plan.junctions[one.junction].ring is not None}
+    ego = _draw_ego(draw, vehicle, rings)
     draw = replace(draw, generator=keyed_generator(seed, name, "traffic"))
     drivers = [ego]
     for lane in plan.road_map.lanes:
@@ -98,8 +101,14 @@ class _Draw:
     generator: np.random.Generator
 
 
-def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
-    """Sample the ego on a path that does not leave the map, and that turns soon in most towns."""
+def _draw_ego(draw: _Draw, vehicle: Vehicle, rings: set[str]) -> Driver:
+    """Sample the ego on a path that does not leave the map, and that turns or leads over a roundabout soon in most towns.
+
+    Args:
+        draw: inputs.
+        vehicle: dimensions of the ego.
+        rings: ids of the connectors at roundabouts.
+    """
     lanes, generator = draw.lanes, draw.generator
     body = ego_body(vehicle, generator)
     starts = [
@@ -109,12 +118,14 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
         if not _kept_free(draw.obstructions, lane)
     ]
     turning = bool(generator.random() < _EGO_TURNS)
+    circling = bool(rings) and bool(generator.random() < _EGO_ROUND)
     best: tuple[str, ...] = (starts[0],)
     longest = 0.0
     for _ in range(_TRIES):
         route = draw_route(lanes, str(generator.choice(starts)), draw.length, generator)
         way = np.cumsum([lanes[lane].lengths[-1] for lane in route])
-        if _turns_soon(lanes, route, way) != turning and longest > 0.0:
+        suits = _soon(np.isin(route, [*rings]), way) if circling else _turns_soon(lanes, route, way) == turning
+        if not suits and longest > 0.0:
             continue
         if way[-1] > longest:
             best, longest = route, way[-1]
@@ -139,6 +150,8 @@ def _driver(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float, f
     if changes_lane:
         parts = draw.lanes, route, along, handling, draw.obstructions, draw.length
         changes = draw_changes(*parts, draw.generator)
+        if body.large:
+            changes = tuple(one for one in changes if not turns_sharply(draw.lanes, one.path.lanes))
     return Driver(body, path, along, _start_speed(path, body, along), changes)
 
 
@@ -152,8 +165,12 @@ def _as_far_as_needed(draw: _Draw, body: RoadUser, route: tuple[str, ...], along
 
 def _turns_soon(lanes: dict[str, Lane], route: tuple[str, ...], way: Float[np.ndarray, "n"]) -> bool:
     """Test whether a route turns within the part that the ego is going to drive."""
-    sharp = np.abs(turns(lanes, route)) > _TURN
-    return bool((sharp & (way > _EGO_TURN[0]) & (way < _EGO_TURN[1])).any())
+    return _soon(np.abs(turns(lanes, route)) > _TURN, way)
+
+
+def _soon(chosen: Bool[np.ndarray, "n"], way: Float[np.ndarray, "n"]) -> bool:
+    """Test whether some of the chosen lanes of a route end within the part that the ego is going to drive."""
+    return bool((chosen & (way > _EGO_TURN[0]) & (way < _EGO_TURN[1])).any())
 
 
 def _near(lane: Lane, path: Path) -> bool:

@@ -133,8 +133,9 @@ def turns(lanes: dict[str, Lane], route: tuple[str, ...]) -> Float[np.ndarray, "
 
 
 def turns_sharply(lanes: dict[str, Lane], route: tuple[str, ...]) -> bool:
-    """Test whether a route has a turn too sharp for a lorry."""
-    return bool((np.abs(turns(lanes, route)) > _SHARP).any())
+    """Test whether a route has a turn too sharp for a lorry; the ring of a roundabout is."""
+    bends = (np.abs(wrap_angle(np.diff(headings(lanes[lane].centerline)))).sum() for lane in route if ">" in lane)
+    return any(bend > _SHARP for bend in bends)
 
 
 def build_path(

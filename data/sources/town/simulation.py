@@ -96,7 +96,8 @@ def draw_traffic(
     drivers = draw_drivers(plan, obstructions, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
     walkers = draw_walkers(plan, unmarked, drivers[0].path.points[:600], options, name, seed)
     states = connector_states(plan, programs, seconds)
-    generator, conflicts = keyed_generator(seed, name, "priorities"), find_conflicts(plan.connectors)
+    rings = [number for number, junction in enumerate(plan.junctions) if junction.ring is not None]
+    generator, conflicts = keyed_generator(seed, name, "priorities"), find_conflicts(plan.connectors, rings)
     tables = build_tables(plan, programs, conflicts, obstructions, unmarked, drivers, states, generator)
     return Traffic(drivers, walkers, tables)
 

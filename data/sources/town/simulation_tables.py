@@ -1,6 +1,6 @@
 """Flat tables for the simulation: paths, bodies, junction rules, crossings, walkers' routes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,9 @@ from swerve.scenes.polyline import resample
 _CLEARANCE, _BICYCLE_CLEARANCE = 2.75, 2.0
 # Share of the arms with signals at which one may turn right at red.
 _ON_RED = 0.7
+_RANK_AT_RING = 3
+# Lines in a ring that come as near as this have merged, metres; whoever is so far beyond that point is followed.
+_MERGED, _BEYOND_MERGE = 1.6, 3.0
 _RANKS = {Movement.STRAIGHT: 0, Movement.RIGHT: 1, Movement.LEFT: 2}
 
 
@@ -256,7 +259,11 @@ def rule_table(
     on_red = {place: bool(generator.random() < _ON_RED) for place in halting}
     minor = [_is_minor(plan, programs, connector) for connector in plan.connectors]
     ranks = [_rank(plan, connector, waits) for connector, waits in zip(plan.connectors, minor, strict=True)]
-    halt = [waits and halting[c.junction, c.arm] for c, waits in zip(plan.connectors, minor, strict=True)]
+    rings = [plan.junctions[c.junction].ring is not None for c in plan.connectors]
+    halt = [
+        waits and not ring and halting[c.junction, c.arm]
+        for c, waits, ring in zip(plan.connectors, minor, rings, strict=True)
+    ]
     origins = {name: row for row, name in enumerate(sorted({connector.origin for connector in plan.connectors}))}
     return Rules(
         states,
@@ -282,7 +289,12 @@ def _is_minor(plan: TownPlan, programs: dict[int, Program], connector: Connector
 
 
 def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:
-    """Return the priority rank (0 first): major before minor, straight, right, left (minor: right first)."""
+    """Return the priority rank (0 first): major before minor, straight, right, left (minor: right first).
+
+    At roundabouts those in the ring come first, and all who wait to enter are alike.
+    """
+    if plan.junctions[connector.junction].ring is not None:
+        return _RANK_AT_RING
     if len(plan.junctions[connector.junction].arms) == 2:
         return 0
     if not minor:
@@ -290,8 +302,13 @@ def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:
     return {Movement.RIGHT: 3, Movement.STRAIGHT: 4, Movement.LEFT: 5}[connector.movement]
 
 
-def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
-    """Find connectors that cross or merge: those with less clearance than two wide vehicles need."""
+def find_conflicts(connectors: Sequence[Connector], rings: Collection[int] = ()) -> Conflicts:
+    """Find connectors that cross or merge: those with less clearance than two wide vehicles need.
+
+    Args:
+        connectors: of all junctions; those of one junction follow each other.
+        rings: numbers of the junctions that are roundabouts; those who have merged there follow each other.
+    """
     lines = [resample(connector.lane.centerline[:, :2], SPACING) for connector in connectors]
     conflict, zone = np.full((len(lines), len(lines)), -1, np.int64), np.empty(4)
     zones: list[Float[np.ndarray, "4"]] = []
@@ -303,9 +320,22 @@ def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
             if then.origin != first.origin:
                 bicycle = LaneType.BICYCLE in (first.lane.kind, then.lane.kind)
                 if conflict_zone(lines[a], lines[b], _BICYCLE_CLEARANCE if bicycle else _CLEARANCE, zone):
+                    if first.junction in rings:
+                        zone = _until_merged(lines[a], lines[b], zone)
                     conflict[a, b], conflict[b, a] = len(zones), len(zones) + 1
                     zones += [zone.copy(), zone[[2, 3, 0, 1]]]
     return Conflicts(conflict, np.array(zones).reshape(-1, 4))
+
+
+def _until_merged(
+    first: Float[np.ndarray, "n 2"], then: Float[np.ndarray, "m 2"], zone: Float[np.ndarray, "4"]
+) -> Float[np.ndarray, "4"]:
+    """Return the zone of two lines in a ring up to where both have merged."""
+    merged = np.empty(4)
+    if not conflict_zone(first, then, _MERGED, merged):
+        return zone
+    leave = np.minimum(zone[1::2], merged[::2] + _BEYOND_MERGE)
+    return np.array([zone[0], leave[0], zone[2], leave[1]])
 
 
 def walk_table(
