@@ -20,6 +20,8 @@ from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate
 Place = tuple[int, int, int]
 _RANGE = 90.0
 _ROUTE = 75.0
+# How much more often pedestrians cross between junctions where parked vehicles hide them: what is rare is of interest.
+_SCREENED = 2.0
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,14 @@ def draw_walkers(
         seed: seed of the source.
     """
     generator = keyed_generator(seed, name, "pedestrians")
-    legs, marked = _legs(plan, unmarked), len(crossings_of(plan))
+    legs, weights = _legs(plan, unmarked), _weights(plan, unmarked, options.jaywalkers)
     walkers = []
     for place, ways in legs.items():
         for leg in ways:
             near = np.linalg.norm(leg.points[:, None] - way[::20], axis=2).min() < _RANGE
             if near and leg.crossing < 0:
                 count = generator.poisson(options.pedestrians / 200.0 * arc_lengths(leg.points)[-1])
-                walkers += [_draw_walker(legs, place, leg, marked, options.jaywalkers, generator) for _ in range(count)]
+                walkers += [_draw_walker(legs, place, leg, weights, generator) for _ in range(count)]
     return [walker for walker in walkers if walker is not None]
 
 
@@ -106,8 +108,7 @@ def _draw_walker(
     legs: dict[Place, list[Leg]],
     start: Place,
     first: Leg,
-    marked: int,
-    jaywalks: float,
+    weight: Float[np.ndarray, "w"],
     generator: np.random.Generator,
 ) -> Walker | None:
     """Sample a walker who starts along an edge; None where the route is too short."""
@@ -115,7 +116,7 @@ def _draw_walker(
     begin = generator.uniform(0.05, 0.95) * total
     while total < begin + _ROUTE:
         choices = [leg for leg in legs.get(route[-1].to, []) if leg.to != last]
-        weights = np.array([_weight(leg, marked, jaywalks) for leg in choices])
+        weights = weight[[leg.crossing for leg in choices]]
         if not weights.any():
             return None
         last = route[-1].to
@@ -125,11 +126,10 @@ def _draw_walker(
     return _walker(route, float(lateral), float(begin), float(speed))
 
 
-def _weight(leg: Leg, marked: int, jaywalks: float) -> float:
-    """Return the weight with which pedestrians choose a leg: marked crossings are the first ones, by number."""
-    if leg.crossing < 0:
-        return 1.0
-    return 3.0 if leg.crossing < marked else jaywalks
+def _weights(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing], jaywalks: float) -> Float[np.ndarray, "w"]:
+    """Return the weights with which pedestrians choose legs, by their crossing; the last one is for pavements."""
+    between = [jaywalks * (_SCREENED if place.screens else 1.0) for place in unmarked]
+    return np.array([*[3.0] * len(crossings_of(plan)), *between, 1.0])
 
 
 def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Walker:

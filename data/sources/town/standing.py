@@ -36,7 +36,8 @@ def sample_static_objects(
 
     Args:
         plan: the town.
-        unmarked: places where pedestrians cross between junctions; the lines that they walk on are kept free.
+        unmarked: places where pedestrians cross between junctions; the lines that they walk on are kept free, and the
+            vehicles that hide them stand there.
         way: points of the ego's way.
         options: how many bays are taken.
         name: name of the log.
@@ -62,8 +63,11 @@ def sample_static_objects(
     blocks = np.zeros(len(standing), bool)
     for place in unmarked:
         out, across = place.local(centers).T
+        for van in place.screens:
+            blocks |= np.linalg.norm(centers - van.center, axis=1) < halves + van.size[0] / 2 + 0.2
         blocks |= (np.abs(out) < halves + FREE_OF_PARKED) & (-halves < across) & (across < place.width + halves)
-    return [thing for thing, blocked in zip(standing, blocks, strict=True) if not blocked]
+    screens = [van for place in unmarked for van in place.screens]
+    return [*(thing for thing, blocked in zip(standing, blocks, strict=True) if not blocked), *screens]
 
 
 def _strips(axis: StreetAxis) -> list[Strip]:

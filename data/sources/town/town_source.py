@@ -13,6 +13,7 @@ from swerve.data.sources.town.plan import TownPlan, plan_town
 from swerve.data.sources.town.recording import ego_from_simulation, tracks_from_simulation
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.sources.town.routes import Path
+from swerve.data.sources.town.screens import draw_screens
 from swerve.data.sources.town.signals import Program, build_programs, traffic_lights
 from swerve.data.sources.town.simulation import Movements, draw_traffic, log_seconds, simulate_town
 from swerve.data.sources.town.standing import sample_static_objects
@@ -90,6 +91,7 @@ def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) 
     directions, generator = plan.directions, keyed_generator(seed, name, "obstructions")
     obstructions = draw_obstructions(directions, options.obstructions, generator)
     unmarked = draw_unmarked(plan, obstructions, keyed_generator(seed, name, "unmarked crossings"))
+    unmarked = draw_screens(plan, unmarked, options.occlusions, keyed_generator(seed, name, "screens"))
     programs, movements, start = _liveliest(plan, obstructions, unmarked, vehicle, options, name, seed)
     seconds = log_seconds(options.steps)
     times = np.round(seconds * 1e6).astype(np.int64)
