@@ -11,6 +11,7 @@ from swerve.data.sources.town.curves import Curve, left_of
 from swerve.data.sources.town.jaywalking import UnmarkedCrossing
 from swerve.data.sources.town.junctions import Junction
 from swerve.data.sources.town.plan import TownPlan
+from swerve.data.sources.town.signals import SLOW_WALK
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import WALK_SPACING
 from swerve.scenes import keyed_generator
@@ -122,7 +123,7 @@ def _draw_walker(
         last = route[-1].to
         route.append(choices[int(generator.choice(len(choices), p=weights / weights.sum()))])
         total += arc_lengths(route[-1].points)[-1]
-    lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(1.15, 1.6)
+    lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(SLOW_WALK, 1.5)
     return _walker(route, float(lateral), float(begin), float(speed))
 
 

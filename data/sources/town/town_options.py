@@ -25,10 +25,10 @@ class TownOptions:
     """
 
     seconds: float = 20.0
-    traffic: float = 2.3
+    traffic: float = 2.7
     cyclists: float = 0.35
-    pedestrians: float = 1.8
-    parked: float = 0.6
+    pedestrians: float = 2.0
+    parked: float = 0.65
     wander: float = 1.0
     lane_changes: float = 0.25
     obstructions: float = 0.2
