@@ -48,7 +48,7 @@ def find_leader(paths, bodies, fleet, crowd, i):
             free = min(free, float(ask[row] - k - 1))
         for row in range(walkers):
             dx, dy = crowd.x[people[row]] - x, crowd.y[people[row]] - y
-            apart = math.hypot(dx, dy) - radius - WALKER_RADIUS
+            apart = math.sqrt(dx * dx + dy * dy) - radius - WALKER_RADIUS
             free = min(free, apart)
             if apart < 0.0:
                 angle = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
@@ -80,7 +80,8 @@ def _walkers_near(fleet, crowd, i, reach):
     """Walkers on the road within a distance of vehicle i, and how many they are."""
     near, count = np.empty(len(crowd.along), np.int64), 0
     for w in range(len(crowd.along)):
-        if crowd.crossing[w] and math.hypot(crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]) < reach + 3.0:
+        dx, dy = crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]
+        if crowd.crossing[w] and dx * dx + dy * dy < (reach + 3.0) ** 2:
             near[count] = w
             count += 1
     return near, count
@@ -338,7 +339,8 @@ def conflict_zone(first, then, clearance, zone):
     zone[0], zone[1], zone[2], zone[3] = FAR, -FAR, FAR, -FAR
     for a in range(len(first)):
         for b in range(len(then)):
-            if math.hypot(first[a, 0] - then[b, 0], first[a, 1] - then[b, 1]) < clearance:
+            dx, dy = first[a, 0] - then[b, 0], first[a, 1] - then[b, 1]
+            if dx * dx + dy * dy < clearance * clearance:
                 zone[0], zone[1] = min(zone[0], a * SPACING), max(zone[1], a * SPACING)
                 zone[2], zone[3] = min(zone[2], b * SPACING), max(zone[3], b * SPACING)
     return zone[1] > -FAR

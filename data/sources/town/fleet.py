@@ -17,7 +17,7 @@ from swerve.data.sources.town.traffic_state import SPACING
 from swerve.scenes import Lane, LaneType, Vehicle, keyed_generator
 
 # Traffic is generated within this distance of the ego's path, metres.
-_RANGE = 170.0
+_RANGE = 150.0
 _FASTEST = 17.0
 # No driver is faster than this multiple of the preferred speed.
 _ABOVE_PREFERRED = 1.2

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from swerve.data.sources.town.fleet import Driver, draw_drivers
 from swerve.data.sources.town.jaywalking import UnmarkedCrossing
@@ -22,14 +22,12 @@ from swerve.data.sources.town.simulation_tables import (
     with_states,
 )
 from swerve.data.sources.town.town_options import STEP, TownOptions
-from swerve.data.sources.town.traffic_kernels import simulate
+from swerve.data.sources.town.traffic_kernels import PADDING, simulate
 from swerve.data.sources.town.traffic_state import PedestrianRoutes, Pedestrians, Stops, Vehicles
 from swerve.scenes import Vehicle, keyed_generator
 
 # Steps simulated before the log begins, so that it starts with traffic in motion.
 WARM_UP_STEPS = 80
-# Additional steps before and after the log, so that its first velocities and accelerations are fitted to 0.3 s too.
-PADDING = 3
 # Least distance between two pedestrians, metres: their boxes' longest diagonal.
 _ELBOW_ROOM = 1.0
 
@@ -132,13 +130,11 @@ def simulate_town(
     tables, alone = replace(traffic.tables, rules=states), True
     while True:
         walks = walk_table(plan, unmarked, programs, walkers, seconds)
-        movements = _run(tables, walks, [] if alone else drivers, walkers, -1.0 if alone else beyond)
-        jostled = _jostled(movements.walkers) if movements else np.zeros(0, np.int64)
-        if not len(jostled):
-            if not alone:
-                return movements, replace(traffic, walkers=walkers)
-            alone = False
-        walkers = [walker for row, walker in enumerate(walkers) if row not in jostled]
+        movements, jostled = _run(tables, walks, [] if alone else drivers, walkers, -1.0 if alone else beyond)
+        if movements is None or not (alone or jostled.any()):
+            return movements, replace(traffic, walkers=walkers)
+        alone = alone and bool(jostled.any())
+        walkers = [walker for walker, removed in zip(walkers, jostled, strict=True) if not removed]
 
 
 def _seconds(options: TownOptions) -> Float[np.ndarray, "t"]:
@@ -148,26 +144,20 @@ def _seconds(options: TownOptions) -> Float[np.ndarray, "t"]:
 
 def _run(
     tables: Tables, walks: PedestrianRoutes, drivers: list[Driver], walkers: list[Walker], beyond: float
-) -> Movements | None:
-    """Run the simulation once; None if the ego cannot drive farther than `beyond`."""
+) -> tuple[Movements | None, Bool[np.ndarray, "w"]]:
+    """Run the simulation once; None if the ego cannot drive farther than `beyond`. Also tell whose way is not free."""
     steps, first = tables.rules.states.shape[1], WARM_UP_STEPS - PADDING
     moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
     fleet, crowd = _fleet(drivers, tables.stops), _crowd(walkers, walks)
     fixed = tables.paths, tables.bodies, tables.changes, tables.stops, tables.zebras, tables.rules
-    if not simulate(*fixed, walks, fleet, crowd, STEP, WARM_UP_STEPS, beyond, moved, walked):
-        return None
+    jostled, times = np.zeros(len(walkers), bool), (STEP, WARM_UP_STEPS)
+    if not simulate(*fixed, walks, fleet, crowd, *times, beyond, _ELBOW_ROOM, moved, walked, jostled):
+        return None, jostled
     vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
     present = vehicles[..., 3] > 0.5
     path = ways_of(drivers)[fleet.path[0]][1] if drivers else None
     end = float(fleet.along[0]) if drivers else 0.0
-    return Movements(drivers, vehicles[..., :3].copy(), present, people.copy(), path, end)
-
-
-def _jostled(walkers: Float[np.ndarray, "w t 3"]) -> Int[np.ndarray, "j"]:
-    """Return walkers too close to an earlier one in the list: they avoid only those with the same direction."""
-    gaps = np.linalg.norm(walkers[:, None, :, :2] - walkers[None, :, :, :2], axis=-1)
-    near = (gaps < _ELBOW_ROOM).any(axis=-1)
-    return np.flatnonzero(np.tril(near, -1).any(axis=1))
+    return Movements(drivers, vehicles[..., :3].copy(), present, people.copy(), path, end), jostled
 
 
 def log_seconds(steps: int) -> Float[np.ndarray, "t"]:

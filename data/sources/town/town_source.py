@@ -23,8 +23,8 @@ from swerve.scenes import Camera, Log, LogError, Split, SwerveError, Vehicle, ke
 
 # Length of the route beyond the end of the log, metres.
 _ROUTE_BEYOND = 100.0
-# The ego should drive so far in the log, or several starts are tried and the farthest is kept.
-_WAY_WANTED, _STARTS = (15.0, 110.0), 4
+# The ego should drive so far in the log, or two starts are tried and the farthest is kept.
+_WAY_WANTED, _STARTS = (15.0, 110.0), 2
 
 
 @dataclass(frozen=True)
