@@ -142,7 +142,9 @@ def _driver(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float, f
     route = _as_far_as_needed(draw, body, route, along)
     total = sum(draw.lanes[lane].lengths[-1] for lane in route)
     changes_lane = from_right is None and draw.generator.random() < draw.options.lane_changes
-    manner = draw_manner((max(total, draw.length) if changes_lane else total) + _LONGEST_LANE, draw.options.wander, draw.generator)
+    manner = draw_manner(
+        (max(total, draw.length) if changes_lane else total) + _LONGEST_LANE, draw.options.wander, draw.generator
+    )
     size = body.vehicle.width, body.front, body.rear
     handling = Handling(manner, body.desired_speed_factor, *size, from_right, body.top_speed)
     path = build_path(draw.lanes, route, handling, draw.obstructions)

@@ -197,9 +197,7 @@ def zebra_table(
     return Crosswalks(_starts(counts), table[:, 0].astype(np.int64), *(table[:, column].copy() for column in (1, 2, 3)))
 
 
-def _passages(
-    path: Path, row: int, number: int, junction: Junction, arm: int
-) -> list[tuple[float, float, int, float]]:
+def _passages(path: Path, row: int, number: int, junction: Junction, arm: int) -> list[tuple[float, float, int, float]]:
     """Return a path's passages over a crossing: (enter, leave, crossing, distance across from the arm's right kerb).
 
     Crossings lie between the ends of the connector, which is a lane of the path.

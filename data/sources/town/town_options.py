@@ -41,7 +41,9 @@ class TownOptions:
         if not 1.0 <= self.seconds <= 120.0 or min(rates) < 0 or max(rates) > 4.0:
             raise ValueError(f"seconds must lie in 1..120, rates and the wander in 0..4: {self}")
         if min(shares) < 0 or max(shares) > 1:
-            raise ValueError(f"shares (parked, lane_changes, obstructions, jaywalkers, occlusions) must lie in 0..1: {self}")
+            raise ValueError(
+                f"shares (parked, lane_changes, obstructions, jaywalkers, occlusions) must lie in 0..1: {self}"
+            )
 
     @property
     def steps(self) -> int:
