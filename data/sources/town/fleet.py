@@ -91,7 +91,7 @@ def draw_drivers(
 
 @dataclass(frozen=True)
 class _Draw:
-    """Inputs for sampling drivers: lanes by id, what stands on them, options, length of the paths, simulated time, randomness."""
+    """Inputs for sampling drivers: lanes, what stands on them, options, length of paths, simulated time, randomness."""
 
     lanes: dict[str, Lane]
     obstructions: Mapping[str, Obstruction]
@@ -102,7 +102,7 @@ class _Draw:
 
 
 def _draw_ego(draw: _Draw, vehicle: Vehicle, rings: set[str]) -> Driver:
-    """Sample the ego on a path that does not leave the map, and that turns or leads over a roundabout soon in most towns.
+    """Sample the ego on a path that does not leave the map, and soon turns or leads over a roundabout in most towns.
 
     Args:
         draw: inputs.

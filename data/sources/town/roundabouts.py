@@ -58,7 +58,7 @@ class Branch:
     arc: float
 
     def touch(self, radius: float) -> tuple[float, float]:
-        """Return the distance outward at which the arc begins, and the angle from the arm at which it meets the ring."""
+        """Return the distance outward at which the arc begins, and the arm's angle to where it meets the ring."""
         along = float(np.sqrt((radius + self.arc) ** 2 - (self.lateral + self.arc) ** 2))
         return along, float(np.arctan2(self.lateral + self.arc, along))
 
