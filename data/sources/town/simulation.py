@@ -41,7 +41,7 @@ class Movements:
         vehicles: (x, y, heading) of their boxes' centres; headings are continuous.
         present: whether the vehicles are on the map.
         walkers: (x, y, heading) of the pedestrians.
-        ego_path: the path that the ego drove in the end; None if no vehicle was simulated.
+        ego_path: the path that the ego drove in the end.
         ego_end: arc length that the ego's reference point has reached on its path in the end, metres.
     """
 
@@ -49,7 +49,7 @@ class Movements:
     vehicles: Float[np.ndarray, "n t 3"]
     present: Bool[np.ndarray, "n t"]
     walkers: Float[np.ndarray, "w t 3"]
-    ego_path: Path | None
+    ego_path: Path
     ego_end: float
 
 
@@ -131,7 +131,7 @@ def simulate_town(
     while True:
         walks = walk_table(plan, unmarked, programs, walkers, seconds)
         movements, jostled = _run(tables, walks, [] if alone else drivers, walkers, -1.0 if alone else beyond)
-        if movements is None or not (alone or jostled.any()):
+        if not alone and (movements is None or not jostled.any()):
             return movements, replace(traffic, walkers=walkers)
         alone = alone and bool(jostled.any())
         walkers = [walker for walker, removed in zip(walkers, jostled, strict=True) if not removed]
@@ -145,18 +145,21 @@ def _seconds(options: TownOptions) -> Float[np.ndarray, "t"]:
 def _run(
     tables: Tables, walks: PedestrianRoutes, drivers: list[Driver], walkers: list[Walker], beyond: float
 ) -> tuple[Movements | None, Bool[np.ndarray, "w"]]:
-    """Run the simulation once; None if the ego cannot drive farther than `beyond`. Also tell whose way is not free."""
+    """Run the simulation once; also tell whose way is not free.
+
+    Without drivers there are no movements, nor if the ego cannot drive farther than `beyond`.
+    """
     steps, first = tables.rules.states.shape[1], WARM_UP_STEPS - PADDING
     moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
     fleet, crowd = _fleet(drivers, tables.stops), _crowd(walkers, walks)
     fixed = tables.paths, tables.bodies, tables.changes, tables.stops, tables.zebras, tables.rules
     jostled, times = np.zeros(len(walkers), bool), (STEP, WARM_UP_STEPS)
-    if not simulate(*fixed, walks, fleet, crowd, *times, beyond, _ELBOW_ROOM, moved, walked, jostled):
+    ends = simulate(*fixed, walks, fleet, crowd, *times, beyond, _ELBOW_ROOM, moved, walked, jostled)
+    if not ends or not drivers:
         return None, jostled
     vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
     present = vehicles[..., 3] > 0.5
-    path = ways_of(drivers)[fleet.path[0]][1] if drivers else None
-    end = float(fleet.along[0]) if drivers else 0.0
+    path, end = ways_of(drivers)[fleet.path[0]][1], float(fleet.along[0])
     return Movements(drivers, vehicles[..., :3].copy(), present, people.copy(), path, end), jostled
 
 
