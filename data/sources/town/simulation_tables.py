@@ -40,7 +40,7 @@ _CLEARANCE, _BICYCLE_CLEARANCE = 2.75, 2.0
 _ON_RED = 0.7
 _RANK_AT_RING = 3
 # Lines in a ring that come as near as this have merged, metres; whoever is so far beyond that point is followed.
-_MERGED, _BEYOND_MERGE = 1.6, 3.0
+_MERGED, _BEYOND_MERGE = 1.8, 3.0
 _RANKS = {Movement.STRAIGHT: 0, Movement.RIGHT: 1, Movement.LEFT: 2}
 
 
