@@ -118,10 +118,8 @@ def test_vehicles_drive_round_and_nobody_enters_into_someones_way(plan):
         through += int(inside.any(axis=1).sum())
         for step in range(0, inside.shape[1], 5):
             rows = np.flatnonzero(inside[:, step])
-            feet = box_footprints(
-                tracks.positions[rows, step, :2], tracks.headings[rows, step], tracks.sizes[rows, 0, :2]
-            )
-            shapes = shapely.polygons(feet)
+            places, angle = tracks.positions[rows, step, :2], tracks.headings[rows, step]
+            shapes = shapely.polygons(box_footprints(places, angle, tracks.sizes[rows, 0, :2]))
             assert not any(shapes[a].intersects(shapes[b]) for a in range(len(rows)) for b in range(a))
             offset = places - junction.position
             turning = offset[:, 0] * np.sin(angle) - offset[:, 1] * np.cos(angle)
