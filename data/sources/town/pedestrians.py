@@ -95,26 +95,40 @@ def draw_walkers(
     """
     generator = keyed_generator(seed, name, "pedestrians")
     legs, weights = _legs(plan, unmarked), _weights(plan, unmarked, options.jaywalkers)
-    walkers = []
+    walkers, marked = [], len(crossings_of(plan))
     for place, ways in legs.items():
         for leg in ways:
             near = np.linalg.norm(leg.points[:, None] - way[::20], axis=2).min() < _RANGE
-            if near and leg.crossing < 0:
-                count = generator.poisson(options.pedestrians / 200.0 * arc_lengths(leg.points)[-1])
-                walkers += [_draw_walker(legs, place, leg, weights, generator) for _ in range(count)]
+            if near and not 0 <= leg.crossing < marked:
+                length, share = _stretch(leg, weights)
+                count = generator.poisson(options.pedestrians / 200.0 * share * length)
+                walkers += [_draw_walker(legs, place, leg, length, weights, generator) for _ in range(count)]
     return [walker for walker in walkers if walker is not None]
+
+
+def _stretch(leg: Leg, weights: Float[np.ndarray, "w"]) -> tuple[float, float]:
+    """Return the metres of pavement at the beginning of a leg, and the share of those on it who take this leg.
+
+    On the way to a place between junctions these are some of those who walk beside the street.
+    """
+    along = arc_lengths(leg.points)
+    if leg.crossing < 0:
+        return float(along[-1]), 1.0
+    taken = float(weights[leg.crossing])
+    return float(along[leg.kerbs[0]]), taken / (1.0 + 2.0 * taken)
 
 
 def _draw_walker(
     legs: dict[Place, list[Leg]],
     start: Place,
     first: Leg,
+    length: float,
     weight: Float[np.ndarray, "w"],
     generator: np.random.Generator,
 ) -> Walker | None:
-    """Sample a walker who starts along an edge; None where the route is too short."""
+    """Sample a walker who starts in the first metres of an edge; None where the route is too short."""
     route, total, last = [first], arc_lengths(first.points)[-1], start
-    begin = generator.uniform(0.05, 0.95) * total
+    begin = generator.uniform(0.05, 0.95) * length
     while total < begin + _ROUTE:
         choices = [leg for leg in legs.get(route[-1].to, []) if leg.to != last]
         weights = weight[[leg.crossing for leg in choices]]

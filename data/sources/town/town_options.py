@@ -27,7 +27,7 @@ class TownOptions:
     seconds: float = 20.0
     traffic: float = 2.7
     cyclists: float = 0.35
-    pedestrians: float = 2.0
+    pedestrians: float = 1.8
     parked: float = 0.65
     wander: float = 1.0
     lane_changes: float = 0.25
