@@ -1,6 +1,7 @@
 """Scores do not depend on a scene's position in the world, or on the order of its tracks."""
 
 import copy
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swerve.data.sources.neutral.log_origin import origin_of, seen_from
+from swerve.data.sources.neutral.neutral_source import load_scenes
 from swerve.eval import build_context, score
 from swerve.eval.context.planar_geometry_kernels import well_inside
 from swerve.eval.scoring.thresholds import OUTLINE
 from swerve.scenes import Scene
 from tests.support.moved_log import moved_log
+from tests.support.neutral_document import document_of, shifted
 from tests.support.random_log import random_log
 from tests.support.simple_log import simple_log
 
@@ -68,6 +71,29 @@ def test_what_is_on_a_slanting_outline_is_not_inside_wherever_it_is(shift):
 def test_strange_scenes_far_away_score_the_same(seed, policy):
     log = random_log(seed)
     check_same_scores(Scene(log, 15, 15, 50), Scene(moved_log(log, 0.0, FAR), 15, 15, 50), policy)
+
+
+def written(document, folder, name):
+    """The only scene of a document that is written to a file and read again."""
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(document))
+    (found,) = load_scenes(path).values()
+    return found.scene
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2, 3, 24, 105])
+@pytest.mark.parametrize("shift", [FAR, (664_430.37, 3_997_650.91)])
+def test_neutral_files_score_the_same_wherever_their_world_lies(seed, shift, tmp_path):
+    """From the file to reactive scores: one file near zero, the same far from it with its tracks in another order."""
+    log = simple_log() if seed is None else random_log(seed)
+    near = document_of(log, ("0123456789abcdef", 20, 4, 8))
+    far = shifted(near, shift)
+    for frame in far["frames"]:
+        frame["objects"] = frame["objects"][::-1]
+    scenes = written(near, tmp_path, "near"), written(far, tmp_path, "far")
+    assert np.abs(scenes[1].log.tracks.positions).max(initial=0.0) < 1e5 < np.abs(far["frames"][0]["ego"]["x"])
+    for policy in ("navsim-reactive", "lane-following"):
+        check_same_scores(*scenes, policy)
 
 
 @given(st.integers(0, 2**31), st.sampled_from(POLICIES), st.integers(1, 20))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from swerve.data.splats.photo_poses import read_training_poses, write_training_poses
 from swerve.eval.benchmark.benchmark_store import Benchmark, group_path, load_group, open_benchmark
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build.splat_gate import unfit_starts, without_starts
@@ -180,6 +181,23 @@ def test_splats_that_disagree_are_flagged_or_dropped_and_counted(gate, tmp_path)
             .scene_group(benchmark.scene_groups("train-0")[0])
             .views.images(frame, ["front"])["front"],
         )
+
+
+def test_by_default_views_far_from_all_photos_are_flagged_and_kept(tmp_path):
+    """Photos that were taken 30 m beside: distance and visibility tell, whatever the images show."""
+    log = small_log("train-0")
+    folder, fits = tmp_path / "benchmark", write_fits(tmp_path / "fits", log)
+    aside = np.eye(4)
+    aside[1, 3] = 30.0
+    poses = read_training_poses(fits / "train-0")
+    write_training_poses(
+        fits / "train-0", tuple(replace(one, world_from_ego=one.world_from_ego @ aside) for one in poses)
+    )
+    options = replace(OPTIONS, views=("raster", "splat"), scene_interval=4.0)
+    assert BuildOptions().gate == options.gate == "flag"
+    counts = build([SimpleSource(("train-0",))], folder, options, 1, splats=fits).counts
+    assert counts["follow_ups"] == counts["unfit_follow_ups"] == counts["unfit_reasons"]["distance"] > 0
+    assert all("distance" in text for text in open_benchmark(folder).scenes()["unfit"].to_pylist())
 
 
 def test_thresholds_are_named_and_starts_fall_for_either_frame(built):
