@@ -47,6 +47,8 @@ GIVEN = {
     "study": ["bench", "out", "--population", "20"],
     "view": ["town:1", "--once", "out.png", "--size", "640", "360", "--planner", "idm"],
     "warmup": ["towns", "sets"],
+    "serve driver": ["--planner", "idm", "--port", "0", "--deadline", "0.2"],
+    "serve renderer": ["town:1", "--port", "0"],
     "submit check": ["submission.pkl", "--split", "navtest"],
     "submit navsim": [
         *("data", "out", "--split", "navtest", "--planner", "navsim:agent.yaml", "--planner-option", "lr=1"),

@@ -93,7 +93,8 @@ def ring_line(center: Point, first: Branch, then: Branch, radii: tuple[float, fl
     ring = np.linspace(*radii, 65)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     into, out = first.line(radii[0]), then.line(radii[1])[::-1] * [1.0, -1.0]
     points = np.concatenate([_turned(into, first.angle), ring, _turned(out, then.angle)])
-    return center + evenly(remove_duplicate_points(points), spacing)
+    line: Curve = center + evenly(remove_duplicate_points(points), spacing)
+    return line
 
 
 def circle(center: Point, radius: float, count: int = 48) -> Curve:
