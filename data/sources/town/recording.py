@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 
 from swerve.data.sources.town.bodies import ParkedObjects
 from swerve.data.sources.town.simulation import Movements
-from swerve.data.sources.town.traffic_kernels import PADDING
 from swerve.data.sources.town.town_options import STEP
+from swerve.data.sources.town.traffic_kernels import PADDING
 from swerve.data.sources.velocities import causal_velocities
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
 from swerve.scenes.transforms import rigid_transform, wrap_angle

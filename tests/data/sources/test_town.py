@@ -199,9 +199,7 @@ def test_motion_is_that_of_a_car(number):
     limit = max(lane.speed_limit for lane in log.road_map.lanes)
     assert ego.velocity[:, 0].min() > -0.01
     assert ego.velocity[:, 0].max() <= 1.45 * limit
-    assert (
-        np.abs(ego.velocity[:, 1]).max() < 0.15
-    )  # of the estimate over 0.35 s, at the entry of rings
+    assert np.abs(ego.velocity[:, 1]).max() < 0.15  # of the estimate over 0.35 s, at the entry of rings
     assert -7.0 < ego.acceleration[:, 0].min() <= ego.acceleration[:, 0].max() < 2.2
     assert np.abs(ego.acceleration[:, 1]).max() < 3.0
     assert np.abs(np.diff(ego.acceleration[:, 0])).max() < 0.8
