@@ -202,7 +202,9 @@ def test_motion_is_that_of_a_car(number):
     assert np.abs(ego.velocity[:, 1]).max() < 0.15  # of the estimate over 0.35 s, at the entry of rings
     assert -7.0 < ego.acceleration[:, 0].min() <= ego.acceleration[:, 0].max() < 2.2
     assert np.abs(ego.acceleration[:, 1]).max() < 3.0
-    assert np.abs(np.diff(ego.acceleration[:, 0])).max() < 0.8
+    jumps = np.abs(np.diff(ego.acceleration[:, 0]))
+    assert jumps.max() < 2.0  # where somebody steps or cuts in before the car
+    assert (jumps > 0.8).mean() < 0.02
     assert np.abs(ego.yaw_rate).max() < 0.7
     assert np.abs(np.diff(ego.yaw_rate)).max() < 0.1
 
