@@ -105,7 +105,7 @@ def train_in_rounds(
         report(f"round {number}: trained on {len(sets)} sets, {planner}")
         if number + 1 == options.rounds:
             break
-        added = _visited(place, planner, base, options, workers, console)
+        added = draw_visited(place, planner, base, options, workers, console)
         samples = read_json(added.dataset / "summary.json", _MARK)["samples"]
         report(f"round {number}: {samples} visited states in {added.dataset}")
         sets += [added] if samples else []
@@ -157,10 +157,22 @@ def _trained(place: Path, sets: Sequence[RoundSet], train: TrainRound) -> Path:
     return path
 
 
-def _visited(
+def draw_visited(
     place: Path, planner: Path, base: RoundSet, options: RoundOptions, workers: int | None, console: Console | None
 ) -> RoundSet:
-    """Drive the planner of a round and draw where it got to; steps that are done are left as they are."""
+    """Drive a planner on a set's training logs and draw where it got to; steps that are done are left as they are.
+
+    Args:
+        place: folder, which gets `driven`, `visited` and, if the base set has contexts, `contexts`.
+        planner: file of the planner.
+        base: set whose options the drawn set has.
+        options: of the rounds.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: the sources lack a log of the set, the planner fails, or a part of the drawn set does.
+    """
     sources, drawn = (
         open_sources(options.round_sources),
         replace(read_all_options(base.dataset), viewpoints=("visited",)),

@@ -1,0 +1,120 @@
+"""Training of the arms: one vocabulary per seed, whose exact scores the arms share."""
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from experiments.learned_planners.arms import CAMERAS, SIZE, VISITED, Arm, config_of
+from swerve.data.stream import Batch, ImageFit, Part, SampleStream, StreamOptions
+from swerve.eval.closed_loop import ClosedLoopOptions
+from swerve.eval.context.context_store import ContextStore
+from swerve.planners.learning import Process, RunOptions, TrainingOptions, train
+from swerve.planners.learning.score_store import NAME as SCORES
+from swerve.round_options import RoundOptions
+from swerve.training_rounds import RoundSet, draw_visited
+
+RATE: Final = 2e-3
+ALONE: Final = Process(0, 1, torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Where the inputs are.
+
+    Attributes:
+        logged: set of logged viewpoints with photographs; its contexts.
+        off_path: set of all other viewpoints, rasters alone; its contexts.
+        sources: their logs, for driving.
+        backbone: weights of the tiny backbone.
+        runs: folder of the runs.
+    """
+
+    logged: RoundSet
+    off_path: RoundSet
+    sources: tuple[str, ...]
+    backbone: Path
+    runs: Path
+
+    @property
+    def both(self) -> list[RoundSet]:
+        """Return both sets."""
+        return [self.logged, self.off_path]
+
+
+class ArmStream(SampleStream):
+    """Stream with the vocabulary of all arms of a seed: anchors of the targets of all viewpoints; black if blind."""
+
+    def __init__(self, folders: Sequence[Path], options: StreamOptions, everything: SampleStream, blind: bool) -> None:
+        super().__init__(folders, options)
+        self._everything, self._blind = everything, blind
+
+    def targets(self, interval: float, poses: int) -> Float[np.ndarray, "n k 3"]:
+        """Read the target trajectories of the stream of everything."""
+        return self._everything.targets(interval, poses)
+
+    def batch(self, step: int) -> Batch:
+        """Make a batch; black if blind."""
+        made = super().batch(step)
+        if not self._blind:
+            return made
+        images = {name: getattr(made, name) for name in ("raster", "photo")}
+        return replace(made, **{name: np.zeros_like(one) for name, one in images.items() if one is not None})
+
+
+def train_arm(arm: Arm, seed: int, steps: int, sets: Sequence[RoundSet], base: Sets, folder: Path) -> Path:
+    """Train an arm; return the planner's file.
+
+    Args:
+        arm: the recipe.
+        seed: of weights, order and vocabulary.
+        steps: of the optimizer.
+        sets: the sets of the base, and one of visited states.
+        base: what all runs share.
+        folder: of the run.
+    """
+    config = config_of(arm, base.backbone)
+    cameras = config.cameras or CAMERAS
+    options = StreamOptions(arm.parts, ImageFit(SIZE), cameras, arm.batch, seed)
+    kinds = tuple(Part(name) for name in ("paired", "recovery", "cross_agent", "follow_up"))
+    everything = SampleStream([one.dataset for one in base.both], replace(options, parts=kinds, batch=len(kinds)))
+    stream = ArmStream([one.dataset for one in sets], options, everything, arm.blind)
+    store = ContextStore([one.contexts for one in sets if one.contexts], [one.dataset for one in sets])
+    training = TrainingOptions(steps, RATE, RATE / 50, ema_decay=0.99, seed=seed)
+    shared = base.runs / f"{SCORES}-{seed}-{len(sets)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if shared.is_file():
+        shutil.copyfile(shared, folder / SCORES)
+    path = train(stream, store, config, training, folder, ALONE, RunOptions(workers=0, checkpoint_every=steps))
+    if (folder / SCORES).is_file():
+        _backed_up(folder / SCORES, shared)
+        (folder / SCORES).unlink()
+    return path
+
+
+def visited_by(planner: Path, base: Sets, folder: Path) -> RoundSet:
+    """Drive a planner by photographs on the training logs, and draw where it got to, as rasters with targets."""
+    drive = ClosedLoopOptions(rate=1.0, seconds=8.0, traffic="lane-following")
+    options = RoundOptions(2, base.sources, round_interval=8.0, round_views="photo", round_drive=drive)
+    return draw_visited(folder, planner, base.off_path, options, 1, None)
+
+
+def uses_visited(arm: Arm) -> bool:
+    """Return whether an arm trains on visited states."""
+    return VISITED in arm.parts
+
+
+def _backed_up(source: Path, target: Path) -> None:
+    """Copy a database with what is in its write-ahead log."""
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(part)) as other:
+        one.backup(other)
+    part.replace(target)
