@@ -92,9 +92,9 @@ def config_of(arm: Arm, backbone: Path) -> ModelConfig:
     images = {"cameras": CAMERAS, "image_width": SIZE[0], "image_height": SIZE[1]}
     images |= {"backbone_weights": str(backbone), "frozen": True}
     if arm.family == "ego-mlp":
-        return EgoMlpConfig.tiny(**scored, hidden=250, proposals=16)
+        return EgoMlpConfig.tiny(**scored, hidden=184, proposals=16)
     if arm.family == "chainflow":
-        own = {"modes": 16, "flow_layers": 1, "scorer_layers": 1, "dim": 48, "hidden": 96}
+        own = {"modes": 16, "flow_layers": 1, "scorer_layers": 1, "dim": 40, "hidden": 96}
         return ChainFlowConfig.tiny(**{**scored, **images, **own, **arm.changes})
     vocabulary = {"proposals": 0, "anchors": 64, "profiles": True, "scorer_layers": 2, "imitation_weight": 0.0}
     return RapConfig.tiny(**{**scored, **images, **vocabulary, **arm.changes})
