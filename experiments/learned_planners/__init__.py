@@ -18,8 +18,10 @@ Rules, written down before any planner was evaluated on the test towns:
   rasters, and with another scene's photographs.
 - **Intervals**: 95 %, percentiles of 4,000 resamples of seeds and of logs jointly; differences are paired in both.
   Constant velocity, stationary and PDM-Closed are in every table.
-- **Runs** are made seed by seed, all arms of a seed in the order of `arms.py`; a run that is finished is never repeated
-  or left out. If time runs out, complete seeds count, and the tables say how many there are.
+- **Runs** are made in three passes, each seed by seed: the arms up to "follow-up, blind"; "+ visited"; the other
+  families. A run that is finished is never repeated or left out. If time runs out, complete seeds count, and the tables
+  say how many there are. Closed loop needs a rendered photograph for every plan, so it is for the arms photographs,
+  photographs 3x, + follow-up and + visited first.
 
 The commands, each resumed by itself:
 

@@ -25,6 +25,7 @@ from swerve.training_rounds import RoundSet
 
 OPEN, CLOSED = "open.jsonl", "closed.jsonl"
 VISITOR = "+ follow-up"
+PASSES = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,21 @@ class Work:
     steps: int
 
 
+def pass_of(arm: Arm) -> int:
+    """Return the pass in which an arm is run: RAP on given viewpoints, then on visited ones, then other families."""
+    return 2 if arm.family != "rap" else int(uses_visited(arm))
+
+
 def run(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None:
-    """Train and evaluate in open loop, seed by seed; a finished run is left as it is."""
+    """Train and evaluate in open loop, pass by pass and seed by seed; a finished run is left as it is."""
     for name in REFERENCES:
         if not _noted(work.runs / OPEN, name, None):
             began = time.process_time()
             values = open_measures(work.bench, load_planner(name).planner)
             _append(work, OPEN, {"arm": name, "seed": None, "values": values, "cpu": time.process_time() - began})
-    for seed in seeds:
+    for number, seed in ((number, seed) for number in PASSES for seed in seeds):
         work.bench.forget()
-        for arm in arms:
+        for arm in (one for one in arms if pass_of(one) == number):
             if not _noted(work.runs / OPEN, arm.name, seed):
                 _run_one(work, arm, seed)
 
@@ -98,8 +104,8 @@ def drive(work: Work, seeds: Sequence[int], arms: Sequence[Arm], patience: float
     """Evaluate finished runs in closed loop, and wait for others."""
     for name in REFERENCES:
         _drive_one(work, name, None, load_planner(name).planner)
-    for seed in seeds:
-        for arm in arms:
+    for number, seed in ((number, seed) for number in PASSES for seed in seeds):
+        for arm in (one for one in arms if pass_of(one) == number):
             until = time.monotonic() + patience
             while not _noted(work.runs / OPEN, arm.name, seed):
                 if time.monotonic() > until:
