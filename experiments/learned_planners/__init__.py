@@ -4,14 +4,16 @@ Rules, written down before any planner was evaluated on the test towns:
 
 - **Training towns** `town:1000-1049`: the 40 of split train; their logged viewpoints have synthetic photographs
   (another renderer than the rasters'), all other viewpoints rasters alone. **Pilots**, which choose the number of steps
-  and whether the backbone is trained, use towns of `town:1000-1049` of the splits val and test, and nothing else.
-- **Test towns** `town:1100-1131`: 32 that nothing else uses, the first three scene groups of each (initial scenes 3.5 s
-  apart, four follow-up pairs at most), lane-following traffic. Planners get **photographs as their only images**.
+  and the learning rate, use towns of `town:1000-1049` of the splits val and test, and nothing else.
+- **Test towns** `town:1100-1135`: 36 that nothing else uses (one has no scene group with three follow-ups or more), the
+  first three scene groups of each (initial scenes 3.5 s apart, four follow-up pairs at most), lane-following traffic.
+  Planners get **photographs as their only images**.
 - **Arms** (`arms.py`): each step adds one part to the arm before; a control has as many samples of logged photographs
   in a step as the recipe has samples of all kinds; another control has the recipe's samples, with black images. All
-  arms of a seed have the same vocabulary (64 anchors, 8 speed profiles), number of steps, learning rate and backbone;
+  arms have the same vocabulary (64 anchors of the targets of all training viewpoints, 8 speed profiles), number of
+  steps, learning rate and frozen backbone (pretrained on the logged images of the training towns);
   the other families have the recipe's samples and about as many weights as RAP.
-- **Seeds** 0 to 4: of the initial weights, of the order of samples, and of the vocabulary.
+- **Seeds** 0 to 4: of the initial weights and of the order of samples.
 - **Measures**: score of both stages (EPDMS, as `swerve evaluate`) is the headline; stages apart; NC and DAC of
   follow-ups; closed loop of 8 s at one plan a second from the first scene groups, as many as time allows. On follow-ups
   in log replay, as in training: the chosen and the best proposal's score, calibration, and the chosen one's with
@@ -33,6 +35,7 @@ The commands, each resumed by itself:
     swerve contexts town:1000-1049 IN/off-path IN/off-path-contexts
     swerve build town:1100-1131 IN/bench --views photo raster --scene-interval 3.5 --min-follow-ups 3 \
         --max-follow-ups 4 --size 80x48 --fit stretch --cameras front
+    swerve build town:1132-1135 IN/bench-more ... (the same options)
     python -m experiments.tiny_backbone IN/logged IN/backbone.safetensors
     python -m experiments.learned_planners run IN RUNS --seeds 0 1 2 3 4
     python -m experiments.learned_planners drive IN RUNS --seeds 0 1 2 3 4

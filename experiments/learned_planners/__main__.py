@@ -58,7 +58,6 @@ def run(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None:
             values = open_measures(work.bench, load_planner(name).planner)
             _append(work, OPEN, {"arm": name, "seed": None, "values": values, "cpu": time.process_time() - began})
     for number, seed in ((number, seed) for number in PASSES for seed in seeds):
-        work.bench.forget()
         for arm in (one for one in arms if pass_of(one) == number):
             if not _noted(work.runs / OPEN, arm.name, seed):
                 _run_one(work, arm, seed)
@@ -154,7 +153,7 @@ def main() -> None:
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
         command.add_argument("--arms", nargs="+", choices=[arm.name for arm in ARMS])
         command.add_argument("--steps", type=int, default=600)
-        command.add_argument("--bench", default="bench", help="folder of the benchmark in IN")
+        command.add_argument("--bench", nargs="+", default=["bench", "bench-more"], help="benchmarks in IN")
         command.add_argument("--driven", type=int, default=1, help="scene groups of a town in closed loop")
         command.add_argument("--every", type=int, default=1, help="of the towns in closed loop, every so many")
         command.add_argument("--patience", type=float, default=3600.0, help="seconds that drive waits for a run")
@@ -176,7 +175,7 @@ def main() -> None:
         inputs / "backbone.safetensors",
         args.runs,
     )
-    work = Work(sets, Bench(inputs / args.bench, 3, args.driven, args.every), args.runs, args.steps)
+    work = Work(sets, Bench([inputs / one for one in args.bench], 3, args.driven, args.every), args.runs, args.steps)
     shared = set(work.bench.logs) & read_catalogue(off_path.dataset, "train").logs
     if shared:
         parser.error(f"log {min(shared)} is in the sets and in the benchmark")

@@ -1,11 +1,11 @@
 """Evaluation of a planner on a benchmark: two stages, closed loop, and its choice among its proposals."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from swerve.planners.learning.selection import chosen_proposals
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Observation, Planner, Trajectory
 
+Kind = Literal["photo", "raster"]
+KINDS: Final[tuple[Kind, ...]] = ("photo", "raster")
 TRAFFIC: Final = "lane-following"
 LOOP: Final = ClosedLoopOptions(rate=1.0, seconds=8.0, traffic=TRAFFIC)
 _AT_ONCE: Final = 32
@@ -66,37 +68,41 @@ class BlindPlanner:
 
 
 class Bench:
-    """A benchmark in memory: scene groups, contexts, inputs of networks, and exact scores of proposals.
+    """Benchmarks in memory: scene groups, contexts, inputs of networks, and exact scores of proposals.
 
     Args:
-        folder: of the benchmark, with photographs and rasters of the networks' size.
+        folders: of the benchmarks, with photographs and rasters of the networks' size.
         most: scene groups of a log that are used, the first ones.
         driven: scene groups of a log that are driven from in closed loop, the first ones.
         every: of the logs, every so many is driven on.
     """
 
-    def __init__(self, folder: Path, most: int, driven: int, every: int = 1) -> None:
-        self._photos, self._rasters = open_benchmark(folder, "photo"), open_benchmark(folder, "raster")
-        self.logs = self._photos.logs
-        names = [(log, place, name) for log in self.logs for place, name in enumerate(self._photos.scene_groups(log))]
-        names = [one for one in names if one[1] < most]
-        self.names, self._driven = (
-            [name for _, _, name in names],
-            {name for log, place, name in names if place < driven and self.logs.index(log) % every == 0},
-        )
-        self._groups = {kind: {} for kind in ("photo", "raster")}
+    def __init__(self, folders: Sequence[Path], most: int, driven: int, every: int = 1) -> None:
+        self._opened = {kind: [open_benchmark(one, kind) for one in folders] for kind in KINDS}
+        self._owners: dict[str, int] = {}
+        self._driven: set[str] = set()
+        self.logs: list[str] = []
+        for number, benchmark in enumerate(self._opened["photo"]):
+            for log in benchmark.logs:
+                names = benchmark.scene_groups(log)[:most]
+                self._owners |= dict.fromkeys(names, number)
+                self._driven |= set(names[:driven] if len(self.logs) % every == 0 else ())
+                self.logs.append(log)
+        self.names = list(self._owners)
+        self._groups: dict[str, dict[str, SceneGroup]] = {kind: {} for kind in KINDS}
         self._inputs: dict[tuple[str, tuple[str, ...]], ModelInput] = {}
         self._exact: dict[str, Float[np.ndarray, "n 8"]] = {}
         self._loops: dict[str, ClosedLoopScene] = {}
         self._renderers: dict[str, RolloutViews] = {}
 
-    def group(self, name: str, kind: str = "photo") -> SceneGroup:
+    def group(self, name: str, kind: Kind = "photo") -> SceneGroup:
         """Return a scene group with its photographs, or its rasters."""
         kept = self._groups[kind]
         if name not in kept:
-            group = (self._photos if kind == "photo" else self._rasters).scene_group(name)
-            scenes = {token: CachedScene(**vars(one)) for token, one in group.scenes.items()}
-            if kind == "raster":
+            group = self._opened[kind][self._owners[name]].scene_group(name)
+            if kind == "photo":
+                scenes = {token: CachedScene(**vars(one)) for token, one in group.scenes.items()}
+            else:
                 scenes = dict(self.group(name).scenes)
             kept[name] = replace(group, scenes=scenes)
         return kept[name]
@@ -106,7 +112,7 @@ class Bench:
         """Return the scene group and token of each follow-up scene."""
         return [(name, token) for name in self.names for pair in self.group(name).group.follow_ups for token in pair]
 
-    def inputs(self, planner: LearnedPlanner, kind: str) -> ModelInput:
+    def inputs(self, planner: LearnedPlanner, kind: Kind) -> ModelInput:
         """Return a network's inputs in all follow-up scenes."""
         key = kind, planner.cameras
         if key not in self._inputs:
@@ -125,10 +131,6 @@ class Bench:
             self._exact[key] = score(self.group(name).scenes[token].context(), poses, interval=interval).metrics
         return self._exact[key]
 
-    def forget(self) -> None:
-        """Forget the scores of proposals, which are another seed's."""
-        self._exact.clear()
-
     def closed_loop(self, name: str, planner: Planner) -> float:
         """Return the closed-loop score from a scene group's initial scene; NaN where it is not driven from."""
         if name not in self._driven:
@@ -139,7 +141,9 @@ class Bench:
             options = replace(LOOP, traffic_seed=scene.traffic_seed)
             self._loops[name] = build_closed_loop_scene(scene.viewpoint, options, scene.token)
         if group.log not in self._renderers:
-            self._renderers[group.log] = RolloutViews(*self._photos.log_renderer(group.log))
+            self._renderers[group.log] = RolloutViews(
+                *self._opened["photo"][self._owners[name]].log_renderer(group.log)
+            )
         rollout = drive_prepared(self._loops[name], planner, self._renderers[group.log])
         if rollout.error:
             raise SwerveError(f"{name}: {rollout.error}")
@@ -167,7 +171,7 @@ def open_measures(bench: Bench, planner: Planner) -> dict[str, list[float]]:
 
 def choice_measures(bench: Bench, planner: LearnedPlanner, blind: bool) -> tuple[dict[str, list[float]], Any]:
     """Evaluate the choice among proposals on follow-ups, in log replay: by scene group, and the calibration errors."""
-    outputs = {kind: _output(planner, bench.inputs(planner, kind), blind) for kind in ("photo", "raster")}
+    outputs = {kind: _output(planner, bench.inputs(planner, kind), blind) for kind in KINDS}
     photos = bench.inputs(planner, "photo")
     others = replace(photos, images=photos.images.roll(len(photos) // 2, 0))
     outputs["swapped"] = _output(planner, others, blind)

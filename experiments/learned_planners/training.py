@@ -1,4 +1,4 @@
-"""Training of the arms: one vocabulary per seed, whose exact scores the arms share."""
+"""Training of the arms: one vocabulary, whose exact scores all runs share."""
 
 import shutil
 import sqlite3
@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from experiments.learned_planners.arms import CAMERAS, SIZE, VISITED, Arm, config_of
 from swerve.data.stream import Batch, ImageFit, Part, SampleStream, StreamOptions
@@ -18,10 +20,13 @@ from swerve.eval.closed_loop import ClosedLoopOptions
 from swerve.eval.context.context_store import ContextStore
 from swerve.planners.learning import Process, RunOptions, TrainingOptions, train
 from swerve.planners.learning.score_store import NAME as SCORES
+from swerve.planners.learning.vocabulary import kmeans_anchors
+from swerve.planners.rap import RapConfig
 from swerve.round_options import RoundOptions
 from swerve.training_rounds import RoundSet, draw_visited
 
 RATE: Final = 2e-3
+ANCHORS: Final = "vocabulary.anchors"
 ALONE: Final = Process(0, 1, torch.device("cpu"))
 
 
@@ -50,15 +55,16 @@ class Sets:
 
 
 class ArmStream(SampleStream):
-    """Stream with the vocabulary of all arms of a seed: anchors of the targets of all viewpoints; black if blind."""
+    """Stream whose targets are the vocabulary of all runs; images are black if it is blind."""
 
-    def __init__(self, folders: Sequence[Path], options: StreamOptions, everything: SampleStream, blind: bool) -> None:
+    def __init__(self, folders: Sequence[Path], options: StreamOptions, vocabulary: Path, blind: bool) -> None:
         super().__init__(folders, options)
-        self._everything, self._blind = everything, blind
+        self._vocabulary, self._blind = vocabulary, blind
 
     def targets(self, interval: float, poses: int) -> Float[np.ndarray, "n k 3"]:
-        """Read the target trajectories of the stream of everything."""
-        return self._everything.targets(interval, poses)
+        """Return the vocabulary's anchors, which are then their own k-means."""
+        anchors: Tensor = load_file(self._vocabulary)[ANCHORS]
+        return anchors.double().numpy()
 
     def batch(self, step: int) -> Batch:
         """Make a batch; black if blind."""
@@ -69,26 +75,36 @@ class ArmStream(SampleStream):
         return replace(made, **{name: np.zeros_like(one) for name, one in images.items() if one is not None})
 
 
+def vocabulary_of(base: Sets) -> Path:
+    """Return the file of the vocabulary, made at the first call: anchors of the targets of all training viewpoints."""
+    path = base.runs / "vocabulary.safetensors"
+    if not path.is_file():
+        parts = tuple(Part(name) for name in ("paired", "recovery", "cross_agent", "follow_up"))
+        options = StreamOptions(parts, ImageFit(SIZE), CAMERAS, len(parts))
+        targets = SampleStream([one.dataset for one in base.both], options).targets(0.5, 8)
+        path.write_bytes(save({ANCHORS: torch.as_tensor(kmeans_anchors(targets, 64)).float()}))
+    return path
+
+
 def train_arm(arm: Arm, seed: int, steps: int, sets: Sequence[RoundSet], base: Sets, folder: Path) -> Path:
     """Train an arm; return the planner's file.
 
     Args:
         arm: the recipe.
-        seed: of weights, order and vocabulary.
+        seed: of weights and order.
         steps: of the optimizer.
         sets: the sets of the base, and one of visited states.
         base: what all runs share.
         folder: of the run.
     """
-    config = config_of(arm, base.backbone)
-    cameras = config.cameras or CAMERAS
-    options = StreamOptions(arm.parts, ImageFit(SIZE), cameras, arm.batch, seed)
-    kinds = tuple(Part(name) for name in ("paired", "recovery", "cross_agent", "follow_up"))
-    everything = SampleStream([one.dataset for one in base.both], replace(options, parts=kinds, batch=len(kinds)))
-    stream = ArmStream([one.dataset for one in sets], options, everything, arm.blind)
+    config, vocabulary = config_of(arm, base.backbone), vocabulary_of(base)
+    options = StreamOptions(arm.parts, ImageFit(SIZE), config.cameras or CAMERAS, arm.batch, seed)
+    stream = ArmStream([one.dataset for one in sets], options, vocabulary, arm.blind)
     store = ContextStore([one.contexts for one in sets if one.contexts], [one.dataset for one in sets])
-    training = TrainingOptions(steps, RATE, RATE / 50, ema_decay=0.99, seed=seed)
-    shared = base.runs / f"{SCORES}-{seed}-{len(sets)}"
+    # The anchors again, in their order: k-means numbers them by the seed.
+    anchored = vocabulary if isinstance(config, RapConfig) else None
+    training = TrainingOptions(steps, RATE, RATE / 50, ema_decay=0.99, seed=seed, warm_start=anchored)
+    shared = base.runs / f"{len(sets)}-sets-{SCORES}"
     folder.mkdir(parents=True, exist_ok=True)
     if shared.is_file():
         shutil.copyfile(shared, folder / SCORES)
