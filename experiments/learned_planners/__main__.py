@@ -68,8 +68,7 @@ def _run_one(work: Work, arm: Arm, seed: int) -> None:
     began, folder = time.process_time(), place_of(work.runs, arm, seed)
     sets = work.sets.both
     if uses_visited(arm):
-        visitor = next(one for one in ARMS if one.name == VISITOR)
-        sets = [*sets, _visited(work, visitor, seed)]
+        sets = [*sets, _visited(work)]
     drawn = time.process_time()
     path = train_arm(arm, seed, work.steps, sets, work.sets, folder)
     trained = time.process_time()
@@ -93,10 +92,13 @@ def _run_one(work: Work, arm: Arm, seed: int) -> None:
     _append(work, OPEN, note)
 
 
-def _visited(work: Work, visitor: Arm, seed: int) -> RoundSet:
-    """Return the set of the states that the visitor of a seed visits."""
-    planner = place_of(work.runs, visitor, seed) / "planner.safetensors"
-    return visited_by(planner, work.sets, work.runs / f"visited-{seed}")
+def _visited(work: Work) -> RoundSet:
+    """Return the set of the states that the first seed's visitor visits, made by the first process that asks."""
+    visitor = next(one for one in ARMS if one.name == VISITOR)
+    planner = place_of(work.runs, visitor, 0) / "planner.safetensors"
+    with open(work.runs / "visited.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return visited_by(planner, work.sets, work.runs / "visited")
 
 
 def drive(work: Work, seeds: Sequence[int], arms: Sequence[Arm], patience: float) -> None:

@@ -25,7 +25,7 @@ from swerve.planners.rap import RapConfig
 from swerve.round_options import RoundOptions
 from swerve.training_rounds import RoundSet, draw_visited
 
-RATE: Final = 2e-3
+RATE: Final = 1e-3
 ANCHORS: Final = "vocabulary.anchors"
 ALONE: Final = Process(0, 1, torch.device("cpu"))
 
