@@ -35,14 +35,14 @@ def run(args: TrainRap) -> int:
     """Train RAP, in one or more rounds, and return the exit code."""
     require_torch()
     require_safetensors()
-    base, console = RoundSet(args.dataset, args.contexts), Console()
+    base, console = _sets(args), Console()
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     with stoppable():
         if args.rounds.rounds == 1:
-            _train(args, [base], args.out, say)
+            _train(args, base, args.out, say)
             return 0
         train = partial(_train, args, say=say)
         path = train_in_rounds(
@@ -52,13 +52,23 @@ def run(args: TrainRap) -> int:
     return 0
 
 
+def _sets(args: TrainRap) -> list[RoundSet]:
+    """Return the sets with their contexts."""
+    datasets = (args.dataset, *args.more_sets)
+    contexts = args.contexts or (None,) * len(datasets)
+    return [RoundSet(*pair) for pair in zip(datasets, contexts, strict=True)]
+
+
 def _train(args: TrainRap, sets: Sequence[RoundSet], folder: Path, say: Callable[[str], None]) -> Path:
     """Train a network on one or more sets; return the planner's file."""
     from swerve.planners.learning.train import RunOptions, processes, train
     from swerve.planners.learning.training_log import METRICS, require_tensorboard
+    from swerve.planners.learning.wandb_run import require_wandb
 
     if args.loop.tensorboard:
         require_tensorboard()
+    if args.loop.wandb:
+        require_wandb()
     config = _config(args)
     datasets, contexts = [one.dataset for one in sets], [one.contexts for one in sets if one.contexts]
     run_options = RunOptions(**vars(args.loop), validation=_validation(args))

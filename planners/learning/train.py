@@ -1,8 +1,9 @@
 """Training run of any family, with checkpoints, metrics and validation."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import torch
 
+from swerve.data.jobs.folder import held
 from swerve.data.storage.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
 from swerve.data.stream.batch import Provenance
@@ -31,6 +33,7 @@ from swerve.planners.learning.training_log import TrainingLog
 from swerve.planners.learning.training_step import Training
 from swerve.planners.learning.validation import Validation, require_held_out, validate
 from swerve.planners.learning.vocabulary import Vocabulary, kmeans_anchors
+from swerve.planners.learning.wandb_run import WandbRun
 from swerve.planners.trained_file import read_tensors
 from swerve.scenes import SwerveError
 
@@ -117,12 +120,29 @@ def train(
             its scores when it ends.
 
     Raises:
-        MissingExtraError: TensorBoard is requested and not installed.
-        SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
-            checkpoint is of another run, the loss is not finite, or memory does not suffice.
+        MissingExtraError: TensorBoard or Weights & Biases is requested and not installed.
+        SwerveError: another process trains in the folder, the stream does not fit the config, the benchmark lacks a
+            camera or shares a log with the set, the checkpoint is of another run, the loss is not finite, or memory
+            does not suffice.
     """
     folder = Path(folder)
     _check(stream, store, config)
+    with held(folder) if process.rank == 0 else nullcontext():
+        return _train(stream, store, config, options, folder, process, run, report, report_validation)
+
+
+def _train(
+    stream: SampleStream,
+    store: ContextStore | None,
+    config: ModelConfig,
+    options: TrainingOptions,
+    folder: Path,
+    process: Process,
+    run: RunOptions,
+    report: Callable[[dict[str, int | float]], None],
+    report_validation: Callable[[int, dict[str, float]], None],
+) -> Path:
+    """Train as `train` does, in a folder that is locked."""
     training = Training(config, options, process.device, process.rank, process.world)
     if run.validation:
         require_held_out(run.validation.benchmark, stream.logs, LearnedPlanner(training.model, {}))
@@ -135,7 +155,7 @@ def train(
         loader.load_state_dict(resumed)
     scores = _score_store(folder, training, stream) if store else None
     keeper = _Keeper(folder, training, loader, run) if process.rank == 0 else None
-    with closing(_prepared(loader, store, scores, training)) as batches, keeper or nullcontext():
+    with closing(_prepared(loader, store, scores, training, run.prefetch)) as batches, keeper or nullcontext():
         for parts in batched(batches, options.accumulation):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
@@ -159,7 +179,8 @@ class _Keeper:
     def __init__(self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions) -> None:
         self._folder, self._training, self._loader, self._run = folder, training, loader, run
         self._checkpoints = CheckpointWriter(folder / CHECKPOINT)
-        self._journal = TrainingLog(folder, training.step, run.tensorboard)
+        curves = WandbRun(folder, run.wandb, _shown(training)) if run.wandb else None
+        self._journal = TrainingLog(folder, training.step, run.tensorboard, curves)
 
     def __enter__(self) -> "_Keeper":
         return self
@@ -196,6 +217,12 @@ class _Keeper:
         save_learned(
             self._training.averaged_model(), {**record, **({"validation": found} if found else {})}, self._folder / name
         )
+
+
+def _shown(training: Training) -> dict[str, Any]:
+    """Return the config and the options of a run as JSON values."""
+    options = {name: str(one) if isinstance(one, Path) else one for name, one in vars(training.options).items()}
+    return {"family": training.config.family, "model": training.config.to_json(), **options}
 
 
 def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig) -> None:
@@ -282,32 +309,37 @@ def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
 
 
 def _prepared(
-    loader: StreamLoader, store: ContextStore | None, scores: ScoreStore | None, training: Training
+    loader: StreamLoader, store: ContextStore | None, scores: ScoreStore | None, training: Training, ahead: int
 ) -> Generator[TrainingBatch, None, None]:
-    """Yield the batches with their contexts, prefetching one in a thread during training.
+    """Yield the batches with their contexts, in order, prefetching some in threads during training.
 
-    Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
+    One thread reads batches. Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
     """
     batches, watch = iter(loader), training.watch
 
-    def made() -> TrainingBatch | None:
+    def read() -> Batch | None:
         with watch.measure("load"):
-            batch = next(batches, None)
+            return next(batches, None)
+
+    def made(reading: Future[Batch | None]) -> TrainingBatch | None:
+        batch = reading.result()
         if batch is None:
             return None
         with watch.measure("contexts"):
             if scores is not None and store is not None:
-                return _scored_views(batch, store, scores, training)
-            return views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
+                views = _scored_views(batch, store, scores, training)
+            else:
+                views = views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
+            return views.pinned() if training.device.type == "cuda" else views
 
-    with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(made)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(ahead) as pool:
+        pending = deque(pool.submit(made, reader.submit(read)) for _ in range(ahead))
         while True:
             with watch.measure("wait"):
-                ready = pending.result()
+                ready = pending.popleft().result()
             if ready is None:
                 return
-            pending = pool.submit(made)
+            pending.append(pool.submit(made, reader.submit(read)))
             yield ready
 
 

@@ -78,20 +78,26 @@ class LoopOptions:
     """Options of a run that do not change the weights.
 
     Attributes:
-        workers: Processes that prepare batches.
+        workers: Processes that read batches.
+        prefetch: Batches whose contexts are prepared ahead of the step, each in a thread; on GPUs in pinned memory.
         checkpoint_every: Steps between checkpoints.
         tensorboard: Also write metrics for TensorBoard; needs the extra `tensorboard`.
+        wandb: Also send metrics to Weights & Biases, to the project of this name; needs the extra `wandb`.
 
     Raises:
         SwerveError: a number is out of its range.
     """
 
     workers: int = 2
+    prefetch: int = 2
     checkpoint_every: int = 1000
     tensorboard: bool = False
+    wandb: str | None = None
 
     def __post_init__(self) -> None:
         if self.checkpoint_every < 1:
             raise SwerveError(f"checkpoint_every is {self.checkpoint_every}, it must be 1 or more")
         if self.workers < 0:
             raise SwerveError(f"workers is {self.workers}, it must be 0 or more")
+        if not 1 <= self.prefetch <= 64:
+            raise SwerveError(f"prefetch is {self.prefetch}, it must be between 1 and 64")

@@ -15,6 +15,7 @@ from swerve.data.dataset.read_manifest import MANIFEST
 from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.set_config import read_all_options
 from swerve.data.dataset.shards import dataset_digest
+from swerve.data.jobs.folder import held
 from swerve.data.storage.files import file_digest
 from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
 from swerve.job_report import open_sources
@@ -140,6 +141,13 @@ def dying_reports(monkeypatch):
 
     monkeypatch.setattr(train_rap_command, "_progress", fragile)
     return seen
+
+
+def test_two_processes_do_not_share_a_folder(base, undisturbed):
+    with held(undisturbed):
+        refused = invoke(*command(base, undisturbed))
+    assert refused.exit_code == 2
+    assert "another job is writing to this folder" in str(refused.exception)
 
 
 def test_what_is_done_is_not_done_again(base, undisturbed):
