@@ -43,5 +43,6 @@ The commands, each resumed by itself:
     python -m experiments.tiny_backbone IN/logged IN/backbone.safetensors
     python -m experiments.learned_planners run IN RUNS --seeds 0 1 2 3 4
     python -m experiments.learned_planners drive IN RUNS --seeds 0 1 2 3 4
+    python -m experiments.learned_planners samples IN RUNS --seeds 0 1 2 3 4
     python -m experiments.learned_planners tables RUNS docs/learned_planners.md
 """

@@ -14,6 +14,7 @@ import torch
 from experiments.learned_planners import __doc__ as description
 from experiments.learned_planners.arms import ARMS, REFERENCES, Arm
 from experiments.learned_planners.evaluation import Bench, BlindPlanner, choice_measures, open_measures
+from experiments.learned_planners.samples import Samples
 from experiments.learned_planners.tables import write_page
 from experiments.learned_planners.training import Sets, train_arm, uses_visited, visited_by
 from swerve.data.stream.catalogue import read_catalogue
@@ -23,7 +24,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.training_rounds import RoundSet
 
-OPEN, CLOSED = "open.jsonl", "closed.jsonl"
+OPEN, CLOSED, SAMPLES = "open.jsonl", "closed.jsonl", "samples.jsonl"
 VISITOR = "+ follow-up"
 PASSES = (0, 1, 2)
 
@@ -124,6 +125,16 @@ def _drive_one(work: Work, name: str, seed: int | None, planner: Planner) -> Non
     _append(work, CLOSED, {"arm": name, "seed": seed, "values": values, "cpu": time.process_time() - began})
 
 
+def judge_samples(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None:
+    """Evaluate the choice of finished runs with images on samples of training towns and of others."""
+    samples = Samples(work.sets, 192)
+    for seed in seeds:
+        for arm in (one for one in arms if one.family == "rap" and not one.blind):
+            if _noted(work.runs / OPEN, arm.name, seed) and not _noted(work.runs / SAMPLES, arm.name, seed):
+                planner = load_learned(place_of(work.runs, arm, seed) / "planner.safetensors", "cpu")
+                _append(work, SAMPLES, {"arm": arm.name, "seed": seed, "samples": samples.measures(planner)})
+
+
 def place_of(runs: Path, arm: Arm, seed: int) -> Path:
     """Return the folder of a run."""
     return runs / f"{arm.name.replace('+ ', '').replace(', ', '-')}-{seed}"
@@ -141,14 +152,14 @@ def _append(work: Work, name: str, note: dict[str, Any]) -> None:
     with open(work.runs / name, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(json.dumps({**note, "logs": logs}) + "\n")
-    print(f"{note['arm']}, seed {note['seed']}: {note['cpu']}", flush=True)
+    print(f"{note['arm']}, seed {note['seed']}: {note.get('cpu', '')}", flush=True)
 
 
 def main() -> None:
     """Parse the command line and run the command."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("run", "drive"):
+    for name in ("run", "drive", "samples"):
         command = commands.add_parser(name)
         command.add_argument("inputs", type=Path)
         command.add_argument("runs", type=Path)
@@ -182,7 +193,9 @@ def main() -> None:
     if shared:
         parser.error(f"log {min(shared)} is in the sets and in the benchmark")
     arms = [arm for arm in ARMS if not args.arms or arm.name in args.arms]
-    if args.command == "run":
+    if args.command == "samples":
+        judge_samples(work, args.seeds, arms)
+    elif args.command == "run":
         run(work, args.seeds, arms)
     else:
         drive(work, args.seeds, arms, args.patience)

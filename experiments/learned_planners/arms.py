@@ -1,4 +1,4 @@
-"""What is compared: training recipes and networks, each step with as many samples of each kind as is said here."""
+"""Arms of the experiment: training recipes and networks, with the samples of a step of each kind."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -24,14 +24,14 @@ class Results:
 
     def __init__(self, runs: Path) -> None:
         self.notes: dict[tuple[str, int | None], Note] = {}
-        for name in ("open.jsonl", "closed.jsonl"):
+        for name in ("open.jsonl", "closed.jsonl", "samples.jsonl"):
             for line in (runs / name).read_text().splitlines() if (runs / name).is_file() else ():
                 note = json.loads(line)
                 known = self.notes.setdefault((note["arm"], note["seed"]), {"values": {}})
                 self.notes[note["arm"], note["seed"]] = {
                     **known,
                     **note,
-                    "values": {**known["values"], **note["values"]},
+                    "values": {**known["values"], **note.get("values", {})},
                 }
         self.logs = np.array(next(iter(self.notes.values()))["logs"])
 
@@ -129,6 +129,19 @@ def difference_table(results: Results) -> list[str]:
     return _table("difference", _DIFFERENCES, rows)
 
 
+def sample_table(results: Results) -> list[str]:
+    """Return the scores of the chosen and the best proposal on samples of training towns and of others."""
+    rows, columns = [], []
+    for arm in ARMS:
+        notes = [
+            note["samples"] for (name, seed), note in results.notes.items() if name == arm.name and "samples" in note
+        ]
+        if notes:
+            columns = list(notes[0])
+            rows.append((arm.name, [f"{np.mean([one[column] for one in notes]):.3f}" for column in columns]))
+    return _table("samples of the sets", columns, rows)
+
+
 def cost_table(results: Results) -> list[str]:
     """Return sizes, steps and CPU time."""
     rows = []
@@ -150,6 +163,7 @@ TABLES: Final = {
     "learned_benchmark": benchmark_table,
     "learned_differences": difference_table,
     "learned_choice": choice_table,
+    "learned_samples": sample_table,
     "learned_costs": cost_table,
 }
 

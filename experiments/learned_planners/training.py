@@ -32,7 +32,7 @@ ALONE: Final = Process(0, 1, torch.device("cpu"))
 
 @dataclass(frozen=True)
 class Sets:
-    """Where the inputs are.
+    """Paths of the inputs.
 
     Attributes:
         logged: set of logged viewpoints with photographs; its contexts.

@@ -86,7 +86,7 @@ class ModelConfig:
         direction: domain whose features are aligned to the other's.
         ema_decay: decay of the neck's moving average per step.
         alignment_start: share of training before alignment begins. A randomly initialised backbone must first be
-            trained: uninformative features are aligned at once, and then stay so (docs/ablation.md).
+            trained: uninformative features are aligned at once, and then stay so (docs/learned_planners.md).
     """
 
     family: ClassVar[str]

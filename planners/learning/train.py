@@ -26,7 +26,9 @@ from swerve.planners.learning.learned_planner import LearnedPlanner, save_learne
 from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.precision import is_mixed
+from swerve.planners.learning.reduction import summed
 from swerve.planners.learning.score_store import ScoreStore
+from swerve.planners.learning.sharding import load_whole, whole
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.planners.learning.training_batch import TrainingBatch, views_of
 from swerve.planners.learning.training_log import TrainingLog
@@ -154,19 +156,22 @@ def _train(
     else:
         loader.load_state_dict(resumed)
     scores = _score_store(folder, training, stream) if store else None
-    keeper = _Keeper(folder, training, loader, run) if process.rank == 0 else None
+    first = process.rank == 0
+    # Processes of a sharded training each give their share of what the first one writes.
+    keeper = _Keeper(folder, training, loader, run, first) if first or training.is_sharded else None
     with closing(_prepared(loader, store, scores, training, run.prefetch)) as batches, keeper or nullcontext():
         for parts in batched(batches, options.accumulation):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
             due = run.validation and _is_due(run.validation, training)
-            if keeper and due:
+            if first and due:
                 report_validation(training.step, {})
             found = _validated(run.validation, training, process) if run.validation and due else {}
             if keeper:
                 keeper.keep(row, found)
-                if found:
-                    report_validation(training.step, found)
+            if first and found:
+                report_validation(training.step, found)
+            if first:
                 report(row)
     if keeper:
         keeper.finish()
@@ -174,13 +179,17 @@ def _train(
 
 
 class _Keeper:
-    """Writer of a run's outputs in the first process."""
+    """Writer of a run's outputs: the first process; others of a sharded training take part without writing."""
 
-    def __init__(self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions) -> None:
+    def __init__(
+        self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions, writes: bool = True
+    ) -> None:
         self._folder, self._training, self._loader, self._run = folder, training, loader, run
-        self._checkpoints = CheckpointWriter(folder / CHECKPOINT)
-        curves = WandbRun(folder, run.wandb, _shown(training)) if run.wandb else None
-        self._journal = TrainingLog(folder, training.step, run.tensorboard, curves)
+        self._checkpoints = CheckpointWriter(folder / CHECKPOINT, writes)
+        self._journal = None
+        if writes:
+            curves = WandbRun(folder, run.wandb, _shown(training)) if run.wandb else None
+            self._journal = TrainingLog(folder, training.step, run.tensorboard, curves)
 
     def __enter__(self) -> "_Keeper":
         return self
@@ -195,18 +204,28 @@ class _Keeper:
         The checkpoint comes last, so that a step that is not repeated has written everything.
         """
         training = self._training
-        self._journal.step(row)
-        if found and self._journal.validation({"step": training.step, **found}):
+        if self._journal:
+            self._journal.step(row)
+        if found and self._is_best(found):
             self._save(BEST, found)
         if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
-            self._journal.flush()
+            if self._journal:
+                self._journal.flush()
             # The loader's own state is ahead of the training.
             stream = self._loader.state_at(training.step * training.options.accumulation)
             self._checkpoints.save(training, stream)
 
+    def _is_best(self, found: dict[str, float]) -> bool:
+        """Write a validation; return whether it is the best so far, in all processes that take part."""
+        best = bool(self._journal and self._journal.validation({"step": self._training.step, **found}))
+        if not self._training.is_sharded:
+            return best
+        return bool(summed(torch.tensor(float(best), device=self._training.device)))
+
     def finish(self) -> None:
         """Write the planner."""
-        self._journal.close()
+        if self._journal:
+            self._journal.close()
         self._save(PLANNER, {})
 
     def _save(self, name: str, found: dict[str, float]) -> None:
@@ -214,9 +233,9 @@ class _Keeper:
         record: dict[str, Any] = {"steps": self._training.step, "seed": options.seed}
         if is_mixed(options.precision, self._training.device):
             record["precision"] = "bf16"
-        save_learned(
-            self._training.averaged_model(), {**record, **({"validation": found} if found else {})}, self._folder / name
-        )
+        model = self._training.averaged_model()
+        if self._journal:
+            save_learned(model, {**record, **({"validation": found} if found else {})}, self._folder / name)
 
 
 def _shown(training: Training) -> dict[str, Any]:
@@ -276,13 +295,13 @@ def warm_start(training: Training, path: Path) -> list[str]:
     fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
     if not fitting:
         raise SwerveError(f"{path}: none of its weights fits {training.config.family}. Choose another warm_start")
-    training.model.load_state_dict(fitting, strict=False)
+    load_whole(training.model, fitting, strict=False)
     for name, one in training.model.named_parameters():
         if name in training.average:
             training.average[name].copy_(one.detach())
     neck = neck_of(training.model)
     if neck and training.teacher:
-        training.teacher.neck.load_state_dict(neck.state_dict())
+        training.teacher.neck.load_state_dict({name: whole(one) for name, one in neck.state_dict().items()})
     return sorted(fitting)
 
 

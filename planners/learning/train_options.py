@@ -27,6 +27,8 @@ class TrainingOptions:
         accumulation: Batches of a step, whose gradients are averaged: larger batches than memory holds.
         precision: bf16 for mixed training, validation and inference; fp32; or auto: bf16 on GPUs.
         tf32: Let a GPU multiply float32 matrices in TensorFloat-32, with 10 bits of mantissa.
+        sharded: Share parameters, gradients and the optimizer's state out among the processes (FSDP2), for networks
+            that do not fit a GPU; otherwise each process has all of them (DDP).
         compile: Compile the network with torch.compile; the first steps take minutes.
         warm_start: A trained planner's file; its weights are taken where names and shapes are the same.
         seed: Seed of initial weights, order of samples and dropout.
@@ -48,6 +50,7 @@ class TrainingOptions:
     accumulation: int = 1
     precision: Precision = "auto"
     tf32: bool = False
+    sharded: bool = False
     compile: bool = False
     warm_start: Path | None = None
     seed: int = 0

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is an extra")
 
-from swerve import train_rap_command, training_rounds
+from swerve import train_command, training_rounds
 from swerve.data.dataset.augment_job import AugmentReport
 from swerve.data.dataset.read_manifest import MANIFEST
 from swerve.data.dataset.rigs import with_rig
@@ -51,7 +51,7 @@ def command(base, out, *more):
     rounds = ["--rounds", str(ROUNDS), "--round-sources", "town:1", "--round-interval", "6"]
     drive = ["--round-drive.rate", "1", "--round-drive.seconds", "6"]
     contexts = ["--contexts", base / "contexts", "--model", base / "model.json"]
-    return ["train", "rap", base / "set", out, *contexts, *training, *rounds, *drive, *more]
+    return ["train", base / "set", out, *contexts, *training, *rounds, *drive, *more]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_killed_before_after_and_within_every_step_it_is_the_same(base, undistur
 
 def dying_reports(monkeypatch):
     """Kill the first training after its first step, whose checkpoint is written."""
-    original, seen = train_rap_command._progress, []
+    original, seen = train_command._progress, []
 
     @contextmanager
     def fragile(*args):
@@ -139,7 +139,7 @@ def dying_reports(monkeypatch):
 
             yield dying, report_validation
 
-    monkeypatch.setattr(train_rap_command, "_progress", fragile)
+    monkeypatch.setattr(train_command, "_progress", fragile)
     return seen
 
 

@@ -30,7 +30,7 @@ from swerve.planners.learning.training_step import Training
 from swerve.planners.rap import RapConfig
 from swerve.planners.trained_file import read_tensors
 from swerve.scenes import SwerveError, Vehicle
-from swerve.train_rap_command import default_parts
+from swerve.train_command import default_parts
 from tests.support.command import invoke
 from tests.support.rap_child import CONFIG, stream_of
 from tests.support.simple_source import SimpleSource
@@ -217,7 +217,7 @@ def test_what_does_not_fit_is_named(dataset, tmp_path):
 
 
 def command(dataset, out, *more):
-    return invoke("train", "rap", dataset / "set", out, "--workers", 0, "--steps", 2, "--batch", 4, *more)
+    return invoke("train", dataset / "set", out, "--workers", 0, "--steps", 2, "--batch", 4, *more)
 
 
 def test_the_command_mixes_sets(dataset, tmp_path):
@@ -362,7 +362,7 @@ def test_a_set_trains_a_vocabulary_whose_scores_are_stored(dataset, tmp_path, mo
 
 
 def test_the_command_trains_any_family(dataset, tmp_path):
-    given = ["train", "rap", dataset / "set", tmp_path / "run", "--contexts", dataset / "contexts", "--steps", 1]
+    given = ["train", dataset / "set", tmp_path / "run", "--contexts", dataset / "contexts", "--steps", 1]
     given += ["--batch", 4, "--workers", 0, "--model", "tiny", "--fields", "image_width=72", "image_height=40"]
     words = ["proposals=0", "anchors=2", "profiles=true", "scorer_layers=1", "dim=16", "heads=2"]
     done = invoke(*map(str, [*given, *words]))

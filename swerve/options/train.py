@@ -1,4 +1,4 @@
-"""Options of `swerve train rap`."""
+"""Options of `swerve train`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,15 +28,15 @@ BatchPart = Annotated[
 
 
 @dataclass(frozen=True)
-class TrainRap:
-    """Train RAP, or another network: proposals from camera features, scored by the exact scorer during training.
+class Train:
+    """Train a planner: RAP, ChainFlow or ego-MLP; its proposals are scored by the exact scorer during training.
 
     Trains on samples of split train. Writes OUT/planner.safetensors (for --planners), checkpoint.safetensors and
     metrics.csv; with --validate also validation.csv and best.safetensors, the weights with the best score. A run that
     was stopped or killed is resumed by the same command. For several GPUs: torchrun --no-python --nproc-per-node N
-    swerve train rap ... Needs the extra `torch`. docs/train_rap.md is a guide.
+    swerve train ... Needs the extra `torch`. docs/train_rap.md is a guide.
 
-    Example: swerve train rap sets/town runs/rap --contexts sets/town-contexts --steps 2000 --model tiny
+    Example: swerve train sets/town runs/rap --contexts sets/town-contexts --steps 2000 --model tiny
 
     Attributes:
         dataset: Training set.
@@ -45,7 +45,8 @@ class TrainRap:
             of them, in proportion to their samples of it.
         contexts: Contexts of the set, made by swerve contexts, and of each further set, in the same order; without them
             sub-scores are not trained.
-        family: Network: rap; chainflow, controls of a bicycle refined by a flow; or ego-mlp, without images.
+        family: Network: rap, proposals from camera features; chainflow, controls of a bicycle refined by a flow; or
+            ego-mlp, without images.
         model: paper, tiny, or a JSON file with the fields of the network's config that differ from the defaults.
         fields: Fields of the network's config in addition, NAME=VALUE, such as proposals=0 anchors=64 profiles=true
             scorer_layers=2 for a scored vocabulary; docs/train_rap.md has all.
