@@ -72,7 +72,8 @@ def spatial_alignment(
 
     Every channel is normalised by its targets' standard deviation over the batch. The original's distance is not: it
     also decreases when features stop depending on the image, which happens with a trainable backbone (a small network's
-    variance fell from 44 to 0.02, docs/learned_planners.md). So its weight has another scale here. Batch means all processes'.
+    variance fell from 44 to 0.02, docs/learned_planners.md). So its weight has another scale here. Batch means all
+    processes'.
     """
     assert output.features is not None
     assert output.content is not None

@@ -136,7 +136,8 @@ class Training:
         tensors |= {f"average.{name}": one for name, one in self.average.items()}
         kept = self._optimizer.state_dict()["state"]
         tensors |= {f"optimizer.{row}.{name}": one for row, own in kept.items() for name, one in own.items()}
-        return {name: whole(one) for name, one in tensors.items()}
+        # In one order in all processes: a file's tensors have none.
+        return {name: whole(tensors[name]) for name in sorted(tensors)}
 
     def frozen_digest(self) -> str:
         """Return a SHA-256 of the parameters that are not trained, which checkpoints leave out; it is kept."""

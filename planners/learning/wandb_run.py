@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -49,7 +50,7 @@ def require_wandb() -> ModuleType:
         MissingExtraError: it is not installed.
     """
     try:
-        import wandb
+        found = import_module("wandb")
     except ImportError as error:
         raise MissingExtraError("wandb", INSTALL_WANDB) from error
-    return wandb
+    return found
