@@ -27,12 +27,9 @@ class Results:
         for name in ("open.jsonl", "closed.jsonl", "samples.jsonl"):
             for line in (runs / name).read_text().splitlines() if (runs / name).is_file() else ():
                 note = json.loads(line)
-                known = self.notes.setdefault((note["arm"], note["seed"]), {"values": {}})
-                self.notes[note["arm"], note["seed"]] = {
-                    **known,
-                    **note,
-                    "values": {**known["values"], **note.get("values", {})},
-                }
+                known = self.notes.setdefault((note["arm"], note["seed"]), {"values": {}, "logs": note["logs"]})
+                known["values"] |= note.pop("values", {})
+                known |= note if name == "open.jsonl" else {key: note[key] for key in ("samples",) if key in note}
         self.logs = np.array(next(iter(self.notes.values()))["logs"])
 
     def seeds(self, arm: str, measure: str) -> list[int]:
