@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from experiments.learned_planners import __doc__ as description
-from experiments.learned_planners.arms import ARMS, REFERENCES, Arm
+from experiments.learned_planners.arms import ARMS, DIAGNOSIS, REFERENCES, Arm
 from experiments.learned_planners.evaluation import Bench, BlindPlanner, choice_measures, open_measures
 from experiments.learned_planners.samples import Samples
 from experiments.learned_planners.tables import write_page
@@ -164,7 +164,7 @@ def main() -> None:
         command.add_argument("inputs", type=Path)
         command.add_argument("runs", type=Path)
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-        command.add_argument("--arms", nargs="+", choices=[arm.name for arm in ARMS])
+        command.add_argument("--arms", nargs="+", choices=[arm.name for arm in (*ARMS, *DIAGNOSIS)])
         command.add_argument("--steps", type=int, default=600)
         command.add_argument("--bench", nargs="+", default=["bench", "bench-more"], help="benchmarks in IN")
         command.add_argument("--driven", type=int, default=1, help="scene groups of a town in closed loop")
@@ -193,6 +193,7 @@ def main() -> None:
     if shared:
         parser.error(f"log {min(shared)} is in the sets and in the benchmark")
     arms = [arm for arm in ARMS if not args.arms or arm.name in args.arms]
+    arms += [arm for arm in DIAGNOSIS if arm.name in (args.arms or ())]
     if args.command == "samples":
         judge_samples(work, args.seeds, arms)
     elif args.command == "run":

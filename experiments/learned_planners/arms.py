@@ -25,6 +25,7 @@ class Arm:
         changes: changes to the config.
         family: network.
         blind: whether all images are black, in training and evaluation.
+        towns: of the training towns, how many are used, the first ones; None for all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Arm:
     changes: dict[str, Any] = field(default_factory=dict)
     family: str = "rap"
     blind: bool = False
+    towns: int | None = None
 
     @property
     def batch(self) -> int:
@@ -60,6 +62,13 @@ ARMS: Final = (
     Arm("+ visited", (PAIRED, RECOVERY, CROSS, FOLLOW_UP, VISITED), ALIGNED),
     Arm("ChainFlow", RECIPE, ALIGNED, family="chainflow"),
     Arm("ego-MLP", RECIPE, family="ego-mlp"),
+)
+# Not of the rules: what stands in the way, on one seed.
+DIAGNOSIS: Final = (
+    Arm("+ follow-up, trained backbone", RECIPE, {**ALIGNED, "frozen": False}),
+    Arm("+ follow-up, 10 towns", RECIPE, ALIGNED, towns=10),
+    Arm("+ follow-up, 20 towns", RECIPE, ALIGNED, towns=20),
+    Arm("follow-up, blind, 10 towns", RECIPE, blind=True, towns=10),
 )
 # Arm, and the arm that it is compared with.
 COMPARED: Final = (

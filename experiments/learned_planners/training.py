@@ -16,6 +16,7 @@ from torch import Tensor
 
 from experiments.learned_planners.arms import CAMERAS, SIZE, VISITED, Arm, config_of
 from swerve.data.stream import Batch, ImageFit, Part, SampleStream, StreamOptions
+from swerve.data.stream.order import PartOrder
 from swerve.eval.closed_loop import ClosedLoopOptions
 from swerve.eval.context.context_store import ContextStore
 from swerve.planners.learning import Process, RunOptions, TrainingOptions, train
@@ -55,11 +56,22 @@ class Sets:
 
 
 class ArmStream(SampleStream):
-    """Stream whose targets are the vocabulary of all runs; images are black if it is blind."""
+    """Stream of an arm whose targets are the vocabulary of all runs; images are black if it is blind."""
 
-    def __init__(self, folders: Sequence[Path], options: StreamOptions, vocabulary: Path, blind: bool) -> None:
+    def __init__(self, folders: Sequence[Path], options: StreamOptions, vocabulary: Path, arm: Arm) -> None:
+        self._vocabulary, self._blind, self._towns = vocabulary, arm.blind, arm.towns
         super().__init__(folders, options)
-        self._vocabulary, self._blind = vocabulary, blind
+
+    def _order(self, part: Part) -> PartOrder:
+        whole = super()._order(part)
+        if self._towns is None:
+            return whole
+        kept = set(sorted(self.logs)[: self._towns])
+        return PartOrder(part, np.array([row for row in whole.rows if self._log(int(row)) in kept]), self.options.seed)
+
+    def _log(self, row: int) -> str:
+        number, place = self._sets.where(row)
+        return Path(self._sets[number].catalogue.where(place)[0]).stem.rpartition("-")[0]
 
     def targets(self, interval: float, poses: int) -> Float[np.ndarray, "n k 3"]:
         """Return the vocabulary's anchors, which are then their own k-means."""
@@ -99,7 +111,7 @@ def train_arm(arm: Arm, seed: int, steps: int, sets: Sequence[RoundSet], base: S
     """
     config, vocabulary = config_of(arm, base.backbone), vocabulary_of(base)
     options = StreamOptions(arm.parts, ImageFit(SIZE), config.cameras or CAMERAS, arm.batch, seed)
-    stream = ArmStream([one.dataset for one in sets], options, vocabulary, arm.blind)
+    stream = ArmStream([one.dataset for one in sets], options, vocabulary, arm)
     store = ContextStore([one.contexts for one in sets if one.contexts], [one.dataset for one in sets])
     # The anchors again, in their order: k-means numbers them by the seed.
     anchored = vocabulary if isinstance(config, RapConfig) else None

@@ -379,14 +379,18 @@ def _prepared_contexts(
 def _scored_views(batch: Batch, store: ContextStore, scores: ScoreStore, training: Training) -> TrainingBatch:
     """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
     keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
-    missing = scores.missing(keys)
     yardsticks: list[PreparedContext | None] = [None] * len(batch)
     # Contexts of stored samples are needed for learned proposals alone.
-    for row in range(len(batch)) if _learns_proposals(training) else missing:
-        (yardsticks[row],) = _prepared_contexts(store, [batch.provenance[row]], 1)
-    if missing:
-        motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
-        scores.add([keys[row] for row in missing], [yardsticks[row] for row in missing], motion, threads)
+    if _learns_proposals(training):
+        yardsticks = _prepared_contexts(store, batch.provenance, threads)
+    # Batches that are prepared at the same time may share samples, each of which is scored once.
+    with scores.adding:
+        if missing := scores.missing(keys):
+            own = [yardsticks[row] for row in missing]
+            if not _learns_proposals(training):
+                own = _prepared_contexts(store, [batch.provenance[row] for row in missing], threads)
+            motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
+            scores.add([keys[row] for row in missing], own, motion, threads)
     return views_of(batch, yardsticks, training.config, scores.scores(keys))
 
 

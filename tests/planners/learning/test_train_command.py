@@ -369,7 +369,7 @@ def test_the_command_trains_any_family(dataset, tmp_path):
     assert done.exit_code == 0, done.output
     config = load_planner(str(tmp_path / "run" / "planner.safetensors")).planner.model.config
     assert (config.proposals, config.anchors, config.profiles, config.image_width) == (0, 2, True, 72)
-    given[3] = tmp_path / "blind"
+    given[2] = tmp_path / "blind"
     done = invoke(*map(str, [*given[:-2], "--family", "ego-mlp"]))
     assert done.exit_code == 0, done.output
     assert load_planner(str(tmp_path / "blind" / "planner.safetensors")).planner.model.family == "ego-mlp"
