@@ -24,7 +24,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.training_rounds import RoundSet
 
-OPEN, CLOSED, SAMPLES = "open.jsonl", "closed.jsonl", "samples.jsonl"
+OPEN, SAMPLES = "open.jsonl", "samples.jsonl"
 VISITOR = "+ follow-up"
 PASSES = (0, 1, 2)
 
@@ -38,12 +38,14 @@ class Work:
         bench: the benchmark.
         runs: folder of the runs.
         steps: of training.
+        closed: name of the file of closed-loop results.
     """
 
     sets: Sets
     bench: Bench
     runs: Path
     steps: int
+    closed: str
 
 
 def pass_of(arm: Arm) -> int:
@@ -118,11 +120,11 @@ def drive(work: Work, seeds: Sequence[int], arms: Sequence[Arm], patience: float
 
 
 def _drive_one(work: Work, name: str, seed: int | None, planner: Planner) -> None:
-    if _noted(work.runs / CLOSED, name, seed):
+    if _noted(work.runs / work.closed, name, seed):
         return
     began = time.process_time()
     values = {"closed loop": [work.bench.closed_loop(group, planner) for group in work.bench.names]}
-    _append(work, CLOSED, {"arm": name, "seed": seed, "values": values, "cpu": time.process_time() - began})
+    _append(work, work.closed, {"arm": name, "seed": seed, "values": values, "cpu": time.process_time() - began})
 
 
 def judge_samples(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None:
@@ -133,6 +135,10 @@ def judge_samples(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None
             if _noted(work.runs / OPEN, arm.name, seed) and not _noted(work.runs / SAMPLES, arm.name, seed):
                 planner = load_learned(place_of(work.runs, arm, seed) / "planner.safetensors", "cpu")
                 _append(work, SAMPLES, {"arm": arm.name, "seed": seed, "samples": samples.measures(planner)})
+
+
+def _closed(offset: int) -> str:
+    return f"closed-{offset}.jsonl" if offset else "closed.jsonl"
 
 
 def place_of(runs: Path, arm: Arm, seed: int) -> Path:
@@ -169,6 +175,7 @@ def main() -> None:
         command.add_argument("--bench", nargs="+", default=["bench", "bench-more"], help="benchmarks in IN")
         command.add_argument("--driven", type=int, default=1, help="scene groups of a town in closed loop")
         command.add_argument("--every", type=int, default=1, help="of the towns in closed loop, every so many")
+        command.add_argument("--offset", type=int, default=0, help="the first of these")
         command.add_argument("--patience", type=float, default=3600.0, help="seconds that drive waits for a run")
     command = commands.add_parser("tables")
     command.add_argument("runs", type=Path)
@@ -188,7 +195,8 @@ def main() -> None:
         inputs / "backbone.safetensors",
         args.runs,
     )
-    work = Work(sets, Bench([inputs / one for one in args.bench], 3, args.driven, args.every), args.runs, args.steps)
+    bench = Bench([inputs / one for one in args.bench], 3, args.driven, args.every, args.offset)
+    work = Work(sets, bench, args.runs, args.steps, _closed(args.offset))
     shared = set(work.bench.logs) & read_catalogue(off_path.dataset, "train").logs
     if shared:
         parser.error(f"log {min(shared)} is in the sets and in the benchmark")

@@ -75,9 +75,10 @@ class Bench:
         most: scene groups of a log that are used, the first ones.
         driven: scene groups of a log that are driven from in closed loop, the first ones.
         every: of the logs, every so many is driven on.
+        offset: number of the first log that is driven on.
     """
 
-    def __init__(self, folders: Sequence[Path], most: int, driven: int, every: int = 1) -> None:
+    def __init__(self, folders: Sequence[Path], most: int, driven: int, every: int = 1, offset: int = 0) -> None:
         self._opened = {kind: [open_benchmark(one, kind) for one in folders] for kind in KINDS}
         self._owners: dict[str, int] = {}
         self._driven: set[str] = set()
@@ -86,7 +87,7 @@ class Bench:
             for log in benchmark.logs:
                 names = benchmark.scene_groups(log)[:most]
                 self._owners |= dict.fromkeys(names, number)
-                self._driven |= set(names[:driven] if len(self.logs) % every == 0 else ())
+                self._driven |= set(names[:driven] if len(self.logs) % every == offset else ())
                 self.logs.append(log)
         self.names = list(self._owners)
         self._groups: dict[str, dict[str, SceneGroup]] = {kind: {} for kind in KINDS}

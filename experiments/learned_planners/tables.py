@@ -24,12 +24,13 @@ class Results:
 
     def __init__(self, runs: Path) -> None:
         self.notes: dict[tuple[str, int | None], Note] = {}
-        for name in ("open.jsonl", "closed.jsonl", "samples.jsonl"):
-            for line in (runs / name).read_text().splitlines() if (runs / name).is_file() else ():
+        for path in (runs / "open.jsonl", *sorted(runs.glob("closed*.jsonl")), runs / "samples.jsonl"):
+            for line in path.read_text().splitlines() if path.is_file() else ():
                 note = json.loads(line)
                 known = self.notes.setdefault((note["arm"], note["seed"]), {"values": {}, "logs": note["logs"]})
-                known["values"] |= note.pop("values", {})
-                known |= note if name == "open.jsonl" else {key: note[key] for key in ("samples",) if key in note}
+                for name, values in note.pop("values", {}).items():
+                    known["values"][name] = _merged(known["values"].get(name), values)
+                known |= note if path.name == "open.jsonl" else {key: note[key] for key in ("samples",) if key in note}
         self.logs = np.array(next(iter(self.notes.values()))["logs"])
 
     def seeds(self, arm: str, measure: str) -> list[int]:
@@ -51,6 +52,15 @@ class Results:
         """Return the seeds that all the arms have of a measure; one, for references alone."""
         learned = [set(self.seeds(arm, measure)) for arm in arms if arm not in REFERENCES]
         return sorted(set.intersection(*learned)) if learned else [0]
+
+
+def _merged(known: Sequence[float] | None, more: Sequence[float]) -> list[float]:
+    """Return the values of all scene groups; those of closed loop come from several files."""
+    return (
+        list(more)
+        if known is None
+        else [other if np.isnan(one) else one for one, other in zip(known, more, strict=True)]
+    )
 
 
 def interval_of(values: Float[np.ndarray, "s c"], logs: np.ndarray) -> tuple[float, float, float]:
