@@ -47,11 +47,11 @@ class Outcome:
 
 
 EVALUATE = "evaluate bench out --planners"
-RAP = "train rap set out --model tiny --steps 2 --workers 0"
+RAP = "train set out --model tiny --steps 2 --workers 0"
 MISTAKES = (
     # The command and its options
     Mistake("bild town:1 out", "build"),
-    Mistake("train rapp set out", "train rap"),
+    Mistake("train rap set out", "swerve train SET OUT --family rap"),
     Mistake("--verbose", "--help"),
     Mistake("--print-completion tcsh", "bash"),
     Mistake("augment town:1 out --vewpoints recovery", "--viewpoints"),
@@ -119,9 +119,7 @@ MISTAKES = (
     Mistake("fit town:1 afile", "afile"),
     Mistake("contexts town:1 set afile", "afile"),
     Mistake("export navsim bench set", "set"),
-    Mistake("train rap set afile", "afile"),
-    Mistake("train ego-mlp town:1 ego.pt", ".safetensors"),
-    Mistake("train ego-mlp town:1 afile/ego.safetensors", "afile"),
+    Mistake("train set afile", "afile"),
     Mistake("augment town:1 set --seed 7", "seed"),
     # Planners
     Mistake(f"{EVALUATE} humann", "human"),
@@ -158,12 +156,12 @@ MISTAKES = (
     Mistake("probe afile out.json --on set", "afile"),
     Mistake("proposals planner.safetensors bench out.html --groups 0", "groups"),
     Mistake("proposals afile bench out.html", "afile"),
-    Mistake("train rap bench out", "bench"),
+    Mistake("train bench out", "bench"),
     Mistake(f"{RAP} --parts paired:1:both", "photo"),
     Mistake(f"{RAP} --model huge", "tiny"),
     Mistake(f"{RAP} --contexts emptyfolder", "swerve contexts"),
     Mistake(f"{RAP} --validate set", "swerve build"),
-    Mistake("train rap set out --steps 0", "--steps"),
+    Mistake("train set out --steps 0", "--steps"),
     Mistake("fit town:1 out --cameras nowhere", "nowhere", 1),
     Mistake("fit town:1 out --steps 0", "--steps"),
 )

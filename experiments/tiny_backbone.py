@@ -1,10 +1,10 @@
-"""Pretraining of RAP's tiny backbone for the ablation, in place of DINO weights.
+"""Pretraining of the tiny backbone for experiments on towns, in place of DINO weights.
 
-It predicts the share of road, marking, car, ... in every patch, in the photos and rasters of towns that are used
-nowhere else, with one head per domain, so that nothing aligns the features of the two domains. Usage:
+It predicts the share of road, marking, car, ... in every patch, in photos and rasters of logged viewpoints, with one
+head per domain, so that nothing aligns the features of the two domains. Usage:
 
-    swerve augment town:200-223 SET --photos --extra-outputs semantic --viewpoints logged recovery \
-        --recovery.samples-per-scene 1 --scene-interval 1.5 --size 128x80 --fit stretch --cameras front
+    swerve augment town:1000-1049 SET --viewpoints logged --photos --extra-outputs semantic --scene-interval 1 \
+        --size 80x48 --fit stretch --cameras front
     python -m experiments.tiny_backbone SET WEIGHTS.safetensors
 """
 
@@ -22,7 +22,7 @@ from swerve.planners.learning.backbone import build_backbone
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes.primitives import Semantic
 
-STEPS, BATCH, RATE, PATCH = 2500, 16, 2e-3, 8
+STEPS, BATCH, RATE, PATCH = 1500, 16, 2e-3, 8
 LOOKS = {"raster": "front.png", "photo": "front.photo.jpg"}
 
 
@@ -31,7 +31,8 @@ def main(folder: Path, path: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     train, held = samples(folder / "train"), samples(folder / "test")
-    config = RapConfig.tiny(image_width=128, image_height=80)
+    height, width = train["raster"].shape[2:]
+    config = RapConfig.tiny(image_width=width, image_height=height)
     backbone = build_backbone(config)
     heads = torch.nn.ModuleDict({look: torch.nn.Conv2d(backbone.width, len(Semantic), 1) for look in LOOKS})
     optimizer = torch.optim.AdamW([*backbone.parameters(), *heads.parameters()], RATE)

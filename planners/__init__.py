@@ -7,7 +7,6 @@ from swerve.scenes.lazy_package import make_lazy
 if TYPE_CHECKING:
     from swerve.eval.study.population import population
     from swerve.planners.baselines.disturbed import DisturbedPlanner
-    from swerve.planners.baselines.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
     from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
     from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
     from swerve.planners.load_planner import LoadedPlanner, describe_planners, load_planner
@@ -16,17 +15,14 @@ __all__ = [
     "ConstantAcceleration",
     "ConstantVelocity",
     "DisturbedPlanner",
-    "EgoMlp",
     "Idm",
     "LoadedPlanner",
     "LoggedHuman",
     "PdmClosed",
     "Stationary",
     "describe_planners",
-    "load_ego_mlp",
     "load_planner",
     "population",
-    "save_ego_mlp",
 ]
 
 make_lazy(__name__)

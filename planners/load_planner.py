@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from swerve.planners.baselines.disturbed import DisturbedPlanner
-from swerve.planners.baselines.ego_mlp import load_ego_mlp
 from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
 from swerve.planners.import_class import describe, import_class
@@ -33,7 +32,6 @@ BUILT_INS: Mapping[str, Callable[..., Planner]] = {
 }
 DISTURBANCES = tuple(field.name for field in fields(DisturbedPlanner) if field.name != "planner")
 TRAINED = ".safetensors"
-_LEARNED = ("swerve-rap", "swerve-planner")
 _NAVSIM = "navsim:"
 REMOTE = "grpc://"
 _PLAIN = (bool, int, float, str, type(None))
@@ -163,14 +161,13 @@ def _first_class(head: str) -> str:
 
 
 def _trained(path: str) -> Planner:
-    """Load a trained planner by the format stated in its file; errors of other files are those of the MLP loader.
+    """Load a trained planner.
 
     Raises:
-        MissingExtraError: torch is required and not installed.
-        SwerveError: see `load_ego_mlp` and `learning.load_learned`.
+        MissingExtraError: torch is not installed.
+        SwerveError: see `learning.load_learned`.
     """
-    if read_header(path, "a trained planner").get("format") not in _LEARNED:
-        return load_ego_mlp(path)
+    read_header(path, "a trained planner")
     try:
         from swerve.planners.learning import load_learned
     except ImportError as error:

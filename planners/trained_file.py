@@ -29,6 +29,19 @@ def require_safetensors() -> ModuleType:
     return safetensors
 
 
+def require_torch() -> ModuleType:
+    """Import torch.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", INSTALL) from error
+    return torch
+
+
 def read_header(path: str | Path, what: str) -> dict[str, Any]:
     """Return the header of a file; empty if it is another program's.
 

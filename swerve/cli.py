@@ -49,12 +49,13 @@ COMMANDS = {
     "submit check": "SubmitCheck",
     "submit navsim": "SubmitNavsim",
     "submit wod": "SubmitWod",
-    "train ego-mlp": "TrainEgoMlp",
-    "train rap": "TrainRap",
+    "train": "Train",
     "verify": "Verify",
     "view": "View",
     "warmup": "Warmup",
 }
+# Words after train in earlier versions.
+_FORMER = ("rap", "ego-mlp")
 # Exit code of a run of an array that is to be started again when the others have come as far.
 _AGAIN = 75
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
@@ -157,6 +158,8 @@ def run(arguments: Sequence[str]) -> int:
             print(_help(first), end="")
             return 0
         first, rest = f"{first} {rest[0]}", rest[1:]
+    if first == "train" and rest and rest[0] in _FORMER and not Path(rest[0]).exists():
+        raise SwerveError(f"train {rest[0]}: all families are trained by swerve train SET OUT --family {rest[0]}")
     if first not in COMMANDS:
         kind = "option" if first.startswith("-") else "command"
         near = difflib.get_close_matches(first, COMMANDS, 1)

@@ -16,9 +16,8 @@ from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import write_file
 from swerve.options.probe import Probe
 from swerve.output import write_output
-from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
-from swerve.planners.trained_file import require_safetensors
+from swerve.planners.trained_file import require_safetensors, require_torch
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from swerve.data.storage.files import write_file
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.options.proposals import Proposals
 from swerve.output import write_output
-from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
-from swerve.planners.trained_file import require_safetensors
+from swerve.planners.trained_file import require_safetensors, require_torch
 
 
 def run(args: Proposals) -> int:

@@ -22,6 +22,7 @@ from swerve.data.dataset.read_manifest import MANIFEST
 from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.set_config import read_all_options
 from swerve.data.jobs import log_names
+from swerve.data.jobs.folder import held
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import (
     file_digest,
@@ -66,7 +67,7 @@ Report = Callable[[str], None]
 
 
 def train_in_rounds(
-    base: RoundSet,
+    base: Sequence[RoundSet],
     folder: Path,
     options: RoundOptions,
     train: TrainRound,
@@ -78,10 +79,10 @@ def train_in_rounds(
     """Train in rounds; return the planner of the last, OUT/planner.safetensors.
 
     Round k has a folder OUT/round-k with `run` (training), `driven` (roll-outs on the training logs), `visited` (the
-    set of the states that were visited, with the options of the base set), and `contexts` if the base set has them.
+    set of the states that were visited, with the options of the first set), and `contexts` if that has them.
 
     Args:
-        base: set of the first round, of whose logs those of split train are driven.
+        base: sets of the first round; the first one's logs of split train are driven.
         folder: of all rounds: new, or of this same run, which is then resumed.
         options: of the rounds.
         train: trains on the sets of a round.
@@ -91,26 +92,41 @@ def train_in_rounds(
         report: called with a line about each step.
 
     Raises:
-        SwerveError: the folder is another run's, the sources lack a log of the set, or a step fails.
+        SwerveError: the folder is another run's, another process trains in it, the sources lack a log of the set, or a
+            step fails.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SwerveError("rounds: are for one training process. With several, run the commands of a round in turn")
     if options.rounds > 1:
-        _check_driving(base, options)
-    _begin(folder, base, options, recipe)
-    sets = [base]
+        _check_driving(base[0], options)
+    with held(folder):
+        _begin(folder, base, options, recipe)
+        planner = _last_planner(base, folder, options, train, workers, console, report)
+        _copied(planner, folder / PLANNER)
+    return folder / PLANNER
+
+
+def _last_planner(
+    base: Sequence[RoundSet],
+    folder: Path,
+    options: RoundOptions,
+    train: TrainRound,
+    workers: int | None,
+    console: Console | None,
+    report: Report,
+) -> Path:
+    """Run the rounds; return the planner of the last."""
+    sets = list(base)
     for number in range(options.rounds):
         place = folder / f"round-{number}"
         planner = _trained(place, sets, train)
         report(f"round {number}: trained on {len(sets)} sets, {planner}")
-        if number + 1 == options.rounds:
-            break
-        added = _visited(place, planner, base, options, workers, console)
-        samples = read_json(added.dataset / "summary.json", _MARK)["samples"]
-        report(f"round {number}: {samples} visited states in {added.dataset}")
-        sets += [added] if samples else []
-    _copied(planner, folder / PLANNER)
-    return folder / PLANNER
+        if number + 1 < options.rounds:
+            added = draw_visited(place, planner, base[0], options, workers, console)
+            samples = read_json(added.dataset / "summary.json", _MARK)["samples"]
+            report(f"round {number}: {samples} visited states in {added.dataset}")
+            sets += [added] if samples else []
+    return planner
 
 
 def _check_driving(base: RoundSet, options: RoundOptions) -> None:
@@ -123,7 +139,7 @@ def _check_driving(base: RoundSet, options: RoundOptions) -> None:
     _renderer(options, read_all_options(base.dataset))
 
 
-def _begin(folder: Path, base: RoundSet, options: RoundOptions, recipe: Mapping[str, Any]) -> None:
+def _begin(folder: Path, base: Sequence[RoundSet], options: RoundOptions, recipe: Mapping[str, Any]) -> None:
     """Write rounds.json, or check that it is of the same run; more rounds may be asked for.
 
     Raises:
@@ -131,8 +147,9 @@ def _begin(folder: Path, base: RoundSet, options: RoundOptions, recipe: Mapping[
     """
     make_folder(folder)
     path = folder / ROUNDS
-    plain: dict[str, Any] = {**asdict(options), "set": file_digest(base.dataset / MANIFEST)}
-    plain |= {"round_sources": list(options.round_sources), "contexts": base.contexts is not None, **recipe}
+    plain: dict[str, Any] = {**asdict(options), "set": file_digest(base[0].dataset / MANIFEST)}
+    plain |= {"round_sources": list(options.round_sources), "contexts": base[0].contexts is not None, **recipe}
+    plain["more_sets"] = [file_digest(one.dataset / MANIFEST) for one in base[1:]]
     plain = json.loads(to_json(plain))
     if path.is_file():
         known = read_json(path, _MARK)
@@ -157,10 +174,22 @@ def _trained(place: Path, sets: Sequence[RoundSet], train: TrainRound) -> Path:
     return path
 
 
-def _visited(
+def draw_visited(
     place: Path, planner: Path, base: RoundSet, options: RoundOptions, workers: int | None, console: Console | None
 ) -> RoundSet:
-    """Drive the planner of a round and draw where it got to; steps that are done are left as they are."""
+    """Drive a planner on a set's training logs and draw where it got to; steps that are done are left as they are.
+
+    Args:
+        place: folder, which gets `driven`, `visited` and, if the base set has contexts, `contexts`.
+        planner: file of the planner.
+        base: set whose options the drawn set has.
+        options: of the rounds.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: the sources lack a log of the set, the planner fails, or a part of the drawn set does.
+    """
     sources, drawn = (
         open_sources(options.round_sources),
         replace(read_all_options(base.dataset), viewpoints=("visited",)),

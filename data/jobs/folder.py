@@ -234,6 +234,18 @@ def _is_start(path: Path) -> bool:
     return path.name in (_LOCK, RUNS, JOB + PART)
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the lock of an output folder, which is made if it does not exist, so that no other process writes to it.
+
+    Raises:
+        SwerveError: another process holds it, or the folder cannot be made.
+    """
+    make_folder(folder)
+    with _locked(folder / _LOCK):
+        yield
+
+
 def _locked(path: Path, shared: bool = False, waits: bool = False) -> BinaryIO:
     """Lock the file until it is closed; the operating system releases the lock when the process ends.
 

@@ -1,8 +1,6 @@
 """Readers of what Swerve writes: plans, archives, sets, contexts, benchmarks, splats and trained planners."""
 
-import itertools
 import json
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -141,38 +139,17 @@ def _read_benchmark(folder: Path) -> None:
                 assert all(image.dtype == np.uint8 and image.ndim == 3 for image in images.values())
 
 
-@cache
-def _ego_mlp() -> bytes:
-    import tempfile
-
-    from swerve.planners.baselines.ego_mlp import INPUTS, POSES, EgoMlp, save_ego_mlp
-
-    random, sizes = np.random.default_rng(0), (INPUTS, 4, POSES * 3)
-    weights = tuple(random.normal(size=(after, before)) for before, after in itertools.pairwise(sizes))
-    scales = {
-        f"{kind}_{what}": np.ones(size)
-        for kind, size in (("input", sizes[0]), ("output", sizes[-1]))
-        for what in ("mean", "scale")
-    }
-    planner = EgoMlp(weights, tuple(np.zeros(size) for size in sizes[1:]), **scales, config={})
-    with tempfile.TemporaryDirectory() as scratch:
-        save_ego_mlp(planner, Path(scratch) / "ego.safetensors")
-        return (Path(scratch) / "ego.safetensors").read_bytes()
-
-
 def _write_trained(folder: Path) -> None:
     from swerve.planners.learning import save_learned
     from swerve.planners.rap import RapConfig, RapModel
 
-    (folder / "ego.safetensors").write_bytes(_ego_mlp())
     save_learned(RapModel(RapConfig.tiny(dim=8, hidden=8, heads=2, proposals=2)), {}, folder / "rap.safetensors")
 
 
 def _read_trained(folder: Path) -> None:
     from swerve.planners.load_planner import load_planner
 
-    for name in ("ego", "rap"):
-        assert callable(load_planner(str(folder / f"{name}.safetensors")).planner.plan)
+    assert callable(load_planner(str(folder / "rap.safetensors")).planner.plan)
 
 
 def _write_splats(folder: Path) -> None:

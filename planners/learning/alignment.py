@@ -14,6 +14,7 @@ from swerve.planners.learning.model import ModelOutput
 from swerve.planners.learning.model_config import Direction, ModelConfig
 from swerve.planners.learning.neck import Neck
 from swerve.planners.learning.reduction import averaged_over, summed
+from swerve.planners.learning.sharding import whole
 from swerve.planners.learning.training_batch import TrainingBatch
 
 # Lower bound of a channel's variance, for constant channels.
@@ -34,7 +35,7 @@ class EmaTeacher(nn.Module):
     def update(self, neck: Neck) -> None:
         """Update the moving average."""
         for slow, quick in zip(self.neck.parameters(), neck.parameters(), strict=True):
-            slow.lerp_(quick.detach(), 1.0 - self.decay)
+            slow.lerp_(whole(quick.detach()), 1.0 - self.decay)
 
     @torch.no_grad()
     def targets(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
@@ -71,7 +72,8 @@ def spatial_alignment(
 
     Every channel is normalised by its targets' standard deviation over the batch. The original's distance is not: it
     also decreases when features stop depending on the image, which happens with a trainable backbone (a small network's
-    variance fell from 44 to 0.02, docs/ablation.md). So its weight has another scale here. Batch means all processes'.
+    variance fell from 44 to 0.02, docs/learned_planners.md). So its weight has another scale here. Batch means all
+    processes'.
     """
     assert output.features is not None
     assert output.content is not None

@@ -28,7 +28,7 @@ _SHAPE: Final = fields_of(
     },
 )
 # Options that do not affect results, or only those of the first step.
-_FREE: Final = ("threads", "compile", "warm_start")
+_FREE: Final = ("threads", "compile", "warm_start", "sharded")
 
 
 def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> None:
@@ -46,9 +46,15 @@ def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> N
 
 
 class CheckpointWriter:
-    """Writer of checkpoints in a thread beside training; at most one is written at a time."""
+    """Writer of checkpoints in a thread beside training; at most one is written at a time.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: path of the file.
+        writes: whether it writes; a process of a sharded training that does not only gives its share.
+    """
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self._writes = writes
         self._path, self._pool, self._pending = path, ThreadPoolExecutor(1), list[Future[None]]()
 
     def save(self, training: Training, stream: dict[str, Any]) -> None:
@@ -59,6 +65,8 @@ class CheckpointWriter:
         """
         self.wait()
         header, tensors = _snapshot(training, stream)
+        if not self._writes:
+            return
         copied = {name: one.clone() for name, one in tensors.items()}
         self._pending = [self._pool.submit(_write, self._path, header, copied)]
 

@@ -51,13 +51,15 @@ class ModelInput:
 
     def to(self, device: torch.device) -> "ModelInput":
         """Copy to another device."""
-        return self._converted(self.rig.to(device), lambda one: one.to(device, non_blocking=True))
+        return self.converted(lambda one: one.to(device, non_blocking=True))
 
     def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "ModelInput":
         """Select views."""
-        return self._converted(self.rig.rows(chosen), lambda one: one[chosen])
+        return self.converted(lambda one: one[chosen])
 
-    def _converted(self, rig: CameraRig, convert: Callable[[Tensor], Tensor]) -> "ModelInput":
+    def converted(self, convert: Callable[[Tensor], Tensor]) -> "ModelInput":
+        """Apply a function to every tensor."""
+        rig = self.rig.converted(convert)
         names = ("images", "present", "status", "past", "motion", "footprint")
         return ModelInput(rig=rig, **{name: convert(getattr(self, name)) for name in names})
 

@@ -155,5 +155,5 @@ def _read(path: str | Path) -> tuple[dict[str, Any], Mapping[str, torch.Tensor]]
     """
     header, tensors = read_tensors(path, "a trained planner", "pt")
     if header.get("format") not in FORMATS or header.get("version") != VERSION:
-        raise SwerveError(f"{path}: not a trained planner of version {VERSION}. Train it again: swerve train rap")
+        raise SwerveError(f"{path}: not a trained planner of version {VERSION}. Train it again: swerve train")
     return header, tensors

@@ -14,6 +14,7 @@ from swerve.eval.scoring.sub_scores import Metric
 from swerve.scenes import SwerveError
 
 Direction = Literal["real-to-raster", "raster-to-real", "both"]
+Target = Literal["stored", "expert"]
 TINY_BACKBONE: Final = "tiny"
 TINY_PATCH: Final = 8
 HUB: Final = "hub"
@@ -65,6 +66,8 @@ class ModelConfig:
         status_dropout: share of training samples whose ego status is hidden from the network.
         color_jitter: largest change of brightness, contrast and colours of training images, relative.
         grid_mask: share of training views in which squares of a grid are hidden.
+        target: what is imitated: stored, the sample's target, which is a way back where there is one; or expert, the
+            pseudo-expert of samples that have one, beside whose target it is stored.
         round_decay: weight of a round's imitation loss relative to the next one's.
         imitation_weight: weight of the winner-takes-all imitation loss.
         score_weight: weight of the sub-scores' cross entropy.
@@ -83,7 +86,7 @@ class ModelConfig:
         direction: domain whose features are aligned to the other's.
         ema_decay: decay of the neck's moving average per step.
         alignment_start: share of training before alignment begins. A randomly initialised backbone must first be
-            trained: uninformative features are aligned at once, and then stay so (docs/ablation.md).
+            trained: uninformative features are aligned at once, and then stay so (docs/learned_planners.md).
     """
 
     family: ClassVar[str]
@@ -104,6 +107,7 @@ class ModelConfig:
     status_dropout: float = 0.0
     color_jitter: float = 0.0
     grid_mask: float = 0.0
+    target: Target = "stored"
     round_decay: float = 0.1
     imitation_weight: float = 1.0
     score_weight: float = 1.0

@@ -80,14 +80,15 @@ class CameraRig:
     def to(self, target: torch.device | torch.dtype) -> "CameraRig":
         """Convert to another device or precision."""
         if isinstance(target, torch.dtype):
-            return self._converted(lambda one: one.to(target) if one.is_floating_point() else one)
-        return self._converted(lambda one: one.to(target, non_blocking=True))
+            return self.converted(lambda one: one.to(target) if one.is_floating_point() else one)
+        return self.converted(lambda one: one.to(target, non_blocking=True))
 
     def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "CameraRig":
         """Select samples' rigs."""
-        return self._converted(lambda one: one[chosen])
+        return self.converted(lambda one: one[chosen])
 
-    def _converted(self, convert: Callable[[Tensor], Tensor]) -> "CameraRig":
+    def converted(self, convert: Callable[[Tensor], Tensor]) -> "CameraRig":
+        """Apply a function to every tensor."""
         return self._with(**{name: convert(one) for name, one in vars(self).items() if isinstance(one, Tensor)})
 
     def _with(self, **values: Tensor) -> "CameraRig":

@@ -72,6 +72,8 @@ class ScoreStore:
         self._vocabulary = hashlib.sha256(content).hexdigest()
         make_folder(folder)
         self._path, self._lock = folder / NAME, threading.Lock()
+        # To be held from `missing` to `add`, by threads that must not score a sample twice.
+        self.adding = threading.Lock()
         self._file = sqlite3.connect(self._path, timeout=600.0, check_same_thread=False)
         self._file.execute("PRAGMA journal_mode=WAL")
         self._file.execute(

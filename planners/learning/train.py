@@ -1,8 +1,9 @@
 """Training run of any family, with checkpoints, metrics and validation."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import torch
 
+from swerve.data.jobs.folder import held
 from swerve.data.storage.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
 from swerve.data.stream.batch import Provenance
@@ -24,13 +26,16 @@ from swerve.planners.learning.learned_planner import LearnedPlanner, save_learne
 from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.precision import is_mixed
+from swerve.planners.learning.reduction import summed
 from swerve.planners.learning.score_store import ScoreStore
+from swerve.planners.learning.sharding import load_whole, whole
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.planners.learning.training_batch import TrainingBatch, views_of
 from swerve.planners.learning.training_log import TrainingLog
 from swerve.planners.learning.training_step import Training
 from swerve.planners.learning.validation import Validation, require_held_out, validate
 from swerve.planners.learning.vocabulary import Vocabulary, kmeans_anchors
+from swerve.planners.learning.wandb_run import WandbRun
 from swerve.planners.trained_file import read_tensors
 from swerve.scenes import SwerveError
 
@@ -117,12 +122,29 @@ def train(
             its scores when it ends.
 
     Raises:
-        MissingExtraError: TensorBoard is requested and not installed.
-        SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
-            checkpoint is of another run, the loss is not finite, or memory does not suffice.
+        MissingExtraError: TensorBoard or Weights & Biases is requested and not installed.
+        SwerveError: another process trains in the folder, the stream does not fit the config, the benchmark lacks a
+            camera or shares a log with the set, the checkpoint is of another run, the loss is not finite, or memory
+            does not suffice.
     """
     folder = Path(folder)
     _check(stream, store, config)
+    with held(folder) if process.rank == 0 else nullcontext():
+        return _train(stream, store, config, options, folder, process, run, report, report_validation)
+
+
+def _train(
+    stream: SampleStream,
+    store: ContextStore | None,
+    config: ModelConfig,
+    options: TrainingOptions,
+    folder: Path,
+    process: Process,
+    run: RunOptions,
+    report: Callable[[dict[str, int | float]], None],
+    report_validation: Callable[[int, dict[str, float]], None],
+) -> Path:
+    """Train as `train` does, in a folder that is locked."""
     training = Training(config, options, process.device, process.rank, process.world)
     if run.validation:
         require_held_out(run.validation.benchmark, stream.logs, LearnedPlanner(training.model, {}))
@@ -134,19 +156,22 @@ def train(
     else:
         loader.load_state_dict(resumed)
     scores = _score_store(folder, training, stream) if store else None
-    keeper = _Keeper(folder, training, loader, run) if process.rank == 0 else None
-    with closing(_prepared(loader, store, scores, training)) as batches, keeper or nullcontext():
+    first = process.rank == 0
+    # Processes of a sharded training each give their share of what the first one writes.
+    keeper = _Keeper(folder, training, loader, run, first) if first or training.is_sharded else None
+    with closing(_prepared(loader, store, scores, training, run.prefetch)) as batches, keeper or nullcontext():
         for parts in batched(batches, options.accumulation):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
             due = run.validation and _is_due(run.validation, training)
-            if keeper and due:
+            if first and due:
                 report_validation(training.step, {})
             found = _validated(run.validation, training, process) if run.validation and due else {}
             if keeper:
                 keeper.keep(row, found)
-                if found:
-                    report_validation(training.step, found)
+            if first and found:
+                report_validation(training.step, found)
+            if first:
                 report(row)
     if keeper:
         keeper.finish()
@@ -154,12 +179,17 @@ def train(
 
 
 class _Keeper:
-    """Writer of a run's outputs in the first process."""
+    """Writer of a run's outputs: the first process; others of a sharded training take part without writing."""
 
-    def __init__(self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions) -> None:
+    def __init__(
+        self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions, writes: bool = True
+    ) -> None:
         self._folder, self._training, self._loader, self._run = folder, training, loader, run
-        self._checkpoints = CheckpointWriter(folder / CHECKPOINT)
-        self._journal = TrainingLog(folder, training.step, run.tensorboard)
+        self._checkpoints = CheckpointWriter(folder / CHECKPOINT, writes)
+        self._journal = None
+        if writes:
+            curves = WandbRun(folder, run.wandb, _shown(training)) if run.wandb else None
+            self._journal = TrainingLog(folder, training.step, run.tensorboard, curves)
 
     def __enter__(self) -> "_Keeper":
         return self
@@ -174,18 +204,28 @@ class _Keeper:
         The checkpoint comes last, so that a step that is not repeated has written everything.
         """
         training = self._training
-        self._journal.step(row)
-        if found and self._journal.validation({"step": training.step, **found}):
+        if self._journal:
+            self._journal.step(row)
+        if found and self._is_best(found):
             self._save(BEST, found)
         if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
-            self._journal.flush()
+            if self._journal:
+                self._journal.flush()
             # The loader's own state is ahead of the training.
             stream = self._loader.state_at(training.step * training.options.accumulation)
             self._checkpoints.save(training, stream)
 
+    def _is_best(self, found: dict[str, float]) -> bool:
+        """Write a validation; return whether it is the best so far, in all processes that take part."""
+        best = bool(self._journal and self._journal.validation({"step": self._training.step, **found}))
+        if not self._training.is_sharded:
+            return best
+        return bool(summed(torch.tensor(float(best), device=self._training.device)))
+
     def finish(self) -> None:
         """Write the planner."""
-        self._journal.close()
+        if self._journal:
+            self._journal.close()
         self._save(PLANNER, {})
 
     def _save(self, name: str, found: dict[str, float]) -> None:
@@ -193,9 +233,15 @@ class _Keeper:
         record: dict[str, Any] = {"steps": self._training.step, "seed": options.seed}
         if is_mixed(options.precision, self._training.device):
             record["precision"] = "bf16"
-        save_learned(
-            self._training.averaged_model(), {**record, **({"validation": found} if found else {})}, self._folder / name
-        )
+        model = self._training.averaged_model()
+        if self._journal:
+            save_learned(model, {**record, **({"validation": found} if found else {})}, self._folder / name)
+
+
+def _shown(training: Training) -> dict[str, Any]:
+    """Return the config and the options of a run as JSON values."""
+    options = {name: str(one) if isinstance(one, Path) else one for name, one in vars(training.options).items()}
+    return {"family": training.config.family, "model": training.config.to_json(), **options}
 
 
 def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig) -> None:
@@ -249,13 +295,13 @@ def warm_start(training: Training, path: Path) -> list[str]:
     fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
     if not fitting:
         raise SwerveError(f"{path}: none of its weights fits {training.config.family}. Choose another warm_start")
-    training.model.load_state_dict(fitting, strict=False)
+    load_whole(training.model, fitting, strict=False)
     for name, one in training.model.named_parameters():
         if name in training.average:
             training.average[name].copy_(one.detach())
     neck = neck_of(training.model)
     if neck and training.teacher:
-        training.teacher.neck.load_state_dict(neck.state_dict())
+        training.teacher.neck.load_state_dict({name: whole(one) for name, one in neck.state_dict().items()})
     return sorted(fitting)
 
 
@@ -282,32 +328,37 @@ def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
 
 
 def _prepared(
-    loader: StreamLoader, store: ContextStore | None, scores: ScoreStore | None, training: Training
+    loader: StreamLoader, store: ContextStore | None, scores: ScoreStore | None, training: Training, ahead: int
 ) -> Generator[TrainingBatch, None, None]:
-    """Yield the batches with their contexts, prefetching one in a thread during training.
+    """Yield the batches with their contexts, in order, prefetching some in threads during training.
 
-    Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
+    One thread reads batches. Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
     """
     batches, watch = iter(loader), training.watch
 
-    def made() -> TrainingBatch | None:
+    def read() -> Batch | None:
         with watch.measure("load"):
-            batch = next(batches, None)
+            return next(batches, None)
+
+    def made(reading: Future[Batch | None]) -> TrainingBatch | None:
+        batch = reading.result()
         if batch is None:
             return None
         with watch.measure("contexts"):
             if scores is not None and store is not None:
-                return _scored_views(batch, store, scores, training)
-            return views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
+                views = _scored_views(batch, store, scores, training)
+            else:
+                views = views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
+            return views.pinned() if training.device.type == "cuda" else views
 
-    with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(made)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(ahead) as pool:
+        pending = deque(pool.submit(made, reader.submit(read)) for _ in range(ahead))
         while True:
             with watch.measure("wait"):
-                ready = pending.result()
+                ready = pending.popleft().result()
             if ready is None:
                 return
-            pending = pool.submit(made)
+            pending.append(pool.submit(made, reader.submit(read)))
             yield ready
 
 
@@ -328,14 +379,18 @@ def _prepared_contexts(
 def _scored_views(batch: Batch, store: ContextStore, scores: ScoreStore, training: Training) -> TrainingBatch:
     """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
     keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
-    missing = scores.missing(keys)
     yardsticks: list[PreparedContext | None] = [None] * len(batch)
     # Contexts of stored samples are needed for learned proposals alone.
-    for row in range(len(batch)) if _learns_proposals(training) else missing:
-        (yardsticks[row],) = _prepared_contexts(store, [batch.provenance[row]], 1)
-    if missing:
-        motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
-        scores.add([keys[row] for row in missing], [yardsticks[row] for row in missing], motion, threads)
+    if _learns_proposals(training):
+        yardsticks = _prepared_contexts(store, batch.provenance, threads)
+    # Batches that are prepared at the same time may share samples, each of which is scored once.
+    with scores.adding:
+        if missing := scores.missing(keys):
+            own = [yardsticks[row] for row in missing]
+            if not _learns_proposals(training):
+                own = _prepared_contexts(store, [batch.provenance[row] for row in missing], threads)
+            motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
+            scores.add([keys[row] for row in missing], own, motion, threads)
     return views_of(batch, yardsticks, training.config, scores.scores(keys))
 
 

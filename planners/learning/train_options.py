@@ -27,6 +27,8 @@ class TrainingOptions:
         accumulation: Batches of a step, whose gradients are averaged: larger batches than memory holds.
         precision: bf16 for mixed training, validation and inference; fp32; or auto: bf16 on GPUs.
         tf32: Let a GPU multiply float32 matrices in TensorFloat-32, with 10 bits of mantissa.
+        sharded: Share parameters, gradients and the optimizer's state out among the processes (FSDP2), for networks
+            that do not fit a GPU; otherwise each process has all of them (DDP).
         compile: Compile the network with torch.compile; the first steps take minutes.
         warm_start: A trained planner's file; its weights are taken where names and shapes are the same.
         seed: Seed of initial weights, order of samples and dropout.
@@ -48,6 +50,7 @@ class TrainingOptions:
     accumulation: int = 1
     precision: Precision = "auto"
     tf32: bool = False
+    sharded: bool = False
     compile: bool = False
     warm_start: Path | None = None
     seed: int = 0
@@ -78,20 +81,26 @@ class LoopOptions:
     """Options of a run that do not change the weights.
 
     Attributes:
-        workers: Processes that prepare batches.
+        workers: Processes that read batches.
+        prefetch: Batches whose contexts are prepared ahead of the step, each in a thread; on GPUs in pinned memory.
         checkpoint_every: Steps between checkpoints.
         tensorboard: Also write metrics for TensorBoard; needs the extra `tensorboard`.
+        wandb: Also send metrics to Weights & Biases, to the project of this name; needs the extra `wandb`.
 
     Raises:
         SwerveError: a number is out of its range.
     """
 
     workers: int = 2
+    prefetch: int = 2
     checkpoint_every: int = 1000
     tensorboard: bool = False
+    wandb: str | None = None
 
     def __post_init__(self) -> None:
         if self.checkpoint_every < 1:
             raise SwerveError(f"checkpoint_every is {self.checkpoint_every}, it must be 1 or more")
         if self.workers < 0:
             raise SwerveError(f"workers is {self.workers}, it must be 0 or more")
+        if not 1 <= self.prefetch <= 64:
+            raise SwerveError(f"prefetch is {self.prefetch}, it must be between 1 and 64")

@@ -1,7 +1,7 @@
 """Training batches: views with targets."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,12 +66,19 @@ class TrainingBatch:
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """Copy to another device, without waiting for it; contexts stay in host memory, and checks are not repeated."""
-        moved = copy.copy(self)
+        return self._converted(lambda one: one.to(device, non_blocking=True))
+
+    def pinned(self) -> "TrainingBatch":
+        """Copy to pinned memory, from which a GPU copies while the host goes on."""
+        return self._converted(lambda one: one.pin_memory())
+
+    def _converted(self, convert: Callable[[Tensor], Tensor]) -> "TrainingBatch":
+        made = copy.copy(self)
         for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", *_STORED, "pairs"):
             value = getattr(self, name)
-            object.__setattr__(moved, name, None if value is None else value.to(device, non_blocking=True))
-        object.__setattr__(moved, "inputs", self.inputs.to(device))
-        return moved
+            object.__setattr__(made, name, None if value is None else convert(value))
+        object.__setattr__(made, "inputs", self.inputs.converted(convert))
+        return made
 
 
 def views_of(
@@ -147,6 +154,8 @@ def footprints(vehicles: Float[Tensor, "b 5"]) -> Float[Tensor, "b 4 2"]:
 def _targets(batch: Batch, config: ModelConfig) -> tuple[Float[Tensor, "b k 3"], Bool[Tensor, "b k"]]:
     """Return targets at the planner's poses, with a mask of those within the set's horizon.
 
+    With `target` "expert" they are the pseudo-experts of the samples that have one.
+
     Raises:
         SwerveError: their interval is not the planner's.
     """
@@ -160,6 +169,9 @@ def _targets(batch: Batch, config: ModelConfig) -> tuple[Float[Tensor, "b k 3"],
     targets = batch.target_2hz.new_zeros(len(batch), config.poses, 3)
     valid = torch.zeros(targets.shape[:2], dtype=torch.bool, device=targets.device)
     targets[:, :count], valid[:, :count] = batch.target_2hz[:, :count], batch.target_2hz_valid[:, :count]
+    if config.target == "expert":
+        own = torch.nonzero(~batch.expert_score.isnan())[:, 0]
+        targets[own, :count], valid[own, :count] = batch.expert_2hz[own, :count], batch.expert_2hz_valid[own, :count]
     return targets, valid
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
+from swerve.planners.learning.wandb_run import WandbRun
 from swerve.scenes import MissingExtraError
 
 METRICS: Final = "metrics.csv"
@@ -25,14 +26,15 @@ class TrainingLog:
         folder: folder of the run; it gets metrics.csv, and validation.csv with the first validation.
         step: step from which the run resumes.
         tensorboard: whether all rows are also written to the folder `tensorboard`.
+        wandb: run of Weights & Biases that gets all rows, too; None for none.
 
     Raises:
         MissingExtraError: tensorboard is requested and not installed.
         WriteError: a table cannot be written; the methods raise it too.
     """
 
-    def __init__(self, folder: Path, step: int, tensorboard: bool = False) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, step: int, tensorboard: bool = False, wandb: WandbRun | None = None) -> None:
+        self._folder, self._wandb = folder, wandb
         with os_errors_as_swerve_errors(folder):
             self._writer = _summary_writer(folder / TENSORBOARD, step) if tensorboard else None
             keep_rows(folder / METRICS, step)
@@ -64,12 +66,16 @@ class TrainingLog:
         with os_errors_as_swerve_errors(self._folder):
             if self._writer:
                 self._writer.close()
+        if self._wandb:
+            self._wandb.close()
 
     def _curves(self, group: str, row: Row) -> None:
         if self._writer:
             step, *rest = row.items()
             for name, value in rest:
                 self._writer.add_scalar(f"{group}/{name}", value, step[1])
+        if self._wandb:
+            self._wandb.add(group, row)
 
 
 def require_tensorboard() -> Any:  # noqa: ANN401 a class that mypy does not see

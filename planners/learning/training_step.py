@@ -16,13 +16,14 @@ from swerve.planners.learning.alignment import DomainClassifier, EmaTeacher, nec
 from swerve.planners.learning.families import build_model
 from swerve.planners.learning.image_augmentation import grid_masked, jittered
 from swerve.planners.learning.inputs import ModelInput
-from swerve.planners.learning.losses import Losses, losses_of
+from swerve.planners.learning.losses import losses_of
 from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.parameter_groups import parameter_groups
 from swerve.planners.learning.precision import autocast
 from swerve.planners.learning.reduction import averaged_over, summed, world_size
 from swerve.planners.learning.selection import best_proposal
+from swerve.planners.learning.sharding import load_whole, shard, sharded_like, whole
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_batch import TrainingBatch
 from swerve.scenes import SwerveError
@@ -55,11 +56,15 @@ class Training:
         neck = neck_of(self.model)
         self.classifier = DomainClassifier(config).to(device) if neck else None
         self.teacher = EmaTeacher(neck, config.ema_decay) if neck else None
-        self.average = {name: one.detach().clone() for name, one in self.model.named_parameters() if one.requires_grad}
+        self.average = _trained_copies(self.model)
         torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
         if options.compile:
             self.model.compile()
         forward = _Forward(self.model, self.classifier, options)
+        self.is_sharded = options.sharded and world > 1
+        if self.is_sharded:
+            shard(forward)
+            self.average = _trained_copies(self.model)
         self._trained = [one for one in forward.parameters() if one.requires_grad]
         groups = parameter_groups(forward, options)
         self._optimizer = torch.optim.AdamW(groups, options.learning_rate, weight_decay=options.weight_decay)
@@ -67,7 +72,7 @@ class Training:
         weights = (config.score_weight, config.imitation_weight, config.global_weight)
         unused = 0.0 in weights or config.alignment_start > 0.0
         self._forward: nn.Module = forward
-        if world > 1:
+        if world > 1 and not self.is_sharded:
             self._forward = nn.parallel.DistributedDataParallel(forward, find_unused_parameters=unused)
 
     def train_step(self, *batches: TrainingBatch) -> dict[str, int | float]:
@@ -94,24 +99,31 @@ class Training:
         """Add the gradients of one of a step's batches; return its metrics."""
         key = (self.options.seed, self.step, self.rank)
         torch.manual_seed(_seed(*key, part) if part else _seed(*key))
-        forward, last = self._forward, part == count - 1
-        with nullcontext() if last or not isinstance(forward, _Ddp) else forward.no_sync():
+        with _summing(self._forward, part == count - 1):
             with self.watch.measure("forward"):
                 moved, progress = batch.to(self.device), self.step / self.options.steps
-                losses, notes = self._forward(moved, self.teacher, progress, self.watch)
+                total, notes = self._forward(moved, self.teacher, progress, self.watch)
             with self.watch.measure("backward"):
-                (losses.total / count if count > 1 else losses.total).backward()
-        return {**losses.parts, **notes}
+                (total / count if count > 1 else total).backward()
+        return dict(notes)
 
     def averaged_model(self) -> PlannerModel:
         """Return a network with the averaged weights, in evaluation mode; it shares those that are not trained."""
+        if self.is_sharded:
+            model = build_model(self.config, weights=False).to(self.device)
+            tensors = {**self.model.state_dict(), **self.average}
+            model.load_state_dict({name: whole(one) for name, one in tensors.items()})
+            return model.eval()
         frozen = {id(one): one for one in self.model.parameters() if not one.requires_grad}
         model = copy.deepcopy(self.model, frozen)
         model.load_state_dict(self.average, strict=False)
         return model.eval()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all tensors that change in training and that the next steps depend on, by name."""
+        """Return all tensors that change in training and that the next steps depend on, by name; all are whole.
+
+        If the training is sharded, all processes must ask for it.
+        """
         frozen = {f"model.{name}" for name, one in self.model.named_parameters() if not one.requires_grad}
         parts = {"model": self.model, "classifier": self.classifier, "teacher": self.teacher}
         tensors = {
@@ -123,7 +135,9 @@ class Training:
         }
         tensors |= {f"average.{name}": one for name, one in self.average.items()}
         kept = self._optimizer.state_dict()["state"]
-        return tensors | {f"optimizer.{row}.{name}": one for row, own in kept.items() for name, one in own.items()}
+        tensors |= {f"optimizer.{row}.{name}": one for row, own in kept.items() for name, one in own.items()}
+        # In one order in all processes: a file's tensors have none.
+        return {name: whole(tensors[name]) for name in sorted(tensors)}
 
     def frozen_digest(self) -> str:
         """Return a SHA-256 of the parameters that are not trained, which checkpoints leave out; it is kept."""
@@ -131,7 +145,8 @@ class Training:
             content = hashlib.sha256()
             for name, one in self.model.named_parameters():
                 if not one.requires_grad:
-                    content.update(name.encode() + one.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+                    value = whole(one.detach()).cpu().contiguous()
+                    content.update(name.encode() + value.view(torch.uint8).numpy().tobytes())
             self._digest = content.hexdigest()
         return self._digest
 
@@ -142,17 +157,19 @@ class Training:
             RuntimeError: the tensors are of another network.
         """
         frozen = {name: one for name, one in self.model.named_parameters() if not one.requires_grad}
-        self.model.load_state_dict({**frozen, **_under(tensors, "model")})
+        load_whole(self.model, {**frozen, **_under(tensors, "model")})
         for part, module in {"classifier": self.classifier, "teacher": self.teacher}.items():
             if module:
-                module.load_state_dict(_under(tensors, part))
+                load_whole(module, _under(tensors, part))
         for name, one in _under(tensors, "average").items():
-            self.average[name].copy_(one)
+            self.average[name].copy_(sharded_like(one, self.average[name]))
         state = self._optimizer.state_dict()
         state["state"] = {}
+        members = [one for group in self._optimizer.param_groups for one in group["params"]]
         for name, one in _under(tensors, "optimizer").items():
             row, key = name.split(".")
-            state["state"].setdefault(int(row), {})[key] = one
+            placed = sharded_like(one, members[int(row)]) if one.ndim else one
+            state["state"].setdefault(int(row), {})[key] = placed
         self._optimizer.load_state_dict(state)
         self.step = step
 
@@ -164,7 +181,7 @@ class Training:
         if self.teacher and neck:
             self.teacher.update(neck)
         self._update_average()
-        return float(norm)
+        return float(whole(norm))
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -189,8 +206,8 @@ class _Forward(nn.Module):
 
     def forward(
         self, batch: TrainingBatch, teacher: EmaTeacher | None, progress: float, watch: Stopwatch
-    ) -> tuple[Losses, dict[str, Tensor]]:
-        """Compute losses, and errors of the proposals."""
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss, and its parts and the errors of the proposals: tensors, whose gradients FSDP can follow."""
         config = self.model.config
         with autocast(self.options.precision, batch.targets.device):
             output = self.model(augmented(batch.inputs, config))
@@ -200,7 +217,18 @@ class _Forward(nn.Module):
             )
         with torch.no_grad():
             chosen = displacement(best_proposal(output.logits, output.poses, config)[:, None], batch)
-            return losses, {"ade_best": displacement(output.poses, batch), "ade_chosen": chosen}
+            notes = {"ade_best": displacement(output.poses, batch), "ade_chosen": chosen}
+        return losses.total, {**{name: one.detach() for name, one in losses.parts.items()}, **notes}
+
+
+@contextmanager
+def _summing(forward: nn.Module, last: bool) -> Iterator[None]:
+    """Add up the gradients of a step's batches in each process; with the last one, average them over the processes."""
+    set_sync = getattr(forward, "set_requires_gradient_sync", None)
+    if set_sync is not None:
+        set_sync(last)
+    with forward.no_sync() if isinstance(forward, _Ddp) and not last else nullcontext():
+        yield
 
 
 def augmented(inputs: ModelInput, config: ModelConfig) -> ModelInput:
@@ -254,6 +282,11 @@ def _memory_told(batch: TrainingBatch) -> Iterator[None]:
 def _seed(*key: int) -> int:
     """Return a seed that depends on all numbers of the key."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _trained_copies(model: nn.Module) -> dict[str, Tensor]:
+    """Copy the parameters that are trained."""
+    return {name: one.detach().clone() for name, one in model.named_parameters() if one.requires_grad}
 
 
 def _under(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

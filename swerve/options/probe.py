@@ -35,7 +35,7 @@ class Probe:
 
     planners: Annotated[
         Positional[tuple[str, ...]],
-        arg(metavar="PLANNER...", help="Trained planners: FILE.safetensors of swerve train rap, or NAME=FILE."),
+        arg(metavar="PLANNER...", help="Trained planners: FILE.safetensors of swerve train, or NAME=FILE."),
     ]
     out: Annotated[Positional[Path], arg(metavar="OUT", help="JSON file for all numbers."), WRITES_FILE]
     on: Annotated[tuple[str, ...], arg(metavar="SET|SOURCE...")]

@@ -32,7 +32,7 @@ class Proposals:
         config: Options to start from.
     """
 
-    planner: Annotated[Positional[Path], arg(metavar="PLANNER", help="FILE.safetensors of swerve train rap.")]
+    planner: Annotated[Positional[Path], arg(metavar="PLANNER", help="FILE.safetensors of swerve train.")]
     benchmark: Benchmark
     out: Annotated[Positional[Path], arg(metavar="OUT", help="HTML file."), WRITES_FILE]
     views: Annotated[

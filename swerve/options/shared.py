@@ -110,7 +110,7 @@ class Shown:
         scene: Of a benchmark the scene group, counted from 0; of an evaluation its place by score, the worst first; of
             an output of swerve drive the roll-out, the worst first.
         planner: Of an evaluation or an output of swerve drive: label of the planner whose scenes and weights are shown.
-            Of a benchmark: a FILE.safetensors of swerve train rap, whose proposals are drawn by predicted and by exact
+            Of a benchmark: a FILE.safetensors of swerve train, whose proposals are drawn by predicted and by exact
             score.
         splats: Of a source: folder that swerve fit made, whose splats are drawn into the scene.
         seed: Seed of the recovery viewpoints.

@@ -95,9 +95,7 @@ def _benchmark(folder: Path, shown: Shown) -> SceneView3D:
     if shown.planner is None:
         return benchmark_view(opened, name)
     if not shown.planner.endswith(".safetensors"):
-        raise SwerveError(
-            f"--planner {shown.planner}: of a benchmark, a FILE.safetensors of swerve train rap is needed"
-        )
+        raise SwerveError(f"--planner {shown.planner}: of a benchmark, a FILE.safetensors of swerve train is needed")
     from swerve.views.proposals_view import proposal_plans
 
     return benchmark_view(opened, name, proposal_plans(opened.scene_group(name), name, shown.planner))

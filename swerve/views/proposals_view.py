@@ -15,14 +15,14 @@ def proposal_plans(group: SceneGroup, name: str, spec: str) -> list[Plans]:
     Args:
         group: the scene group.
         name: of it.
-        spec: a planner of `swerve train rap`: FILE.safetensors.
+        spec: a planner of `swerve train`: FILE.safetensors.
 
     Raises:
         SwerveError: the planner makes no proposals, or the benchmark lacks its cameras.
     """
     planner = open_planner(spec, PlannerLimits()).planner
     if not isinstance(planner, LearnedPlanner):
-        raise SwerveError(f"{spec}: makes no proposals: --planner takes a FILE.safetensors of swerve train rap")
+        raise SwerveError(f"{spec}: makes no proposals: --planner takes a FILE.safetensors of swerve train")
     found, _ = proposals_in(group.scenes[group.group.now], group, name, planner)
     predicted, exact = found.predicted_score.tolist(), found.true_score.tolist()
     names = [f"proposal {number}" for number in range(len(exact))]

@@ -1,4 +1,4 @@
-"""Worker process started by torchrun: RAP on a small set. `rap_child.py FOLDER RUN STEP`.
+"""Worker process started by torchrun: RAP on a small set. `rap_child.py FOLDER RUN STEP [sharded]`.
 
 FOLDER holds a set, its contexts and a benchmark. It trains in RUN, and the first process kills itself at STEP (never if
 0); each process writes a digest of its training state to RUN/rank-N.txt.
@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def digest(training):
     return content.hexdigest()
 
 
-def main(folder, out, step):
+def main(folder, out, step, sharded=False):
     torch.set_num_threads(1)
     made = []
 
@@ -60,9 +61,10 @@ def main(folder, out, step):
         stream = stream_of(folder, rank=process.rank, world=process.world)
         # Each process has a disk of its own.
         disk = out if process.rank == 0 else out / f"disk-{process.rank}"
-        train(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, OPTIONS, disk, process, run, told)
+        options = replace(OPTIONS, sharded=sharded)
+        train(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, options, disk, process, run, told)
         (out / f"rank-{process.rank}.txt").write_text(digest(made[0]))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), "sharded" in sys.argv[4:])

@@ -44,7 +44,7 @@ def test_the_readme_has_commands():
 def test_j3_j8_documented_commands_exist(line):
     """J3, J8: the original's scripts called files that did not exist and its README options that nobody had."""
     name, *arguments = shlex.split(line, comments=True)[1:]
-    if name in ("export", "serve", "submit", "train"):
+    if name in ("export", "serve", "submit"):
         name, arguments = f"{name} {arguments[0]}", arguments[1:]
     given = [one for one in arguments if one != "..."]
     if "..." not in arguments and "--config" not in given:
@@ -134,7 +134,7 @@ def imported_by(arguments):
     return done.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", ["", "train", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "submit", *COMMANDS])
 def test_help_imports_nothing_heavy(command):
     assert imported_by([*command.split(), "--help"]) == "heavy:"
 
@@ -144,14 +144,21 @@ def test_without_a_command_there_is_help(monkeypatch, capsys):
     assert code == 0
     for name in COMMANDS:
         assert f"  {name}" in output
-    code, output, _ = run(monkeypatch, capsys, "train")
-    assert "train rap" in output
+    code, output, _ = run(monkeypatch, capsys, "submit")
+    assert "submit wod" in output
     assert "augment" not in output
 
 
 def test_a_command_that_is_misspelt_is_named(monkeypatch, capsys):
     code, _, errors = run(monkeypatch, capsys, "bild", "town:1", "out")
     assert (code, errors) == (2, "error: no command 'bild'; perhaps build. See swerve --help\n")
+
+
+def test_names_of_commands_that_became_options_are_told(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = run(monkeypatch, capsys, "train", "ego-mlp", "town:1", "mlp.safetensors")
+    assert code == 2
+    assert "swerve train SET OUT --family ego-mlp" in errors
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -15,7 +15,7 @@ from swerve.scenes import SwerveError
 def test_a_script_knows_commands_and_options(shell, capsys):
     assert run(["--print-completion", shell]) == 0
     script = capsys.readouterr().out
-    for text in ("augment", "evaluate", "ego-mlp", "recovery.lateral", "weighting"):
+    for text in ("augment", "evaluate", "train", "recovery.lateral", "weighting"):
         assert text in script, text
     if shutil.which(shell):
         subprocess.run([shell, "-n"], input=script, text=True, check=True)

@@ -60,8 +60,7 @@ GIVEN = {
         *("--account-name", "me@example.org", "--method-name", "M", "--authors", "A", "B", "--affiliation", "I"),
         *("--num-model-parameters", "200K", "--uses-public-model-pretraining", "True", "--public-model-names", "N"),
     ],
-    "train ego-mlp": ["town:1", "out.safetensors", "--hidden", "8", "8"],
-    "train rap": ["set", "out", "--parts", "paired:0.5:both", "recovery:1", "--model", "tiny"],
+    "train": ["set", "out", "--parts", "paired:0.5:both", "recovery:1", "--model", "tiny"],
 }
 
 

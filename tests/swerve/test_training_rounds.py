@@ -9,12 +9,13 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is an extra")
 
-from swerve import train_rap_command, training_rounds
+from swerve import train_command, training_rounds
 from swerve.data.dataset.augment_job import AugmentReport
 from swerve.data.dataset.read_manifest import MANIFEST
 from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.set_config import read_all_options
 from swerve.data.dataset.shards import dataset_digest
+from swerve.data.jobs.folder import held
 from swerve.data.storage.files import file_digest
 from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
 from swerve.job_report import open_sources
@@ -50,7 +51,7 @@ def command(base, out, *more):
     rounds = ["--rounds", str(ROUNDS), "--round-sources", "town:1", "--round-interval", "6"]
     drive = ["--round-drive.rate", "1", "--round-drive.seconds", "6"]
     contexts = ["--contexts", base / "contexts", "--model", base / "model.json"]
-    return ["train", "rap", base / "set", out, *contexts, *training, *rounds, *drive, *more]
+    return ["train", base / "set", out, *contexts, *training, *rounds, *drive, *more]
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_killed_before_after_and_within_every_step_it_is_the_same(base, undistur
 
 def dying_reports(monkeypatch):
     """Kill the first training after its first step, whose checkpoint is written."""
-    original, seen = train_rap_command._progress, []
+    original, seen = train_command._progress, []
 
     @contextmanager
     def fragile(*args):
@@ -138,8 +139,15 @@ def dying_reports(monkeypatch):
 
             yield dying, report_validation
 
-    monkeypatch.setattr(train_rap_command, "_progress", fragile)
+    monkeypatch.setattr(train_command, "_progress", fragile)
     return seen
+
+
+def test_two_processes_do_not_share_a_folder(base, undisturbed):
+    with held(undisturbed):
+        refused = invoke(*command(base, undisturbed))
+    assert refused.exit_code == 2
+    assert "another job is writing to this folder" in str(refused.exception)
 
 
 def test_what_is_done_is_not_done_again(base, undisturbed):

@@ -468,7 +468,6 @@ def test_fields_are_bounded():
         ("fit", "{}", "{out}"),
         ("show", "{}", "{out}"),
         ("drive", "{}", "{out}", "--planners", "constant-velocity"),
-        ("train", "ego-mlp", "{}", "{out}/mlp.safetensors"),
     ],
 )
 def test_commands_that_need_a_map_or_boxes_say_so(validation, tmp_path, arguments):

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -142,6 +143,52 @@ def test_missing_tensorboard_is_named(dataset, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError, match=r"tensorboard is not installed.*\[tensorboard\]"):
         run(dataset, tmp_path, tensorboard=True)
+
+
+class FakeWandb(ModuleType):
+    """Keeps what it is told, as wandb would: by run, which is resumed by its id."""
+
+    def __init__(self):
+        super().__init__("wandb")
+        self.runs, self.opened, self.finished = {}, [], 0
+
+    def init(self, **given):
+        self.opened.append(given)
+        rows = self.runs.setdefault(given["id"], [])
+
+        def finish():
+            self.finished += 1
+
+        return SimpleNamespace(log=lambda values, step: rows.append((step, values)), finish=finish)
+
+
+def test_metrics_go_to_wandb_and_a_resumed_run_is_the_same_there(dataset, benchmark, tmp_path, monkeypatch):
+    wandb = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+
+    def stop(noted):
+        if noted["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(dataset, tmp_path, stop, validation=Validation(benchmark, 2), wandb="cars")
+    run(dataset, tmp_path, validation=Validation(benchmark, 2), wandb="cars")
+    ((_, rows),) = wandb.runs.items()
+    assert [one["project"] for one in wandb.opened] == ["cars", "cars"]
+    assert wandb.opened[0]["config"]["model"]["dim"] == CONFIG.dim
+    json.dumps(wandb.opened[0]["config"])
+    assert wandb.finished == 1
+    totals = {step: values["train/total"] for step, values in rows if "train/total" in values}
+    np.testing.assert_allclose(list(totals.values()), [row["total"] for row in rows_of(tmp_path / METRICS)], rtol=1e-4)
+    scores = [(step, values["validation/score"]) for step, values in rows if "validation/score" in values]
+    expected = [(row["step"], row["score"]) for row in rows_of(tmp_path / VALIDATION)]
+    np.testing.assert_allclose(scores[-len(expected) :], expected, rtol=1e-4)
+
+
+def test_missing_wandb_is_named(dataset, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(MissingExtraError, match=r"wandb is not installed.*\[wandb\]"):
+        run(dataset, tmp_path, wandb="cars")
 
 
 def test_what_would_say_nothing_is_refused(dataset, benchmark, planner, tmp_path):

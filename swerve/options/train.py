@@ -1,4 +1,4 @@
-"""Options of `swerve train rap`."""
+"""Options of `swerve train`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.options.shared import Config, Dataset
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.round_options import RoundOptions
+from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
 
 BatchPart = Annotated[
@@ -27,21 +28,25 @@ BatchPart = Annotated[
 
 
 @dataclass(frozen=True)
-class TrainRap:
-    """Train RAP, or another network: proposals from camera features, scored by the exact scorer during training.
+class Train:
+    """Train a planner: RAP, ChainFlow or ego-MLP; its proposals are scored by the exact scorer during training.
 
     Trains on samples of split train. Writes OUT/planner.safetensors (for --planners), checkpoint.safetensors and
     metrics.csv; with --validate also validation.csv and best.safetensors, the weights with the best score. A run that
     was stopped or killed is resumed by the same command. For several GPUs: torchrun --no-python --nproc-per-node N
-    swerve train rap ... Needs the extra `torch`. docs/train_rap.md is a guide.
+    swerve train ... Needs the extra `torch`. docs/train_rap.md is a guide.
 
-    Example: swerve train rap sets/town runs/rap --contexts sets/town-contexts --steps 2000 --model tiny
+    Example: swerve train sets/town runs/rap --contexts sets/town-contexts --steps 2000 --model tiny
 
     Attributes:
         dataset: Training set.
         out: Output folder.
-        contexts: Contexts of the same set, made by swerve contexts; without them sub-scores are not trained.
-        family: Network: rap; chainflow, controls of a bicycle refined by a flow; or ego-mlp, without images.
+        more_sets: Further training sets, whose samples are mixed with the first's: each part of a batch takes from all
+            of them, in proportion to their samples of it.
+        contexts: Contexts of the set, made by swerve contexts, and of each further set, in the same order; without them
+            sub-scores are not trained.
+        family: Network: rap, proposals from camera features; chainflow, controls of a bicycle refined by a flow; or
+            ego-mlp, without images.
         model: paper, tiny, or a JSON file with the fields of the network's config that differ from the defaults.
         fields: Fields of the network's config in addition, NAME=VALUE, such as proposals=0 anchors=64 profiles=true
             scorer_layers=2 for a scored vocabulary; docs/train_rap.md has all.
@@ -64,7 +69,8 @@ class TrainRap:
         Positional[Path],
         arg(metavar="OUT", help="Folder of the run: new, or of this same run, which is then resumed."),
     ]
-    contexts: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    more_sets: Annotated[tuple[Path, ...], arg(metavar="[SET ...]")] = ()
+    contexts: Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]")] = ()
     family: Literal["rap", "chainflow", "ego-mlp"] = "rap"
     model: Annotated[str, arg(metavar="paper|tiny|FILE.json")] = "paper"
     fields: Annotated[tuple[str, ...], arg(metavar="[NAME=VALUE ...]")] = ()
@@ -77,3 +83,8 @@ class TrainRap:
     validate_every: int = 1000
     rounds: Annotated[RoundOptions, FLAT] = field(default_factory=RoundOptions)
     config: Config = None
+
+    def __post_init__(self) -> None:
+        sets = 1 + len(self.more_sets)
+        if len(self.contexts) not in (0, sets):
+            raise SwerveError(f"contexts: {len(self.contexts)} are given for {sets} sets; give one for each, or none")

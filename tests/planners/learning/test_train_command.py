@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
+import time
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 import safetensors.torch
 
 from swerve.data.dataset import AugmentOptions, augment
+from swerve.data.jobs.folder import held
 from swerve.data.stream import StreamLoader
+from swerve.data.stream.merged_sets import MergedSets
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
@@ -25,7 +30,7 @@ from swerve.planners.learning.training_step import Training
 from swerve.planners.rap import RapConfig
 from swerve.planners.trained_file import read_tensors
 from swerve.scenes import SwerveError, Vehicle
-from swerve.train_rap_command import default_parts
+from swerve.train_command import default_parts
 from tests.support.command import invoke
 from tests.support.rap_child import CONFIG, stream_of
 from tests.support.simple_source import SimpleSource
@@ -33,7 +38,7 @@ from tests.support.simple_source import SimpleSource
 ALONE = Process(0, 1, torch.device("cpu"))
 
 
-def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFIG):
+def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFIG, prefetch=2):
     store = ContextStore(dataset / "contexts", dataset / "set")
     options = TrainingOptions(steps, learning_rate=1e-3)
     return train(
@@ -43,7 +48,7 @@ def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFI
         options,
         folder,
         ALONE,
-        RunOptions(workers=0, checkpoint_every=every),
+        RunOptions(workers=0, prefetch=prefetch, checkpoint_every=every),
         told,
     )
 
@@ -68,6 +73,64 @@ def test_a_set_makes_a_planner(dataset, tmp_path):
         "scorer_seconds",
     ):
         assert (rows[:, names.index(column)] > 0).all(), column
+
+
+def test_two_processes_do_not_train_in_one_folder(dataset, tmp_path):
+    with held(tmp_path), pytest.raises(SwerveError, match="another job is writing to this folder"):
+        run(dataset, tmp_path)
+
+
+def test_the_planner_does_not_depend_on_prefetching(dataset, tmp_path):
+    one, several = (run(dataset, tmp_path / str(ahead), prefetch=ahead).read_bytes() for ahead in (1, 5))
+    assert one == several
+
+
+def test_batches_are_prepared_at_the_same_time_and_stay_in_order(dataset, monkeypatch):
+    """Each thread waits until all are at work: with fewer than asked for they would wait in vain."""
+    import threading
+
+    module = import_module("swerve.planners.learning.train")
+    together, steps = threading.Barrier(3, timeout=20), {}
+
+    def slow(batch, contexts, config):
+        if batch.step < 3:
+            together.wait()
+            time.sleep(0.02 * (2 - batch.step))
+        views = views_of(batch, contexts, config)
+        steps[id(views)] = batch.step
+        return views
+
+    monkeypatch.setattr(module, "views_of", slow)
+    training = Training(CONFIG, TrainingOptions(6), ALONE.device)
+    loader = StreamLoader(stream_of(dataset), 6)
+    made = list(module._prepared(loader, None, None, training, 3))
+    assert [steps[id(one)] for one in made] == list(range(6))
+
+
+def test_a_pinned_batch_is_pinned_whole(dataset, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda own: (pinned.append(own), own)[1])
+    views = views_of(stream_of(dataset).batch(0).to(), [None] * 4, CONFIG)
+    views.pinned()
+    own = (views.inputs.images, views.inputs.status, views.inputs.rig.rays, views.targets, views.pairs)
+    for tensor in own:
+        assert any(tensor is one for one in pinned)
+
+
+def test_a_pseudo_expert_is_imitated_beside_a_way_back(dataset):
+    batch = stream_of(dataset, batch=4).batch(0).to()
+    expert = torch.full_like(batch.expert_2hz, 7.0)
+    score = torch.tensor([float("nan"), 0.5, float("nan"), 1.0])
+    batch = replace(
+        batch, expert_2hz=expert, expert_2hz_valid=torch.ones_like(batch.expert_2hz_valid), expert_score=score
+    )
+    stored, asked = (
+        views_of(batch, [None] * 4, replace(CONFIG, target=target)).targets[:4] for target in ("stored", "expert")
+    )
+    assert torch.equal(asked[[0, 2]], stored[[0, 2]])
+    assert (asked[[1, 3]] == 7.0).all()
+    with pytest.raises(SwerveError, match="rap: target is 'best', it must be"):
+        RapConfig.from_json({"target": "best"})
 
 
 def test_a_finished_run_is_lengthened(dataset, tmp_path):
@@ -154,7 +217,23 @@ def test_what_does_not_fit_is_named(dataset, tmp_path):
 
 
 def command(dataset, out, *more):
-    return invoke("train", "rap", dataset / "set", out, "--workers", 0, "--steps", 2, "--batch", 4, *more)
+    return invoke("train", dataset / "set", out, "--workers", 0, "--steps", 2, "--batch", 4, *more)
+
+
+def test_the_command_mixes_sets(dataset, tmp_path):
+    for name in ("set", "contexts"):
+        shutil.copytree(dataset / name, tmp_path / name)
+    model = tmp_path / "small.json"
+    model.write_text(json.dumps(CONFIG.to_json()))
+    both = ["--more-sets", tmp_path / "set", "--contexts", dataset / "contexts"]
+    done = command(dataset, tmp_path / "run", "--model", model, *both, tmp_path / "contexts")
+    assert done.exit_code == 0, done.output
+    stored = read_tensors(tmp_path / "run" / CHECKPOINT, "a checkpoint", "pt")[0]
+    merged = MergedSets([dataset / "set", tmp_path / "set"], "train")
+    assert merged.digest in json.dumps(stored)
+    refused = command(dataset, tmp_path / "run", "--model", model, *both)
+    assert refused.exit_code == 2
+    assert "contexts: 1 are given for 2 sets" in str(refused.exception)
 
 
 def test_the_command_trains(dataset, tmp_path):
@@ -283,14 +362,14 @@ def test_a_set_trains_a_vocabulary_whose_scores_are_stored(dataset, tmp_path, mo
 
 
 def test_the_command_trains_any_family(dataset, tmp_path):
-    given = ["train", "rap", dataset / "set", tmp_path / "run", "--contexts", dataset / "contexts", "--steps", 1]
+    given = ["train", dataset / "set", tmp_path / "run", "--contexts", dataset / "contexts", "--steps", 1]
     given += ["--batch", 4, "--workers", 0, "--model", "tiny", "--fields", "image_width=72", "image_height=40"]
     words = ["proposals=0", "anchors=2", "profiles=true", "scorer_layers=1", "dim=16", "heads=2"]
     done = invoke(*map(str, [*given, *words]))
     assert done.exit_code == 0, done.output
     config = load_planner(str(tmp_path / "run" / "planner.safetensors")).planner.model.config
     assert (config.proposals, config.anchors, config.profiles, config.image_width) == (0, 2, True, 72)
-    given[3] = tmp_path / "blind"
+    given[2] = tmp_path / "blind"
     done = invoke(*map(str, [*given[:-2], "--family", "ego-mlp"]))
     assert done.exit_code == 0, done.output
     assert load_planner(str(tmp_path / "blind" / "planner.safetensors")).planner.model.family == "ego-mlp"

@@ -1,4 +1,4 @@
-"""Run `swerve train rap`."""
+"""Run `swerve train`."""
 
 import json
 from collections import Counter
@@ -21,9 +21,8 @@ from swerve.data.stream.part import PARTS, PartName
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
 from swerve.job_report import stoppable
-from swerve.options.train_rap import TrainRap
-from swerve.planners.baselines.train_ego_mlp import require_torch
-from swerve.planners.trained_file import require_safetensors
+from swerve.options.train import Train
+from swerve.planners.trained_file import require_safetensors, require_torch
 from swerve.scenes import LogError, SwerveError
 from swerve.training_rounds import RoundSet, train_in_rounds
 
@@ -32,18 +31,18 @@ if TYPE_CHECKING:
     from swerve.planners.learning.validation import Validation
 
 
-def run(args: TrainRap) -> int:
-    """Train RAP, in one or more rounds, and return the exit code."""
+def run(args: Train) -> int:
+    """Train a planner, in one or more rounds, and return the exit code."""
     require_torch()
     require_safetensors()
-    base, console = RoundSet(args.dataset, args.contexts), results_console()
+    base, console = _sets(args), results_console()
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     with stoppable():
         if args.rounds.rounds == 1:
-            _train(args, [base], args.out, say)
+            _train(args, base, args.out, say)
             return 0
         train = partial(_train, args, say=say)
         path = train_in_rounds(
@@ -53,13 +52,23 @@ def run(args: TrainRap) -> int:
     return 0
 
 
-def _train(args: TrainRap, sets: Sequence[RoundSet], folder: Path, say: Callable[[str], None]) -> Path:
+def _sets(args: Train) -> list[RoundSet]:
+    """Return the sets with their contexts."""
+    datasets = (args.dataset, *args.more_sets)
+    contexts = args.contexts or (None,) * len(datasets)
+    return [RoundSet(*pair) for pair in zip(datasets, contexts, strict=True)]
+
+
+def _train(args: Train, sets: Sequence[RoundSet], folder: Path, say: Callable[[str], None]) -> Path:
     """Train a network on one or more sets; return the planner's file."""
     from swerve.planners.learning.train import RunOptions, processes, train
     from swerve.planners.learning.training_log import METRICS, require_tensorboard
+    from swerve.planners.learning.wandb_run import require_wandb
 
     if args.loop.tensorboard:
         require_tensorboard()
+    if args.loop.wandb:
+        require_wandb()
     config = _config(args)
     datasets, contexts = [one.dataset for one in sets], [one.contexts for one in sets if one.contexts]
     run_options = RunOptions(**vars(args.loop), validation=_validation(args))
@@ -73,7 +82,7 @@ def _train(args: TrainRap, sets: Sequence[RoundSet], folder: Path, say: Callable
     return path
 
 
-def _recipe(args: TrainRap) -> dict[str, Any]:
+def _recipe(args: Train) -> dict[str, Any]:
     """Return what determines the planners of rounds beside their sets, as JSON values."""
     warm, training = args.training.warm_start, asdict(args.training)
     if warm is not None:
@@ -84,7 +93,7 @@ def _recipe(args: TrainRap) -> dict[str, Any]:
     return plain | {name: value for name, value in training.items() if name not in ("threads", "compile")}
 
 
-def _stream_options(args: TrainRap, datasets: Sequence[Path], config: "ModelConfig") -> StreamOptions:
+def _stream_options(args: Train, datasets: Sequence[Path], config: "ModelConfig") -> StreamOptions:
     """Return how batches are made for a network.
 
     Before the first visited states are drawn, the part of a batch that is theirs goes to the others.
@@ -110,7 +119,7 @@ def _counts(datasets: Sequence[Path]) -> Counter[str]:
     return Counter({name: sum(len(one[name]) for one in known) for name in PARTS})
 
 
-def _validation(args: TrainRap) -> "Validation | None":
+def _validation(args: Train) -> "Validation | None":
     """Return what the planner is validated on, if anything."""
     from swerve.planners.learning.validation import Validation
 
@@ -119,7 +128,7 @@ def _validation(args: TrainRap) -> "Validation | None":
     return Validation(open_benchmark(args.validate, args.validate_views), args.validate_every)
 
 
-def _config(args: TrainRap) -> "ModelConfig":
+def _config(args: Train) -> "ModelConfig":
     """Return the config of the network.
 
     Raises:
