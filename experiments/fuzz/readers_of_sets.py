@@ -107,7 +107,7 @@ def _read_contexts(folder: Path) -> None:
 
     catalogue, store = read_catalogue(folder / "set", "train"), ContextStore(folder / "contexts", folder / "set")
     for row in range(min(len(catalogue.keys), 4)):
-        shard, number, key, _ = catalogue.where(row)
+        shard, number, key, *_ = catalogue.where(row)
         stored = Provenance(key, "", "", "", ViewpointKind.LOGGED, 0, shard, number)
         context, reason = store.context(stored), store.reason(stored)
         assert context is not None or (reason and reason.isprintable())

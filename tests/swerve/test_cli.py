@@ -44,7 +44,7 @@ def test_the_readme_has_commands():
 def test_j3_j8_documented_commands_exist(line):
     """J3, J8: the original's scripts called files that did not exist and its README options that nobody had."""
     name, *arguments = shlex.split(line, comments=True)[1:]
-    if name in ("export", "serve", "submit"):
+    if name in ("export", "plan", "serve", "submit"):
         name, arguments = f"{name} {arguments[0]}", arguments[1:]
     given = [one for one in arguments if one != "..."]
     if "..." not in arguments and "--config" not in given:
