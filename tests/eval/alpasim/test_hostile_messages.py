@@ -130,6 +130,7 @@ def test_numbers_out_of_any_range_are_named():
             ("submit_egomotion_observation", lambda one: setattr(one.trajectory.poses[1], "timestamp_us", 5)),
             ("submit_egomotion_observation", lambda one: one.dynamic_states.extend([messages.DynamicState()] * 10_001)),
             ("start_session", lambda one: setattr(one, "session_uuid", "x" * 201)),
+            ("start_session", lambda one: setattr(one.debug_info, "scene_id", "x" * 201)),
         ):
             request = valid_requests(messages)[method]
             change(request)
