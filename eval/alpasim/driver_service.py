@@ -141,6 +141,8 @@ class DriverService:
     def submit_recording_ground_truth(self, request: Any) -> Any:  # noqa: ANN401
         """Keep the recorded drive, which only planners that declare `future_only` are told of."""
         session = self._session(request.session_uuid)
+        if len(request.ground_truth.trajectory.poses) > _MOST_POSES:
+            raise invalid(f"ground_truth: more than {_MOST_POSES} poses")
         if getattr(self.planner, "future_only", False):
             session.set_ground_truth(request.ground_truth)
         return protocol().Empty()

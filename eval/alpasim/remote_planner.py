@@ -231,8 +231,8 @@ class RemotePlanner:
             )
         if (ahead_us := int(times_us[-1]) - now_us) > _LONGEST_US:
             raise SwerveError(
-                f"{self.address}: drive: the trajectory ends {ahead_us * 1e-6:g} s from now, {_LONGEST_US * 1e-6:g} s are "
-                "the most"
+                f"{self.address}: drive: the trajectory ends {ahead_us * 1e-6:g} s from now, "
+                f"{_LONGEST_US * 1e-6:g} s are the most"
             )
         return _evenly(np.append(now_us, times_us[later]), np.concatenate([np.zeros((1, 3)), poses[later]]))
 

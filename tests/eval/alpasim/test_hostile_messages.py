@@ -124,6 +124,10 @@ def test_numbers_out_of_any_range_are_named():
             ("drive", lambda one: setattr(one, "time_now_us", 2**64 - 1)),
             ("submit_route", lambda one: one.route.waypoints.extend([messages.Vec3()] * 10_001)),
             ("submit_route", lambda one: setattr(one.route, "timestamp_us", 2**63)),
+            (
+                "submit_recording_ground_truth",
+                lambda one: one.ground_truth.trajectory.poses.extend([messages.PoseAtTime()] * 10_001),
+            ),
             ("submit_egomotion_observation", lambda one: setattr(one.dynamic_states[0].linear_velocity, "x", np.nan)),
             ("submit_egomotion_observation", lambda one: one.dynamic_states.pop()),
             ("submit_egomotion_observation", lambda one: setattr(one.trajectory.poses[0].pose.vec, "x", np.inf)),
