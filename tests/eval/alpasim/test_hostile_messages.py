@@ -81,7 +81,7 @@ def mutations(content, random, rounds=ROUNDS):
 def sent(channel, service, method, content):
     """Send bytes; return the status, "OK" or its name."""
     try:
-        channel.unary_unary(f"/{service}/{method}")(content, timeout=20.0)
+        channel.unary_unary(f"/{service}/{method}")(content, timeout=120.0)
     except grpc.RpcError as error:
         return error.code().name if error.details() else "without a reason"
     return "OK"
