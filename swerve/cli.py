@@ -273,7 +273,11 @@ def _help(group: str) -> str:
     lines = [f"  {name:<15} {(options_class(name).__doc__ or '').splitlines()[0]}" for name in names]
     commands = "\ncommands:\n" + "\n".join(lines) + "\n"
     if group:
-        return f"usage: swerve {group} COMMAND SOURCE... OUT [OPTIONS]\n{commands}"
+        from swerve.usage import positional_metavars
+
+        arguments = {" ".join(positional_metavars(options_class(name))) for name in names}
+        told = arguments.pop() if len(arguments) == 1 else "[ARGUMENTS]"
+        return f"usage: swerve {group} COMMAND {told} [OPTIONS]\n{commands}"
     return _HEAD + commands + _FOOT
 
 

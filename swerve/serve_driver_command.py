@@ -1,6 +1,7 @@
 """Run `swerve serve driver`."""
 
 import json
+import threading
 from collections import Counter, deque
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +56,7 @@ class _Totals:
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._counts = path, Counter[str]()
-        self._seconds = deque[float](maxlen=_KEPT)
+        self._seconds, self._lock = deque[float](maxlen=_KEPT), threading.Lock()
         if path is not None:
             with os_errors_as_swerve_errors(path):
                 make_folder(path.parent)
@@ -63,11 +64,12 @@ class _Totals:
 
     def add(self, report: SessionReport) -> None:
         """Count a session that ended."""
-        self._counts.update(sessions=1, drives=report.drives, late=report.late, failed=report.failed)
-        self._seconds.extend(report.seconds)
-        if self._path is not None:
-            with os_errors_as_swerve_errors(self._path), self._path.open("a") as file:
-                file.write(json.dumps(asdict(report)) + "\n")
+        with self._lock:  # sessions end in the threads of their calls
+            self._counts.update(sessions=1, drives=report.drives, late=report.late, failed=report.failed)
+            self._seconds.extend(report.seconds)
+            if self._path is not None:
+                with os_errors_as_swerve_errors(self._path), self._path.open("a") as file:
+                    file.write(json.dumps(asdict(report)) + "\n")
 
     def line(self) -> str:
         """Return the counts in words."""

@@ -124,6 +124,11 @@ def _metavars(kind: type, names: Sequence[str]) -> list[str]:
     return [next(filter(None, one), name.upper()) for one, name in zip(found, names, strict=True)]
 
 
+def positional_metavars(kind: type) -> list[str]:
+    """Return the arguments of a command that are given by their position, as help shows them."""
+    return _metavars(kind, positional_names(kind))
+
+
 def _required_flags(kind: type) -> list[str]:
     """Return the options without a default, with their values: --planners PLANNER..."""
     needed = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]

@@ -76,7 +76,7 @@ class FsspecStore:
             raise MissingExtraError(_PACKAGES.get(protocol, "fsspec"), _INSTALL) from error
         if protocol != "s3":
             return kind()
-        config = {**_S3["config_kwargs"], "read_timeout": float(os.environ.get(_READ_TIMEOUT, 60))}  # type: ignore[dict-item]
+        config = {**_S3["config_kwargs"], "read_timeout": _setting(_READ_TIMEOUT, 60.0)}  # type: ignore[dict-item]
         files = kind(**{**_S3, "config_kwargs": config})
         files.retries = 1
         return files
@@ -94,7 +94,7 @@ class FsspecStore:
             FileNotFoundError, FileExistsError: as the store says.
             StoreError: it did not work; the message names the object.
         """
-        end, delay = time.monotonic() + float(os.environ.get(_PATIENCE, _PATIENCE_SECONDS)), _FIRST_DELAY
+        end, delay = time.monotonic() + _setting(_PATIENCE, _PATIENCE_SECONDS), _FIRST_DELAY
         while True:
             try:
                 return ask()
@@ -183,9 +183,7 @@ class FsspecStore:
 
     def _stored(self, details: dict[str, Any]) -> StoredObject:
         name = details["name"].lstrip("/").removeprefix(f"{self._root.strip('/')}/")
-        changed = next(
-            (details[key] for key in ("LastModified", "last_modified", "mtime", "created") if key in details), 0
-        )
+        changed = next((details[key] for key in _TIMES if key in details), 0)
         seconds = changed.timestamp() if isinstance(changed, datetime) else _seconds(changed)
         tag = next((details[key] for key in _VERSIONS if key in details), seconds)
         return StoredObject(name, int(details["size"]), seconds, f"{tag} {details['size']}")
@@ -203,6 +201,22 @@ def _seconds(changed: object) -> float:
     if isinstance(changed, str):
         return datetime.fromisoformat(changed.replace("Z", "+00:00")).timestamp()
     return float(changed) if isinstance(changed, (int, float)) else 0.0
+
+
+def _setting(name: str, default: float) -> float:
+    """Return the seconds that an environment variable states.
+
+    Raises:
+        SwerveError: it states none.
+    """
+    text = os.environ.get(name, "")
+    try:
+        seconds = float(text or default)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < float("inf"):
+        raise SwerveError(f"{name}: {text!r} is no number of seconds such as {default:g}")
+    return seconds
 
 
 def _is_final(error: Exception) -> bool:

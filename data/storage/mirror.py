@@ -11,6 +11,7 @@ killed.
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -23,7 +24,7 @@ from typing import BinaryIO, Final
 
 from swerve.data.storage.files import PART, PUBLISHERS, make_folder, publisher_of
 from swerve.data.storage.fsspec_store import open_store
-from swerve.data.storage.store import Store, StoredObject, StoreError, local_of, url_of
+from swerve.data.storage.store import Store, StoredObject, StoreError, checked_name, local_of, url_of
 from swerve.scenes import SwerveError
 from swerve.scenes.errors import WriteError
 
@@ -88,9 +89,7 @@ class Mirror:
                 self._versions[one.name] = one.version
 
     def _is_new(self, found: StoredObject, own: dict[str, tuple[int, int]]) -> bool:
-        parts = PurePosixPath(found.name).parts
-        if not parts or ".." in parts or parts[0] == "/":
-            raise SwerveError(f"{self.store.url}: holds an object {found.name!r:.80}, which is no file: move it away")
+        checked_name(self.store.url, found.name)
         if found.name.endswith((LEASE, PART)) or self._versions.get(found.name) == found.version:
             return False
         path = self.folder / found.name
@@ -353,7 +352,7 @@ def shown(path: Path) -> str:
 def _scratch(name: str) -> Path:
     """Make a scratch folder of this name, after removing those of runs that were killed."""
     base = Path(os.environ.get("SWERVE_SCRATCH") or tempfile.gettempdir()).absolute() / f"swerve-store-{os.getuid()}"
-    make_folder(base)
+    _make_own(base)
     with open(base / "lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for old in (one for one in base.iterdir() if one.is_dir()):
@@ -365,6 +364,20 @@ def _scratch(name: str) -> Path:
     folder = own / name
     make_folder(folder)
     return folder
+
+
+def _make_own(base: Path) -> None:
+    """Make a folder that only this user can write to, where all may make folders, as in /tmp.
+
+    Raises:
+        SwerveError: it is another user's, a link, or others may write to it.
+    """
+    make_folder(base.parent)
+    with suppress(FileExistsError):
+        base.mkdir(mode=0o700)
+    state = base.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
+        raise SwerveError(f"{base}: is not this user's own folder. Remove it, or set SWERVE_SCRATCH to another folder")
 
 
 def _held(own: Path) -> BinaryIO:

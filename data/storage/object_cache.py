@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ _LOOK: Final = 1 / 64
 # Shares of the bound from which files are removed, and down to which: eight processes add an eighth until one looks.
 _FULL: Final = 7 / 8
 _KEEP: Final = 3 / 4
+# Seconds without a write after which a file that is being fetched is one of a process that was killed.
+_ABANDONED: Final = 86_400.0
 
 
 @dataclass
@@ -99,9 +102,11 @@ def _files(folder: Path) -> Iterator[tuple[float, int, str]]:
     for where, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(where, name)
-            if name not in (KEPT, "lock") and not name.endswith(PART):
+            if name not in (KEPT, "lock"):
                 with suppress(FileNotFoundError):
                     state = os.stat(path)
+                    if name.endswith(PART) and time.time() - state.st_mtime < _ABANDONED:
+                        continue
                     yield state.st_mtime, state.st_size, path
 
 

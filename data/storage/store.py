@@ -83,6 +83,17 @@ class Store(Protocol):
         """Delete an object; nothing happens if there is none."""
 
 
+def checked_name(url: str, name: str) -> str:
+    """Return the name of an object, which is about to become a path of this machine.
+
+    Raises:
+        SwerveError: the path would lie outside of the folder, or could not be a file's.
+    """
+    if ".." in name.split("/") or name.startswith("/") or not name.rstrip("/") or not name.isprintable():
+        raise SwerveError(f"{url}: holds an object {name!r:.80}, which can be no file of a folder: move it away")
+    return name
+
+
 def url_of(path: str | Path) -> str | None:
     """Return the URL of a store that a path or text states; None if it is a path of this machine.
 

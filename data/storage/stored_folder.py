@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from swerve.data.storage.files import make_folder, to_json, write_concurrently
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.object_cache import KEPT, object_cache
-from swerve.data.storage.store import Store, StoreError, local_of, url_of
+from swerve.data.storage.store import Store, StoreError, checked_name, local_of, url_of
 from swerve.scenes import SwerveError
 
 # Objects of the first level that say nothing.
@@ -53,6 +53,7 @@ class StoredFolder:
         """
         if found := _RANGE.fullmatch(name):
             return self.fetch_range(found[1], int(found[2]), int(found[3] or -1))
+        self._check(name)
         return object_cache().path(self.folder / name, lambda path: self.store.get(name, path, size))
 
     def fetch_range(self, name: str, start: int, end: int) -> Path:
@@ -71,7 +72,17 @@ class StoredFolder:
         def fetch(path: Path) -> None:
             path.write_bytes(self.store.read(name, start, end if end >= 0 else None) + _END_MARK)
 
+        self._check(name)
         return object_cache().path(self.folder / _RANGES / name / f"{start}-{end if end >= 0 else ''}", fetch)
+
+    def _check(self, name: str) -> None:
+        """Check that an object becomes a file of the folder, and not one that says which store the folder is of.
+
+        Raises:
+            SwerveError: it does not.
+        """
+        if checked_name(self.store.url, name).rpartition("/")[2] == KEPT:
+            raise SwerveError(f"{self.store.url}: holds an object {name!r:.80}, a name of Swerve's cache: move it away")
 
 
 def local_folder(folder: str | Path) -> Path:
@@ -86,6 +97,8 @@ def local_folder(folder: str | Path) -> Path:
     store, name = open_store(url), url.rpartition("/")[2]
     try:
         first = [one for one in store.list(deep=False) if not one.name.endswith(_LEFT)]
+        for one in first:
+            checked_name(url, one.name)
         if not first:
             raise SwerveError(f"{url}: holds no file: nothing is there, or it is not finished")
         versions = {one.name: one.version for one in first if one.name not in _TOLD}

@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
+from swerve.data.storage.checked_image import MOST_PIXELS
 from swerve.eval.alpasim.frames import PIXEL_CENTER, pose_message, pose_of
 from swerve.eval.alpasim.protocol import protocol
-from swerve.eval.alpasim.service_error import ServiceError, invalid
+from swerve.eval.alpasim.service_error import LONGEST_NAME, ServiceError, invalid
 from swerve.scenes import Camera, Lens
 from swerve.scenes.camera import LensModel
 
@@ -27,8 +28,8 @@ def camera_of(message: Any) -> Camera:  # noqa: ANN401
         ServiceError: a number is out of range, or the lens is one that Swerve has not.
     """
     name = message.logical_id or message.intrinsics.logical_id
-    if not name:
-        raise invalid("an available camera has no logical_id")
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise invalid(f"the logical_id of an available camera has {len(name)} characters, not 1 to {LONGEST_NAME}")
     ego_from_camera = pose_of(message.rig_to_camera, f"camera {name}: rig_to_camera")
     return spec_camera(message.intrinsics, name, ego_from_camera)
 
@@ -40,7 +41,7 @@ def spec_camera(spec: Any, name: str, ego_from_camera: Float[np.ndarray, "4 4"])
         ServiceError: see `camera_of`.
     """
     width, height = spec.resolution_w, spec.resolution_h
-    if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
+    if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE and width * height <= MOST_PIXELS):
         raise invalid(f"camera {name}: its resolution is {width}x{height}")
     if spec.WhichOneof("external_distortion"):
         raise invalid(f"camera {name}: the distortion of a windshield is not known to Swerve")

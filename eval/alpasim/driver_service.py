@@ -15,7 +15,7 @@ from swerve.eval.alpasim.frames import motion_of, time_of, trajectory_message, t
 from swerve.eval.alpasim.planner_queue import Plan, PlannerQueue
 from swerve.eval.alpasim.protocol import protocol, version_message
 from swerve.eval.alpasim.route_command import told_command
-from swerve.eval.alpasim.service_error import ServiceError, invalid
+from swerve.eval.alpasim.service_error import LONGEST_NAME, ServiceError, invalid
 from swerve.eval.alpasim.session import (
     FAILED,
     LATE,
@@ -38,7 +38,8 @@ LOGGER = logging.getLogger("swerve.alpasim")
 _LONGEST_WARM_UP: Final = 600.0
 _MOST_POSES: Final = 10_000
 _KEPT_ERRORS, _KEPT_SECONDS = 5, 100_000
-_LONGEST_UUID: Final = 200
+# Sets of cameras for which a plan on black images is made: clients choose them.
+_MOST_WARMED: Final = 16
 
 Closed = Callable[[SessionReport], None]
 
@@ -88,12 +89,15 @@ class DriverService:
         Raises:
             ServiceError: its name is taken, there are too many, or a camera of the planner is not available.
         """
-        uuid = request.session_uuid
-        if not 0 < len(uuid) <= _LONGEST_UUID:
-            raise invalid(f"session_uuid has {len(uuid)} characters, 1 to {_LONGEST_UUID} are needed")
+        uuid, scene = request.session_uuid, request.debug_info.scene_id
+        if not 0 < len(uuid) <= LONGEST_NAME or len(scene) > LONGEST_NAME:
+            raise invalid(
+                f"session_uuid has {len(uuid)} characters, scene_id {len(scene)}: 1 to {LONGEST_NAME} are needed, and "
+                f"{LONGEST_NAME} at most"
+            )
         self._check_free(uuid)
         cameras = negotiated(self.planner, request.rollout_spec.vehicle.available_cameras)
-        token = request.debug_info.scene_id or hash_token(uuid)
+        token = scene or hash_token(uuid)
         session = Session(uuid, token, CameraImages(cameras), self.planner, self.options)
         self._warm_up(cameras)
         with self._lock:
@@ -137,6 +141,8 @@ class DriverService:
     def submit_recording_ground_truth(self, request: Any) -> Any:  # noqa: ANN401
         """Keep the recorded drive, which only planners that declare `future_only` are told of."""
         session = self._session(request.session_uuid)
+        if len(request.ground_truth.trajectory.poses) > _MOST_POSES:
+            raise invalid(f"ground_truth: more than {_MOST_POSES} poses")
         if getattr(self.planner, "future_only", False):
             session.set_ground_truth(request.ground_truth)
         return protocol().Empty()
@@ -171,9 +177,11 @@ class DriverService:
         """Close all sessions, and end the planner's thread."""
         with self._lock:
             ended, self._sessions = list(self._sessions.values()), {}
-        for session in ended:
-            self._end(session)
-        self._queue.close()
+        try:
+            for session in ended:
+                self._end(session)
+        finally:
+            self._queue.close()
 
     def _answer(
         self,
@@ -241,9 +249,10 @@ class DriverService:
     def _warm_up(self, cameras: Mapping[str, Camera]) -> None:
         """Plan once, without time limit, on black images: the first plan of a network takes longer than others."""
         names = tuple(cameras)
-        if names in self._warmed:
-            return
-        self._warmed.add(names)
+        with self._lock:
+            if names in self._warmed or len(self._warmed) >= _MOST_WARMED:
+                return
+            self._warmed.add(names)
         output = self._queue.ask(blank_observation(tuple(cameras.values()), self.planner, self.options), _ignore)
         if (found := output.output(_LONGEST_WARM_UP)) is None or found.plan is None:
             LOGGER.info("planner %s does not plan on black images: its first plan may take longer", self.label)
@@ -287,4 +296,4 @@ def _ignore(_: PlannerOutput) -> None:
 
 
 def _unknown(uuid: str) -> ServiceError:
-    return ServiceError("NOT_FOUND", f"no session {uuid[:_LONGEST_UUID]!r} is open: start_session comes first")
+    return ServiceError("NOT_FOUND", f"no session {uuid[:LONGEST_NAME]!r} is open: start_session comes first")

@@ -12,7 +12,7 @@ from swerve.eval.alpasim.planar_motion import along_arc
 from swerve.eval.alpasim.service_error import invalid, not_ready
 from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.planning import History
-from swerve.scenes.transforms import relative_poses
+from swerve.scenes.transforms import interpolate_poses, relative_poses
 
 # A planner's history: 1.5 s at 10 Hz.
 HISTORY_STEPS: Final = 16
@@ -60,6 +60,20 @@ class EgoBuffer:
     def covers(self, time_us: int) -> bool:
         """Return whether a time lies between the first and the last pose."""
         return bool(self._times) and self._times[0] <= time_us <= self._times[-1]
+
+    def pose_between(self, time_us: int) -> Float[np.ndarray, "4 4"]:
+        """Return local_from_ego at a time that is covered, from the poses before and after it, however far apart.
+
+        Positions are interpolated linearly, rotations along the shortest arc.
+        """
+        after = bisect_left(self._times, time_us)
+        if self._times[after] == time_us:
+            return self._poses[after]
+        rows = slice(after - 1, after + 1)
+        pose: Float[np.ndarray, "4 4"] = interpolate_poses(
+            np.array(self._times[rows], np.int64), np.array(self._poses[rows]), np.array([time_us])
+        )[0]
+        return pose
 
     def pose_at(self, now_us: int) -> Float[np.ndarray, "4 4"]:
         """Return local_from_ego at a time, from egomotion up to it.

@@ -38,6 +38,8 @@ _SAME_STEP_US: Final = 1
 # An answer whose steps differ is interpolated to this one.
 _STEP_SECONDS: Final = 0.1
 _HORIZON_US: Final = 4_000_000
+# An answer that goes on for longer is a mistake, and would be interpolated to any number of poses.
+_LONGEST_US: Final = 120_000_000
 _QUALITY: Final = 95
 
 
@@ -213,7 +215,7 @@ class RemotePlanner:
         """Return a driver's answer relative to the ego.
 
         Raises:
-            SwerveError: it is empty, or malformed.
+            SwerveError: it is empty, too long, or malformed.
         """
         times_us, local = trajectory_of(answer.trajectory, f"{self.address}: drive")
         # The ego is where the driver was told that it is.
@@ -226,6 +228,11 @@ class RemotePlanner:
             raise SwerveError(
                 f"{self.address}: drive: the trajectory has no pose later than {now_us} us; drivers that need several "
                 "images of each camera answer so at first, and cannot be asked for a single moment"
+            )
+        if (ahead_us := int(times_us[-1]) - now_us) > _LONGEST_US:
+            raise SwerveError(
+                f"{self.address}: drive: the trajectory ends {ahead_us * 1e-6:g} s from now, "
+                f"{_LONGEST_US * 1e-6:g} s are the most"
             )
         return _evenly(np.append(now_us, times_us[later]), np.concatenate([np.zeros((1, 3)), poses[later]]))
 

@@ -30,15 +30,16 @@ def route_command(waypoints: Float[np.ndarray, "n 2"]) -> Command:
     """Return the driving command of a route by NAVSIM's rule, see `driving_command`.
 
     The route's direction and its point 20 m ahead are those of a cubic spline through the waypoints, which are 4.2 m
-    apart. A route that begins ahead of the car is joined to it by a cubic curve. UNKNOWN without a route.
+    apart. A route that begins ahead of the car is joined to it by a cubic curve. UNKNOWN without a route, or with
+    one that begins more than 120 m away.
 
     Args:
         waypoints: x, y in the rig frame of now, the first beside the car or ahead of it; without those that are NaN.
     """
     points = remove_duplicate_points(waypoints, 1e-3) if len(waypoints) > 1 else waypoints
-    points = points[: max(int(np.searchsorted(arc_lengths(points), _DECISIVE)), 2)] if len(points) > 1 else points
-    if len(points) < 2:
+    if len(points) < 2 or np.hypot(*points[0]) > _DECISIVE:
         return Command.UNKNOWN
+    points = _decisive(points)
     if points[0, 0] > _AHEAD:
         return driving_command(np.concatenate([_joined(points), points[1:]]), 0.0, None)
     curve = _curve(points)
@@ -91,6 +92,14 @@ def command_route(command: Command) -> Float[np.ndarray, "n 2"]:
     rest = lengths - turned * _RADIUS
     left = _RADIUS * (1.0 - np.cos(turned)) + rest
     return np.column_stack([_RADIUS * np.sin(turned), left if command is Command.LEFT else -left])
+
+
+def _decisive(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
+    """Return the points of a route up to 120 m from its first; of a longer first step so much of it."""
+    lengths = arc_lengths(points)
+    if lengths[1] > _DECISIVE:
+        return np.stack([points[0], points[0] + (points[1] - points[0]) * (_DECISIVE / lengths[1])])
+    return points[: max(int(np.searchsorted(lengths, _DECISIVE)), 2)]
 
 
 def _curve(points: Float[np.ndarray, "n 2"]) -> Any:  # noqa: ANN401 scipy publishes no types

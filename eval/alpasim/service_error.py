@@ -15,6 +15,8 @@ Status = Literal[
 ]
 # Longest text of a status, characters: it travels in a header, which gRPC limits to 8 kB.
 LONGEST_TEXT: Final = 1000
+# Longest name in a message, characters: names are kept as long as a session.
+LONGEST_NAME: Final = 200
 
 
 class ServiceError(SwerveError):

@@ -62,7 +62,7 @@ class _Anchor:
     def pose(self, ego: EgoBuffer) -> Float[np.ndarray, "4 4"] | None:
         """Return local_from_ego at that time; None if it is not known."""
         if self._pose is None and ego.covers(self.time_us):
-            self._pose = ego.pose_at(self.time_us)
+            self._pose = ego.pose_between(self.time_us)
         return self._pose
 
 

@@ -149,6 +149,14 @@ def test_without_a_command_there_is_help(monkeypatch, capsys):
     assert "augment" not in output
 
 
+@pytest.mark.parametrize(
+    ("group", "arguments"), [("serve", "[ARGUMENTS]"), ("plan", "SOURCE..."), ("train", "[ARGUMENTS]")]
+)
+def test_a_group_shows_arguments_that_its_commands_have(monkeypatch, capsys, group, arguments):
+    first = run(monkeypatch, capsys, group)[1].splitlines()[0]
+    assert first == f"usage: swerve {group} COMMAND {arguments} [OPTIONS]"
+
+
 def test_a_command_that_is_misspelt_is_named(monkeypatch, capsys):
     code, _, errors = run(monkeypatch, capsys, "bild", "town:1", "out")
     assert (code, errors) == (2, "error: no command 'bild'; perhaps build. See swerve --help\n")

@@ -76,6 +76,9 @@ def _write(folder: Path, logs: Sequence[str], rows: Path, owners: Path) -> None:
             scalars = [getattr(part, name)[..., None] for name in _SCALARS]
             table.write(np.concatenate([part.positions, *scalars], axis=-1).tobytes())
             numbers.write((part.logs + np.int32(number)).tobytes())
+        for file in (table, numbers):  # other runs take a file that is there for a whole one
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(beside[1], owners)
     os.replace(beside[0], rows)
 

@@ -71,6 +71,15 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path):
     assert "x2" not in names
 
 
+def test_what_killed_processes_left_is_removed(tmp_path):
+    old, young = tmp_path / "x.1-1.part", tmp_path / "y.1-1.part"
+    for path in (old, young):
+        path.write_bytes(bytes(10_000))
+    os.utime(old, (1e9, 1e9))
+    fill(ObjectCache(tmp_path, 10_000), ["z"])
+    assert {path.name for path in tmp_path.iterdir()} == {"y.1-1.part", "z", "lock"}
+
+
 def test_processes_share_a_cache_within_its_bound(tmp_path):
     running = [subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path)]) for _ in range(3)]
     assert [one.wait() for one in running] == [0, 0, 0]

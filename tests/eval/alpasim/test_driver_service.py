@@ -35,6 +35,12 @@ class Seeing(Straight):
     cameras = ("front",)
 
 
+class SeeingAll(Straight):
+    """Planner that sees every camera."""
+
+    cameras = None
+
+
 def test_a_rollout(tmp_path):
     """The car is at x = 5 m after a second; the plan goes on from there at 5 m/s, by the times of the local frame."""
     planner = Straight()
@@ -66,6 +72,25 @@ def test_the_version_names_planner_and_messages():
         version = Client(port).stub.call("get_version", protocol().Empty())
         assert version.version_id == "swerve-rap"
         assert (version.grpc_api_version.major, version.grpc_api_version.minor) == (0, 54)
+
+
+def test_a_route_of_a_time_between_two_poses_is_moved_to_now():
+    """Egomotion comes every 0.5 s, as in the challenge; the route is of 0.4 s after a pose."""
+    with served(Straight()) as (_, port, _):
+        client = Client(port)
+        client.start()
+        client.move(START_US + 500_000 * np.arange(-3, 2))
+        client.route(time_us=START_US + 400_000)
+        assert client.drive(START_US + 500_000).trajectory.poses
+
+
+def test_plans_on_black_images_are_few_whatever_cameras_clients_have():
+    planner = SeeingAll()
+    with served(planner) as (service, port, _):
+        for row in range(20):
+            Client(port, f"session {row}").start([camera(f"camera {row}")])
+        wait_until(lambda: service._queue._waiting.empty())
+    assert 0 < len(planner.seen) <= 16
 
 
 def test_a_route_of_before_is_looked_at_from_where_the_car_is_now():

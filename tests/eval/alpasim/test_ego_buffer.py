@@ -69,6 +69,14 @@ def test_late_egomotion_goes_on_until_now():
         assert caught.value.status == "FAILED_PRECONDITION"
 
 
+def test_a_time_between_two_poses_is_interpolated_however_far_apart_they_are():
+    buffer = EgoBuffer()
+    buffer.add(*turning([T, T + 1_000_000]))
+    poses = turning([T, T + 1_000_000])[1]
+    assert np.allclose(buffer.pose_between(T + 500_000)[:3, 3], poses[:, :3, 3].mean(axis=0))
+    assert np.array_equal(buffer.pose_between(T + 1_000_000), poses[1])
+
+
 def test_motion_that_is_not_told_is_that_of_the_poses():
     buffer, (times, poses, _) = EgoBuffer(), turning(T + 100_000 * np.arange(-20, 1))
     buffer.add(times, poses, np.zeros((0, 5)))

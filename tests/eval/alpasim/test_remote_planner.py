@@ -177,6 +177,11 @@ def test_what_is_no_driver_is_named():
         RemotePlanner(f"127.0.0.1:{port}", "none").plan(moving())
     with Answering(np.array([1]), end=True) as port, pytest.raises(SwerveError, match="ended the session"):
         RemotePlanner(f"127.0.0.1:{port}", "none").plan(moving())
+    with (
+        Answering(np.array([100_000, 200_000_000])) as port,
+        pytest.raises(SwerveError, match="ends 200 s from now, 120 s are the most"),
+    ):
+        RemotePlanner(f"127.0.0.1:{port}", "none").plan(moving())
     other = r"of version 1\.0\.0, those of Swerve of 0\.54\.0"
     with Answering(np.array([1]), version=(1, 0, 0)) as port, pytest.raises(SwerveError, match=other):
         load_planner(f"grpc://127.0.0.1:{port}")

@@ -67,6 +67,16 @@ def test_routes_that_tell_nothing_are_unknown():
     assert waypoints_of(protocol().Route()).shape == (0, 2)
 
 
+def test_waypoints_anywhere_are_answered_at_once():
+    """A route is looked at up to 120 m, wherever its points are: 1e8 m of it would take minutes and gigabytes."""
+    far = 1e8
+    assert route_command(np.array([[0.0, 0.0], [far, 0.0]])) is Command.STRAIGHT
+    assert route_command(np.array([[0.0, 0.0], [far, far], [far, 0.0]])) is Command.STRAIGHT
+    assert route_command(np.array([[-far, 0.0], [far, 1.0]])) is Command.UNKNOWN
+    assert route_command(np.array([[far, 0.0], [far + 4.0, 1.0]])) is Command.UNKNOWN
+    assert route_command(np.array([[10.0, 0.0], [far, 0.0]])) is Command.STRAIGHT
+
+
 def test_commands_travel_as_renderer_data():
     for command in Command:
         assert told_command(command_bytes(command)) is command
