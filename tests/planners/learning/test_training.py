@@ -142,14 +142,25 @@ def test_a_loss_that_is_not_finite_ends_training():
         trained(1, batch=broken)
 
 
+class Failing(torch.nn.Module):
+    """Stands for a network's forward pass and fails as it is told."""
+
+    def __init__(self, fails):
+        super().__init__()
+        self._fails = fails
+
+    def forward(self, *given):
+        return self._fails(*given)
+
+
 def test_memory_that_does_not_suffice_is_told(monkeypatch):
     """As torch tells it on a processor; on a GPU it is an error of its own."""
     training, batch = trained(0), turning_batch(SMALL, 2)
     for fails in (lambda *_: torch.zeros(10**13), lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA"))):
-        monkeypatch.setattr(training, "_forward", fails)
+        monkeypatch.setattr(training, "_forward", Failing(fails))
         with pytest.raises(SwerveError, match=r"memory does not suffice for 4 views of 1 cameras. Make the batch"):
             training.train_step(batch)
-    monkeypatch.setattr(training, "_forward", lambda *_: torch.zeros(2, 3) @ torch.zeros(2, 3))
+    monkeypatch.setattr(training, "_forward", Failing(lambda *_: torch.zeros(2, 3) @ torch.zeros(2, 3)))
     with pytest.raises(RuntimeError, match=r"mat1 and mat2"):
         training.train_step(batch)
 
