@@ -1,4 +1,4 @@
-"""What a quality measurement says in short: how many views are fit, how good they are, and how far from the path."""
+"""Summary of a quality measurement in words: the share of fit views, their quality, and the distance from the path."""
 
 import html
 from collections.abc import Sequence
