@@ -1,4 +1,4 @@
-"""How much of each track is seen from a point, and how much other tracks hide."""
+"""Shares of tracks that are seen from a point, with other tracks in between."""
 
 from typing import Final
 

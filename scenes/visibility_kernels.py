@@ -26,8 +26,7 @@ def visible_points(eyes, centers, cosines, sines, sizes, valid, reach, points, s
     for t in range(steps):
         for i in range(count):
             shares[i, t] = 0.0
-            away = math.hypot(centers[i, t, 0] - eyes[t, 0], centers[i, t, 1] - eyes[t, 1])
-            if not valid[i, t] or away > reach:
+            if not valid[i, t] or math.hypot(centers[i, t, 0] - eyes[t, 0], centers[i, t, 1] - eyes[t, 1]) > reach:
                 continue
             seen = 0
             for p in range(len(points)):
@@ -35,7 +34,7 @@ def visible_points(eyes, centers, cosines, sines, sizes, valid, reach, points, s
                 x = centers[i, t, 0] + cosines[i, t] * dx - sines[i, t] * dy
                 y = centers[i, t, 1] + sines[i, t] * dx + cosines[i, t] * dy
                 z = centers[i, t, 2] + points[p, 2] * sizes[i, t, 2]
-                hidden = False
+                hidden, away = False, math.hypot(x - eyes[t, 0], y - eyes[t, 1])
                 for j in range(count):
                     if j == i or not valid[j, t]:
                         continue

@@ -23,13 +23,14 @@ from swerve.eval.splat_quality.extrapolation import FittedPhotos
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.lpips_metric import Lpips
 from swerve.eval.splat_quality.measure import Measurement, feature_distances, measure
+from swerve.eval.splat_quality.quality_answer import answer_in_words
 from swerve.eval.splat_quality.quality_page import (
     EXPLAINED,
     cells,
     gate_in_words,
     headings,
+    known_columns,
     quality_page,
-    separation_in_words,
 )
 from swerve.eval.splat_quality.quality_summary import mean_by_offset, separation
 from swerve.eval.splat_quality.reference_images import ReferenceImages
@@ -145,13 +146,14 @@ def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, no
 def _show(console: Console, name: str, measured: Measurement, gate: GateOptions, note: str) -> None:
     """Print the table."""
     table = Table(title=cell(name), box=SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
-    for number, heading in enumerate(headings()):
+    summaries = mean_by_offset(measured.rows)
+    columns = known_columns(summaries)
+    for number, heading in enumerate(headings(columns)):
         table.add_column(
             heading, justify="right" if number else "left", no_wrap=number > 0, min_width=5 if number else 11
         )
-    for summary in mean_by_offset(measured.rows):
-        table.add_row(*map(cell, cells(summary)))
+    for summary in summaries:
+        table.add_row(*map(cell, cells(summary, columns)))
     print_table(console, table)
-    for text in (EXPLAINED, gate_in_words(gate), separation_in_words(measured.rows), note):
-        if text:
-            console.print(text, highlight=False, markup=False)
+    for text in (EXPLAINED, gate_in_words(gate), *answer_in_words(measured.rows), note):
+        console.print(text, highlight=False, markup=False)

@@ -11,14 +11,13 @@ from swerve.scenes import Camera, LensModel
 def undistorted(image: UInt8[np.ndarray, "h w 3"], camera: Camera) -> UInt8[np.ndarray, "h w 3"]:
     """Resample an image to the pinhole camera of the same focal length, size and principal point, bilinearly.
 
-    Pixels whose rays the lens does not see are black; a pinhole's image is returned as it is.
+    Pixels whose rays the photo does not show are black; a pinhole's image is returned as it is.
     """
     if camera.lens.model == LensModel.PINHOLE:
         return image
     columns, rows = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     rays = camera.undistorted().unproject(np.column_stack([columns.ravel(), rows.ravel()]))
-    pixels, _, _ = camera.project(rays)
-    known = np.isfinite(pixels).all(axis=1)
+    pixels, _, known = camera.project(rays)
     sampled = np.zeros((len(pixels), 3), np.uint8)
     sampled[known] = _bilinear(image, pixels[known] - 0.5)
     return sampled.reshape(image.shape)

@@ -39,6 +39,8 @@ class PoseOffset:
 
 
 ON_PATH = PoseOffset()
+# How groups of test cameras' views are called, before the name of the camera.
+TEST_CAMERA = "test camera "
 # The columns of the stage-two grid, its first row ahead, and two rotations.
 POSE_OFFSETS = (
     *(PoseOffset(lateral=lateral) for lateral in (0.5, -0.5, 1.0, -1.0, 2.0, -2.0)),
@@ -101,7 +103,7 @@ def evaluation_poses(
                 _place(geometry, image, offset.name, offset, pose) for offset, pose in zip(offsets, poses, strict=True)
             ]
     for image in images.test_cameras:
-        group = f"test camera {image.camera.name}"
+        group = f"{TEST_CAMERA}{image.camera.name}"
         poses_to_evaluate.append(_place(geometry, image, group, ON_PATH, image.world_from_ego))
     return poses_to_evaluate
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from swerve.eval.splat_quality.evaluation_poses import POSE_OFFSETS
 from swerve.eval.splat_quality.gate_options import GateOptions
-from swerve.eval.splat_quality.quality_summary import Row, mean_by_offset, separation
+from swerve.eval.splat_quality.quality_answer import answer_box
+from swerve.eval.splat_quality.quality_summary import Row, mean_by_offset
 from swerve.eval.splat_quality.view_comparison import Picture, ViewComparison
 from swerve.viz.html_page import data_url, html_page
 
@@ -34,7 +35,8 @@ COLUMNS: dict[str, tuple[str, float, int]] = {
     "seen": ("seen %", 100, 0),
     "box_iou": ("boxes %", 100, 0),
     "line_iou": ("lines %", 100, 0),
-    "true_line_iou": ("true %", 100, 0),
+    "true_box_iou": ("true boxes %", 100, 0),
+    "true_line_iou": ("true lines %", 100, 0),
 }
 EXPLAINED = (
     "Against the true image: PSNR (dB), aligned (PSNR after the best affine change of colours), SSIM, LPIPS. Against "
@@ -42,8 +44,8 @@ EXPLAINED = (
     "depth is right to 10 %; IoU, intersection over union of vehicles; cov., the share of the ground nearby without "
     "holes. Against the fitted photos: far, the distance to the path of a fitted camera that looked the same way; "
     "seen, the share of the static raster that lies in some photo. Against the annotations: boxes, the mean IoU of "
-    "vehicles' boxes; lines, the IoU of lane lines, and true, that of the lines in the true image. Classes other "
-    "than vehicles cannot be compared: splats carry none."
+    "vehicles' boxes; lines, the IoU of lane lines; true boxes and true lines, those of the true image. Numbers that "
+    "no view has are left out. Classes other than vehicles cannot be compared: splats carry none."
 )
 
 
@@ -61,8 +63,8 @@ def quality_page(
     """
     sections = [_section(name, list(views)) for name, views in groupby(sorted(shown, key=_rank), _group)]
     body = (
-        f"<h1>{html.escape(title)}</h1><p>{html.escape(notes)}</p>{_table(mean_by_offset(rows))}<p>{EXPLAINED}</p>"
-        f"<p>{html.escape(gate_in_words(gate))} {html.escape(separation_in_words(rows))}</p>{''.join(sections)}"
+        f"<h1>{html.escape(title)}</h1>{answer_box(rows)}<p>{html.escape(notes)}</p>{_table(mean_by_offset(rows))}"
+        f"<p>{EXPLAINED}</p><p>{html.escape(gate_in_words(gate))}</p>{''.join(sections)}"
     )
     return html_page(title, body, _STYLE)
 
@@ -85,34 +87,33 @@ def gate_in_words(gate: GateOptions) -> str:
     return f"A view is fit{condition}; quantities with too few pixels are not checked."
 
 
-def separation_in_words(rows: Sequence[Row]) -> str:
-    """Describe the quality of fit and unfit views against the true images; empty if these are unknown."""
-    groups = separation(rows)
-    parts = [
-        f"{group['views']} {gate_result} views have a mean PSNR of {group['psnr']:.2f} dB, SSIM {group['ssim']:.3f}"
-        for gate_result, group in groups.items()
-        if group["views"]
-    ]
-    return f"Against the true images, {'; '.join(parts)}." if parts else ""
+def known_columns(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the metrics that any view has a value of; the others are left out of tables."""
+    return [name for name in COLUMNS if any(summary[name] is not None for summary in summaries)]
 
 
-def cells(summary: Mapping[str, Any]) -> list[str]:
-    """Format a summary as text, with a dash for unknown numbers."""
+def cells(summary: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    """Format a summary as text, with a dash for unknown numbers.
+
+    Args:
+        summary: means of one offset.
+        columns: names of metrics, in order.
+    """
     values = [
-        "-" if summary[name] is None else f"{factor * summary[name]:.{digits}f}"
-        for name, (_, factor, digits) in COLUMNS.items()
+        "-" if summary[name] is None else f"{COLUMNS[name][1] * summary[name]:.{COLUMNS[name][2]}f}" for name in columns
     ]
     return [summary["offset"], str(summary["views"]), f"{100 * summary['fit'] / summary['views']:.0f}", *values]
 
 
-def headings() -> list[str]:
+def headings(columns: Sequence[str]) -> list[str]:
     """Return the headings of `cells`."""
-    return ["offset", "views", "fit %", *(heading for heading, _, _ in COLUMNS.values())]
+    return ["offset", "views", "fit %", *(COLUMNS[name][0] for name in columns)]
 
 
 def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings())
-    lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in cells(summary)) for summary in summaries]
+    columns = known_columns(summaries)
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings(columns))
+    lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in cells(summary, columns)) for summary in summaries]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 

@@ -50,6 +50,12 @@ def test_heads_are_seen_over_what_is_lower_than_the_eye():
     assert visible_shares(boxes(PEDESTRIAN, wall), EYE)[0, 0] == pytest.approx(2 / 3)
 
 
+def test_a_corner_is_hidden_by_what_is_farther_than_the_middle_of_its_box():
+    """Of a bus across at 10 m, a corner at (9, 7.2) is 11.5 m away: a post before it, 10.9 m away, hides its points."""
+    bus, post = (10.0, 0.0, np.pi / 2, 18.0, 2.5, 3.0), (9.0 * 0.95, 7.2 * 0.95, 0.0, 0.1, 0.1, 4.0)
+    assert visible_shares(boxes(bus, post), EYE)[0, 0] == pytest.approx(12 / 15)
+
+
 def test_what_is_far_or_not_there_is_not_seen():
     tracks = boxes(PEDESTRIAN, (0.0, 15.0, 0.0, 4.0, 2.0, 1.5))
     np.testing.assert_array_equal(visible_shares(tracks, EYE, reach=16.0)[:, 0], [0.0, 1.0])

@@ -61,6 +61,48 @@ def test_a_table_a_page_and_numbers(splats, tmp_path):
     page = (tmp_path / NAME / "index.html").read_text()
     assert page.count("<img") == 3 * 11
     assert "<h2>2 m right</h2>" in page
+    assert '</h1><div class="answer"><b>' in page
+    assert "<th>true lines %</th>" in page
+    # Without LPIPS and a detector nothing is known of these.
+    assert "<th>LPIPS</th>" not in page
+    assert "<th>true boxes %</th>" not in page
+
+
+OWN = """
+import numpy as np
+
+class Left:
+    def __init__(self, share):
+        self.share = float(share)
+
+    def vehicles(self, image):
+        return np.array([[0.0, 0.0, image.shape[1] * self.share, image.shape[0]]])
+
+    def lines(self, image):
+        return np.ones(image.shape[:2], bool)
+
+    def features(self, image):
+        return image.mean(axis=(0, 1))
+"""
+
+
+@pytest.mark.slow
+def test_a_detector_of_ones_own_replaces_labels(splats, tmp_path, monkeypatch):
+    (tmp_path / "own_detector.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = ["--scene-interval", 60, "--no-lpips", "--detector", "own_detector:Left,share=0.5"]
+    result = invoke("quality", "town:1", splats, tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    numbers = json.loads((tmp_path / "out" / NAME / "quality.json").read_text())
+    # The lines found are all of the image: view and true image have the same IoU, that of all ground.
+    shares = [(row["line_iou"], row["true_line_iou"]) for row in numbers["views"] if row["line_iou"] is not None]
+    assert shares
+    assert all(0 < view == true < 1 for view, true in shares)
+    assert numbers["frechet"]["test camera left"]["views"] == 3
+    assert numbers["frechet"]["test camera left"]["distance"] > 0
+    # The true images' boxes are known only with a detector: half an image matches none of the vehicles.
+    assert {row["true_box_iou"] for row in numbers["views"]} <= {0.0, None}
 
 
 def test_what_cannot_be_measured_is_told(splats, tmp_path):

@@ -165,6 +165,17 @@ def test_lenses_are_resampled_to_pinholes():
     assert undistorted(plain, camera.undistorted()) is plain
 
 
+def test_pixels_that_the_photo_does_not_show_are_black():
+    """A lens that spreads rays out, r (1 + r^2), shows less than the pinhole of the same focal length."""
+    lens = Lens(LensModel.BROWN, (1.0, 0.0, 0.0, 0.0))
+    camera = Camera("front", 80, 60, 60.0, 60.0, 40.0, 30.0, rigid_transform(FORWARD, np.zeros(3)), lens)
+    found = undistorted(np.full((60, 80, 3), 200, np.uint8), camera)
+    # On the middle row r = x: x (1 + x^2) < 40 / 60 as far as x = 0.511, which is 30.7 pixels.
+    assert (found[30, 10:70] == 200).all()
+    assert not found[30, :9].any()
+    assert not found[30, 71:].any()
+
+
 @pytest.mark.parametrize("bad", [{"voxel": -1.0}, {"image_scale": 2.0}, {"holdout_interval": 1}])
 def test_options_out_of_range_are_refused(bad):
     with pytest.raises(SwerveError, match=next(iter(bad))):
