@@ -47,7 +47,7 @@ class RoadUser:
 
     @property
     def large(self) -> bool:
-        """Whether it is too long for sharp turns: a van, lorry or bus."""
+        """Return whether it is too long for sharp turns: a van, lorry or bus."""
         return self.vehicle.length > _LONGEST_CAR
 
     @property
