@@ -31,7 +31,8 @@ def test_every_table_has_its_place_and_every_place_its_table():
         for page in [*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]
         for name in re.findall(r"<!-- table: (\w+) -->", page.read_text())
     }
-    assert places == {(name, table.page) for name, table in TABLES.items()}
+    elsewhere = {place for place in places if place[0].startswith("learned_")}  # of experiments.learned_planners
+    assert places - elsewhere == {(name, table.page) for name, table in TABLES.items()}
 
 
 def test_intervals_draw_whole_logs():

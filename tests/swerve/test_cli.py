@@ -150,7 +150,7 @@ def test_without_a_command_there_is_help(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("group", "arguments"), [("serve", "[ARGUMENTS]"), ("plan", "SOURCE..."), ("train", "[ARGUMENTS]")]
+    ("group", "arguments"), [("serve", "[ARGUMENTS]"), ("plan", "SOURCE...")]
 )
 def test_a_group_shows_arguments_that_its_commands_have(monkeypatch, capsys, group, arguments):
     first = run(monkeypatch, capsys, group)[1].splitlines()[0]

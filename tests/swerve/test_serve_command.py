@@ -32,15 +32,14 @@ def serving(*arguments):
         "--port",
         "0",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        found = re.search(r" on 127\.0\.0\.1:(\d+)", line)
-        assert found, line + process.stderr.read()
-        yield process, int(found[1]), line
-    finally:
-        process.kill()
-        process.communicate()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            found = re.search(r" on 127\.0\.0\.1:(\d+)", line)
+            assert found, line + process.stderr.read()
+            yield process, int(found[1]), line
+        finally:
+            process.kill()
 
 
 def ended(process, sign=signal.SIGTERM):
