@@ -149,9 +149,7 @@ def test_without_a_command_there_is_help(monkeypatch, capsys):
     assert "augment" not in output
 
 
-@pytest.mark.parametrize(
-    ("group", "arguments"), [("serve", "[ARGUMENTS]"), ("plan", "SOURCE...")]
-)
+@pytest.mark.parametrize(("group", "arguments"), [("serve", "[ARGUMENTS]"), ("plan", "SOURCE...")])
 def test_a_group_shows_arguments_that_its_commands_have(monkeypatch, capsys, group, arguments):
     first = run(monkeypatch, capsys, group)[1].splitlines()[0]
     assert first == f"usage: swerve {group} COMMAND {arguments} [OPTIONS]"
