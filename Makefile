@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One more than there are cores: many tests wait for processes and time limits.
+TEST_WORKERS ?= $(shell expr $$(nproc) + 1)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-quick lint types docs bench bench-gpu clean
@@ -13,11 +15,11 @@ demo: $(VENV)/core
 	@echo "The report is at $(CURDIR)/out/demo/index.html"
 
 test: $(VENV)/dev lint types
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile
 
 # Without lint, types and the tests marked slow.
 test-quick: $(VENV)/dev
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
 
 # Other versions of Python, where they are installed: make test-3.10, make test-3.12
 test-3.%:
