@@ -121,21 +121,25 @@ class NavsimSource:
         version, given = file_version(file), self.split.scene_filter
         frames, parts = _frames(file, version), _parts(file, version)
         left = {window[given.num_history_frames - 1].timestamp_us for _, window in windows_of(frames, given)}
-        found = dict[str, np.ndarray]()
+        found = dict[str, set[int]]()
         for name, (first, last) in parts.items():
             begin, end = frames[first].timestamp_us, frames[last].timestamp_us
             # What a scene needs before and after is in the part, but at the ends of the log.
             low, high = begin + _BEFORE_US * (first > 0), end - _AFTER_US * (last < len(frames) - 1)
-            own = {time for time in left if low <= time <= high}
-            left -= own
-            if own:
-                found[name] = np.array(sorted(own), np.int64)
-        return found
+            found[name] = {time for time in left if low <= time <= high}
+            left -= found[name]
+        # Scenes that no part has whole, such as those around a gap at a border: their log says that they are left out.
+        for name, (first, last) in parts.items():
+            cut = {time for time in left if frames[first].timestamp_us <= time <= frames[last].timestamp_us}
+            found[name] |= cut
+            left -= cut
+        return {name: np.array(sorted(own), np.int64) for name, own in found.items() if own}
 
     def _names(self, split: str) -> list[str]:
         names = list[str]()
         for stem, file in self.folders.log_files(split).items():
-            if self.split is not None and stem not in (self.split.scene_filter.log_names or (stem,)):
+            wanted = None if self.split is None else self.split.scene_filter.log_names
+            if wanted is not None and stem not in wanted:
                 continue
             try:
                 names += _parts(file, file_version(file)) if self.split is None else self._scene_times(file)

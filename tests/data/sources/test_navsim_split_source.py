@@ -63,6 +63,20 @@ def test_each_scene_of_a_long_log_is_in_one_part_whole(root):
         assert len(split_windows(log, 1.5, 4.0, 0.5)[0]) == len(found[name])
 
 
+def test_no_scene_is_lost_around_a_gap_between_parts(root):
+    """The frames from 60 s to 66 s are missing: scenes there are in no part whole, and are told and not dropped."""
+    write_log(root, [frame(index) for index in range(401) if not 120 <= index < 132])
+    found = times_of(of_split(root))
+    kept = [index for index in range(401) if not 120 <= index < 132][3:-8]
+    assert sorted(chain.from_iterable(found.values())) == [START_US + 500_000 * index for index in kept]
+
+
+def test_a_split_of_no_logs_has_none(root):
+    write_log(root, [frame(index) for index in range(24)])
+    with pytest.raises(SwerveError, match="no log that is there has a scene of the split"):
+        of_split(root, log_names="[]").names()
+
+
 def test_logs_that_are_not_of_the_split_are_left_out_and_missing_ones_are_told(root, caplog):
     write_log(root, [frame(index) for index in range(24)])
     write_log(root, [frame(index, OTHER) for index in range(24)], log=OTHER)
