@@ -15,12 +15,15 @@ from experiments.lane_matching import LaneMatches, match_lanes
 from experiments.path_regression import regression_table
 from swerve.data import open_source
 from swerve.scenes import Log, ObjectClass, SwerveError
+from swerve.scenes.visibility import visible_shares
 
 # Vehicles slower than this stand, m/s; statistics of others are taken every so many seconds.
 _STANDS, _EVERY = 0.5, 0.5
 # Leaders are looked for this far ahead and to the side, metres; and followers are this fast at least, m/s.
 _AHEAD, _BESIDE, _FOLLOWS = 50.0, 1.3, 3.0
 _NEAR = 50.0
+# Height of the eye, m; boxes of which less is seen are hidden; range of the lidar of nuScenes, m.
+_EYE, _HIDDEN, _RANGE = 1.6, 0.2, 70.0
 _LEAST = 8  # samples that a standard deviation is taken of
 
 PUBLISHED = {
@@ -29,6 +32,9 @@ PUBLISHED = {
     "others: fastest moment above the limit; by a third [% of vehicles]": "50; 5 (free-flow sites) [2]",
     "lane changes per km": "0.23 [3]; 0.5 [4]",
     "lane change, seconds": "6.3 +- 2.0 [3]; 5 to 6 [5]",
+    "vehicles seen within 70 m": "20 [7]",
+    "pedestrians seen within 70 m": "7 [7]",
+    "mean speed while moving: vehicles; pedestrians; cyclists [m/s]": "6.6; 1.3; 4 [7]",
     "followers: time headway, 10/50/90 % [s]": "2 s or more: 75 % of cars [6]",
 }
 REFERENCES = """\
@@ -37,7 +43,8 @@ REFERENCES = """\
 [3] Lee, Olsen and Wierwille 2004, DOT HS 809 702 (8,667 lane changes in 38,542 km).
 [4] Knoop et al. 2012, Transportation Research Record 2278 (one per 2 km, motorway).
 [5] Toledo and Zohar 2007, Transportation Research Record 1999.
-[6] Department for Transport, Vehicle speed compliance statistics for Great Britain 2019."""
+[6] Department for Transport, Vehicle speed compliance statistics for Great Britain 2019.
+[7] Caesar et al. 2020, nuScenes, arXiv:1903.11027v5, section 3 and figure 11-SM (boxes per keyframe; moving cars)."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,51 @@ def counts(log: Log) -> dict[str, float]:
     return {f"{name} within 50 m": float(there[chosen].sum(axis=0).mean()) for name, chosen in rows.items()}
 
 
+def shares_seen(log: Log, reach: float) -> Float[np.ndarray, "n t"]:
+    """Share of each track that is seen from above the ego's rear axle, at steps `_EVERY` apart."""
+    steps = np.arange(0, len(log.times_us), round(_EVERY / log.step))
+    return visible_shares(log.tracks.at(steps), log.ego.positions[steps] + [0.0, 0.0, _EYE], reach)
+
+
+def visible(log: Log) -> dict[str, float]:
+    """Boxes within `_RANGE` of which the ego sees a fifth at least, on average over the steps."""
+    seen = shares_seen(log, _RANGE) > _HIDDEN
+    classes = {"vehicles": ObjectClass.VEHICLE, "pedestrians": ObjectClass.PEDESTRIAN}
+    return {
+        f"{name} seen within {_RANGE:.0f} m": float(seen[log.tracks.classes == kind].sum(axis=0).mean())
+        for name, kind in classes.items()
+    }
+
+
+def _hidden(logs: list[Log]) -> str:
+    """Share of the vehicles and of the pedestrians near the ego of which it sees less than a fifth."""
+    counts = np.zeros((2, 2))
+    for log in logs:
+        steps = np.arange(0, len(log.times_us), round(_EVERY / log.step))
+        tracks, hidden = log.tracks.at(steps), shares_seen(log, np.inf) < _HIDDEN
+        away = np.linalg.norm(tracks.positions[..., :2] - log.ego.positions[steps, :2], axis=2)
+        there = tracks.valid & (away < _NEAR)
+        for row, kind in enumerate((ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN)):
+            own = there & (log.tracks.classes == kind)[:, None]
+            counts[row] += (hidden & own).sum(), own.sum()
+    return "; ".join(f"{100 * hidden / max(there, 1):.0f}" for hidden, there in counts)
+
+
+def _speeds(logs: list[Log]) -> dict[str, str]:
+    """Mean speeds of those who move."""
+    kinds = ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN, ObjectClass.BICYCLE
+    means = []
+    for kind in kinds:
+        speeds = [
+            np.linalg.norm(log.tracks.velocities, axis=2)[log.tracks.valid & (log.tracks.classes == kind)[:, None]]
+            for log in logs
+        ]
+        moving_ones = np.concatenate(speeds)
+        moving_ones = moving_ones[moving_ones > _STANDS]
+        means.append(f"{moving_ones.mean():.1f}" if len(moving_ones) else "-")
+    return {"mean speed while moving: vehicles; pedestrians; cyclists [m/s]": "; ".join(means)}
+
+
 def over_limit(log: Log, cars: Moving) -> Float[np.ndarray, "m"]:
     """Others' speed over limit at their fastest moment outside junctions, where above 0.5; empty without limits."""
     if log.road_map is None:
@@ -166,7 +218,10 @@ def describe(logs: list[Log]) -> dict[str, str]:
             np.concatenate([headways(cars) for cars in all_cars]), (10, 50, 90)
         ),
     }
-    return table | {name: f"{np.mean([one[name] for one in near]):.1f}" for name in near[0]}
+    seen = [visible(log) for log in logs]
+    table |= {name: f"{np.mean([one[name] for one in near]):.1f}" for name in near[0]}
+    table |= {name: f"{np.mean([one[name] for one in seen]):.1f}" for name in seen[0]}
+    return table | {"hidden from the ego within 50 m [% of vehicles; of pedestrians]": _hidden(logs)} | _speeds(logs)
 
 
 def _mean_offsets(all_cars: list[Moving], rows: slice) -> str:

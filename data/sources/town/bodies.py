@@ -10,6 +10,7 @@ from swerve.scenes import ObjectClass, Vehicle
 
 # Shares of the drivers that halt fully at stop signs, and that turn right at red after a halt.
 _FULL_STOPS, _ON_RED = 0.4, 0.5
+_LONGEST_CAR = 5.25
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class RoadUser:
         yellow: deceleration above which they go on at yellow, m/s2.
         safe: deceleration that they impose on others in a lane change, m/s2 (MOBIL's b_safe).
         turns_on_red: whether they turn right at red after a halt.
+        top_speed: speed limits above this count as this, m/s.
     """
 
     kind: ObjectClass
@@ -41,6 +43,12 @@ class RoadUser:
     yellow: float = 2.8
     safe: float = 2.0
     turns_on_red: bool = False
+    top_speed: float = np.inf
+
+    @property
+    def large(self) -> bool:
+        """Return whether it is too long for sharp turns: a van, lorry or bus."""
+        return self.vehicle.length > _LONGEST_CAR
 
     @property
     def rear_axle_to_reference(self) -> float:
@@ -96,11 +104,11 @@ def draw_lorry(generator: np.random.Generator) -> RoadUser:
 
 
 def draw_cyclist(generator: np.random.Generator) -> RoadUser:
-    """Sample a bicycle with its rider. The pace is relative to the limit of a bicycle lane, 30 km/h."""
+    """Sample a bicycle with its rider. The pace is relative to 30 km/h, or to the limit if that is lower."""
     length, height = generator.uniform(1.65, 1.85), generator.uniform(1.6, 1.85)
     vehicle = Vehicle("cyclist", float(length), 0.62, float(height), 1.05, float(length - 1.05) / 2)
     pace = float(generator.uniform(0.45, 0.75))
-    return RoadUser(ObjectClass.BICYCLE, vehicle, pace, 0.9, 1.5, 1.0, 1.5)
+    return RoadUser(ObjectClass.BICYCLE, vehicle, pace, 0.9, 1.5, 1.0, 1.5, top_speed=30 / 3.6)
 
 
 def ego_body(vehicle: Vehicle, generator: np.random.Generator) -> RoadUser:

@@ -6,9 +6,10 @@ from enum import Enum
 import numpy as np
 import shapely
 
-from swerve.data.sources.town.curves import Curve, joined_curve, normals
+from swerve.data.sources.town.curves import Curve, joined_curve, left_of, normals, unit
 from swerve.data.sources.town.hills import lifted
 from swerve.data.sources.town.junctions import Arm, Junction
+from swerve.data.sources.town.roundabouts import Branch, Ring, ring_line
 from swerve.data.sources.town.streets import Direction
 from swerve.scenes import GroundHeight, Lane, LaneGroup, LaneMarking, LaneType
 
@@ -154,10 +155,13 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
     """Build the lane that joins two lanes' ends, with interpolated width."""
     origin, target = ends
     heading, end_heading = junction.arms[arm].angle + np.pi, junction.arms[to_arm].angle
-    start, end = origin.centerline[-1, :2], target.centerline[0, :2]
-    straight = movement_of(junction, arm, to_arm) is Movement.STRAIGHT
-    leads = junction.straight_lengths(arm, to_arm) if straight else (0.0, 0.0)
-    center = joined_curve(start, heading, end, end_heading, _tangent(junction, arm, to_arm, ends), leads)
+    if junction.ring is not None:
+        center = _round(junction, junction.ring, (junction.arms[arm], junction.arms[to_arm]), ends)
+    else:
+        start, end = origin.centerline[-1, :2], target.centerline[0, :2]
+        straight = movement_of(junction, arm, to_arm) is Movement.STRAIGHT
+        leads = junction.straight_lengths(arm, to_arm) if straight else (0.0, 0.0)
+        center = joined_curve(start, heading, end, end_heading, _tangent(junction, arm, to_arm, ends), leads)
     across = normals(center, heading, end_heading)
     widths = [
         np.linalg.norm(lane.left_boundary[row, :2] - lane.right_boundary[row, :2])
@@ -181,6 +185,17 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
         successors=(target.id,),
         speed_limit=min(limits),
     )
+
+
+def _round(junction: Junction, ring: Ring, arms: tuple[Arm, Arm], ends: tuple[Lane, Lane]) -> Curve:
+    """Return the line from an arm's lane round the ring of a roundabout into another arm's lane."""
+    radius, arc = ring.lane(ends[0].kind is LaneType.BICYCLE)
+    branches = []
+    for arm, point in zip(arms, (ends[0].centerline[-1, :2], ends[1].centerline[0, :2]), strict=True):
+        away = point - junction.position
+        lateral, distance = abs(float(away @ left_of(unit(arm.angle)))), float(away @ unit(arm.angle))
+        branches.append(Branch(arm.angle, lateral, distance, arc))
+    return ring_line(junction.position, branches[0], branches[1], (radius, radius))
 
 
 def _paint_through(junction: Junction, before: LaneMarking, after: LaneMarking) -> LaneMarking:

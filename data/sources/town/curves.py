@@ -42,12 +42,12 @@ def turn_curve(
     ahead, back = meeting(start, heading, end, end_heading)
     if abs(deflection) < _SMALL_ANGLE or min(ahead, back) < 1.0:
         reach = float(np.linalg.norm(end - start)) * 0.4
-        return _evenly(_cubic(start, heading, end, end_heading, reach, reach), spacing)
+        return evenly(_cubic(start, heading, end, end_heading, reach, reach), spacing)
     tangent = min(tangent, ahead, back)
     first, last = start + unit(heading) * (ahead - tangent), end - unit(end_heading) * (back - tangent)
     reach = tangent * (4 / 3) * np.tan(abs(deflection) / 4) / np.tan(abs(deflection) / 2)
     arc = _cubic(first, heading, last, end_heading, reach, reach)
-    return _evenly(remove_duplicate_points(np.concatenate([start[None], arc, end[None]])), spacing)
+    return evenly(remove_duplicate_points(np.concatenate([start[None], arc, end[None]])), spacing)
 
 
 def joined_curve(
@@ -78,7 +78,7 @@ def _cubic(start: Point, heading: float, end: Point, end_heading: float, first: 
     return curve
 
 
-def _evenly(points: Curve, spacing: float) -> Float[np.ndarray, "m 2"]:
+def evenly(points: Curve, spacing: float) -> Float[np.ndarray, "m 2"]:
     """Resample the curve with equal steps; both ends stay exact."""
     steps = max(int(np.ceil(arc_lengths(points)[-1] / spacing)), 2)
     even = interpolate_at(points, np.linspace(0.0, arc_lengths(points)[-1], steps + 1))

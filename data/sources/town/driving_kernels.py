@@ -19,32 +19,39 @@ FAR = 1e9
 
 @numba.njit(cache=True)
 def find_leader(paths, bodies, fleet, crowd, i):
-    """Find the nearest obstacle in the strip swept by vehicle i: gap, its speed along the path, its index."""
+    """Find the nearest obstacle in the strip swept by vehicle i: gap, its speed along the path, its index.
+
+    The strip is looked along in steps of a metre; whatever is some metres from a point of it is not asked for again
+    before it could be reached.
+    """
     fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = FAR, -1, 0.0
     radius, v = 0.5 * bodies.width[i] + 0.3, fleet.speed[i]
     look = min(max(v * v / 4.0 + 2.0 * v + 12.0, 20.0), 75.0)
-    near, count = _vehicles_near(bodies, fleet, i, look)
+    near, ask, count = _vehicles_near(bodies, fleet, i, look, radius)
     people, walkers = _walkers_near(fleet, crowd, i, look + bodies.front[i] + radius + WALKER_RADIUS)
     k = 0
     while k <= int(look) and fleet.gap[i] >= FAR:
         along, free = fleet.along[i] + bodies.front[i] + k, FAR
         x = at(paths.x, paths.start, fleet.path[i], along, SPACING)
         y = at(paths.y, paths.start, fleet.path[i], along, SPACING)
-        angle = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
         for row in range(count):
-            j = near[row]
-            apart = distance_to_box(fleet, bodies, j, x, y) - radius
-            free = min(free, apart)
-            if apart < 0.0:
-                gap = max(k + max(_nearest_corner(fleet, bodies, j, x, y, angle), -radius), 0.0)
-                if gap < fleet.gap[i]:
-                    fleet.gap[i], fleet.lead[i] = gap, j
-                    fleet.lead_speed[i] = max(fleet.speed[j] * math.cos(fleet.heading[j] - angle), 0.0)
+            if ask[row] <= k:
+                j = near[row]
+                apart = distance_to_box(fleet, bodies, j, x, y) - radius
+                ask[row] = k + int(max(apart, 0.0)) + 1
+                if apart < 0.0:
+                    angle = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
+                    gap = max(k + max(_nearest_corner(fleet, bodies, j, x, y, angle), -radius), 0.0)
+                    if gap < fleet.gap[i]:
+                        fleet.gap[i], fleet.lead[i] = gap, j
+                        fleet.lead_speed[i] = max(fleet.speed[j] * math.cos(fleet.heading[j] - angle), 0.0)
+            free = min(free, float(ask[row] - k - 1))
         for row in range(walkers):
             dx, dy = crowd.x[people[row]] - x, crowd.y[people[row]] - y
-            apart = math.hypot(dx, dy) - radius - WALKER_RADIUS
+            apart = math.sqrt(dx * dx + dy * dy) - radius - WALKER_RADIUS
             free = min(free, apart)
             if apart < 0.0:
+                angle = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
                 gap = max(k + dx * math.cos(angle) + dy * math.sin(angle) - WALKER_RADIUS - 0.3, 0.0)
                 if gap < fleet.gap[i]:
                     fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = gap, -1, 0.0
@@ -52,15 +59,20 @@ def find_leader(paths, bodies, fleet, crowd, i):
 
 
 @numba.njit(cache=True, **INTERNAL)
-def _vehicles_near(bodies, fleet, i, look):
-    """Vehicles that the strip before vehicle i may touch, and how many they are."""
-    near, count = np.empty(len(fleet.along), np.int64), 0
+def _vehicles_near(bodies, fleet, i, look, radius):
+    """Vehicles that the strip before vehicle i may touch, from which metre of it each may, and how many they are."""
+    near, ask, count = np.empty(len(fleet.along), np.int64), np.empty(len(fleet.along), np.int64), 0
     for j in range(len(fleet.along)):
+        if j == i or not fleet.active[j]:
+            continue
+        dx, dy = fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]
         reach = look + bodies.front[i] + bodies.length[i] + bodies.length[j]
-        if j != i and fleet.active[j] and math.hypot(fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]) < reach:
-            near[count] = j
+        if dx * dx + dy * dy < reach * reach:
+            # The strip begins less than a length from the middle of vehicle i.
+            apart = math.sqrt(dx * dx + dy * dy) - bodies.length[i] - bodies.length[j] - radius
+            near[count], ask[count] = j, int(max(apart, 0.0))
             count += 1
-    return near, count
+    return near, ask, count
 
 
 @numba.njit(cache=True, **INTERNAL)
@@ -68,7 +80,8 @@ def _walkers_near(fleet, crowd, i, reach):
     """Walkers on the road within a distance of vehicle i, and how many they are."""
     near, count = np.empty(len(crowd.along), np.int64), 0
     for w in range(len(crowd.along)):
-        if crowd.crossing[w] and math.hypot(crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]) < reach + 3.0:
+        dx, dy = crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]
+        if crowd.crossing[w] and dx * dx + dy * dy < (reach + 3.0) ** 2:
             near[count] = w
             count += 1
     return near, count
@@ -326,7 +339,8 @@ def conflict_zone(first, then, clearance, zone):
     zone[0], zone[1], zone[2], zone[3] = FAR, -FAR, FAR, -FAR
     for a in range(len(first)):
         for b in range(len(then)):
-            if math.hypot(first[a, 0] - then[b, 0], first[a, 1] - then[b, 1]) < clearance:
+            dx, dy = first[a, 0] - then[b, 0], first[a, 1] - then[b, 1]
+            if dx * dx + dy * dy < clearance * clearance:
                 zone[0], zone[1] = min(zone[0], a * SPACING), max(zone[1], a * SPACING)
                 zone[2], zone[3] = min(zone[2], b * SPACING), max(zone[3], b * SPACING)
     return zone[1] > -FAR

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from swerve.data.sources.town.bodies import RoadUser, draw_car, draw_cyclist, draw_lorry, ego_body
 from swerve.data.sources.town.lane_changes import ChangedPath, draw_changes
@@ -17,8 +17,10 @@ from swerve.data.sources.town.traffic_state import SPACING
 from swerve.scenes import Lane, LaneType, Vehicle, keyed_generator
 
 # Traffic is generated within this distance of the ego's path, metres.
-_RANGE = 170.0
+_RANGE = 150.0
 _FASTEST = 17.0
+# No driver is faster than this multiple of the preferred speed.
+_ABOVE_PREFERRED = 1.2
 # No lane is longer, metres.
 _LONGEST_LANE = 250.0
 # Cyclists keep so far from the right boundary of lanes for all, metres.
@@ -26,6 +28,8 @@ _FROM_RIGHT = 0.85
 _LORRIES = 0.12
 # Distance range from the ego's start in which its turn ends, metres; share of logs with such a turn.
 _EGO_TURN, _EGO_TURNS = (60.0, 190.0), 0.75
+# Share of the towns with roundabouts in which the ego's route leads over one within that range.
+_EGO_ROUND = 0.5
 _TRIES = 60
 # Lane changes of the ego lead to ways of this share of the length wanted at least, so that it does not leave the map.
 _EGO_STAYS = 0.75
@@ -73,8 +77,10 @@ def draw_drivers(
     """
     lanes = plan.road_map.lane_by_id
     length = _FASTEST * (options.seconds + warm_up) + 60.0
-    draw = _Draw(lanes, obstructions, options, length, keyed_generator(seed, name, "ego"))
-    ego = _draw_ego(draw, vehicle)
+    seconds = options.seconds + warm_up + 1.0
+    draw = _Draw(lanes, obstructions, options, length, seconds, keyed_generator(seed, name, "ego"))
+    rings = {one.lane.id for one in plan.connectors if plan.junctions[one.junction].ring is not None}
+    ego = _draw_ego(draw, vehicle, rings)
     draw = replace(draw, generator=keyed_generator(seed, name, "traffic"))
     drivers = [ego]
     for lane in plan.road_map.lanes:
@@ -85,17 +91,24 @@ def draw_drivers(
 
 @dataclass(frozen=True)
 class _Draw:
-    """Inputs for sampling drivers: lanes by id, what stands on them, options, length of the paths, randomness."""
+    """Inputs for sampling drivers: lanes, what stands on them, options, length of paths, simulated time, randomness."""
 
     lanes: dict[str, Lane]
     obstructions: Mapping[str, Obstruction]
     options: TownOptions
     length: float
+    seconds: float
     generator: np.random.Generator
 
 
-def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
-    """Sample the ego on a path that does not leave the map, and that turns soon in most towns."""
+def _draw_ego(draw: _Draw, vehicle: Vehicle, rings: set[str]) -> Driver:
+    """Sample the ego on a path that does not leave the map, and soon turns or leads over a roundabout in most towns.
+
+    Args:
+        draw: inputs.
+        vehicle: dimensions of the ego.
+        rings: ids of the connectors at roundabouts.
+    """
     lanes, generator = draw.lanes, draw.generator
     body = ego_body(vehicle, generator)
     starts = [
@@ -105,12 +118,14 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
         if not _kept_free(draw.obstructions, lane)
     ]
     turning = bool(generator.random() < _EGO_TURNS)
+    circling = bool(rings) and bool(generator.random() < _EGO_ROUND)
     best: tuple[str, ...] = (starts[0],)
     longest = 0.0
     for _ in range(_TRIES):
         route = draw_route(lanes, str(generator.choice(starts)), draw.length, generator)
         way = np.cumsum([lanes[lane].lengths[-1] for lane in route])
-        if _turns_soon(lanes, route, way) != turning and longest > 0.0:
+        suits = _soon(np.isin(route, [*rings]), way) if circling else _turns_soon(lanes, route, way) == turning
+        if not suits and longest > 0.0:
             continue
         if way[-1] > longest:
             best, longest = route, way[-1]
@@ -124,21 +139,40 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
 
 def _driver(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float, from_right: float | None) -> Driver:
     """Sample a driver on a route: driving style, path and planned lane changes."""
+    route = _as_far_as_needed(draw, body, route, along)
     total = sum(draw.lanes[lane].lengths[-1] for lane in route)
-    manner = draw_manner(max(total, draw.length) + _LONGEST_LANE, draw.options.wander, draw.generator)
-    handling = Handling(manner, body.desired_speed_factor, body.vehicle.width, body.front, body.rear, from_right)
+    changes_lane = from_right is None and draw.generator.random() < draw.options.lane_changes
+    manner = draw_manner(
+        (max(total, draw.length) if changes_lane else total) + _LONGEST_LANE, draw.options.wander, draw.generator
+    )
+    size = body.vehicle.width, body.front, body.rear
+    handling = Handling(manner, body.desired_speed_factor, *size, from_right, body.top_speed)
     path = build_path(draw.lanes, route, handling, draw.obstructions)
     changes: tuple[ChangedPath, ...] = ()
-    if from_right is None and draw.generator.random() < draw.options.lane_changes:
+    if changes_lane:
         parts = draw.lanes, route, along, handling, draw.obstructions, draw.length
         changes = draw_changes(*parts, draw.generator)
+        if body.large:
+            changes = tuple(one for one in changes if not turns_sharply(draw.lanes, one.path.lanes))
     return Driver(body, path, along, _start_speed(path, body, along), changes)
+
+
+def _as_far_as_needed(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float) -> tuple[str, ...]:
+    """Return the part of a route that a driver can reach until the log ends."""
+    limits = [min(draw.lanes[lane].speed_limit or 0.0, body.top_speed) for lane in route]
+    fastest = _ABOVE_PREFERRED * body.desired_speed_factor * max(limits)
+    ends = np.cumsum([draw.lanes[lane].lengths[-1] for lane in route])
+    return route[: int(np.searchsorted(ends, along + body.front + fastest * draw.seconds + 20.0)) + 1]
 
 
 def _turns_soon(lanes: dict[str, Lane], route: tuple[str, ...], way: Float[np.ndarray, "n"]) -> bool:
     """Test whether a route turns within the part that the ego is going to drive."""
-    sharp = np.abs(turns(lanes, route)) > _TURN
-    return bool((sharp & (way > _EGO_TURN[0]) & (way < _EGO_TURN[1])).any())
+    return _soon(np.abs(turns(lanes, route)) > _TURN, way)
+
+
+def _soon(chosen: Bool[np.ndarray, "n"], way: Float[np.ndarray, "n"]) -> bool:
+    """Test whether some of the chosen lanes of a route end within the part that the ego is going to drive."""
+    return bool((chosen & (way > _EGO_TURN[0]) & (way < _EGO_TURN[1])).any())
 
 
 def _near(lane: Lane, path: Path) -> bool:

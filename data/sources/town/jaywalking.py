@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from swerve.data.sources.town.bodies import ParkedObjects
 from swerve.data.sources.town.curves import left_of
 from swerve.data.sources.town.obstructions import Obstruction
 from swerve.data.sources.town.plan import TownPlan
@@ -24,11 +25,13 @@ class UnmarkedCrossing:
         street: number of the street.
         row: point of the street's axis.
         kerbs: the ends of the line over the road, of the forward and of the backward direction.
+        screens: parked vehicles beside it that hide those who cross.
     """
 
     street: int
     row: int
     kerbs: Float[np.ndarray, "2 2"]
+    screens: tuple[ParkedObjects, ...] = ()
 
     def local(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """(along the street, across it from the forward kerb) of points, metres."""

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from swerve.data.sources.town.curves import Curve, Point, joined_curve, left_of, meeting, unit
 from swerve.data.sources.town.layout import Carriageway, TownLayout
+from swerve.data.sources.town.roundabouts import KERB_ARC, RADIUS, WIDTH, Branch, Ring, fits, ring_line
 from swerve.scenes.transforms import wrap_angle
 
 # A kerb line that turns by less than this at a corner counts as straight.
@@ -15,6 +16,8 @@ _THROUGH = np.deg2rad(45.0)
 # Metres: from the end of the kerb's arc to the crossing, from the crossing to the stop line.
 _BEFORE_CROSSING, _AFTER_CROSSING, _NO_CROSSING = 0.8, 1.4, 1.5
 _LEAST_MOUTH = 5.0
+# Share of the junctions with room for a roundabout, and one lane each way on all arms, that are one.
+_ROUNDABOUTS = 0.6
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Junction:
         arms: streets of the node, counter-clockwise.
         corners: radius of the kerb between each arm and the next one.
         signalised: whether it has signals.
-        priority_arms: indices of the arms with priority (all where none has to yield).
+        priority_arms: indices of the arms with priority (all where none has to yield; none at roundabouts).
+        ring: ring of a roundabout; None at other junctions.
     """
 
     position: Point
@@ -67,6 +71,7 @@ class Junction:
     corners: tuple[float, ...]
     signalised: bool
     priority_arms: tuple[int, ...]
+    ring: Ring | None = None
 
     @property
     def is_boundary(self) -> bool:
@@ -86,6 +91,9 @@ class Junction:
             beyond: metres from the kerb, away from the road, at both ends.
         """
         first, then = self.arms[number], self.arms[(number + 1) % len(self.arms)]
+        if self.ring is not None:
+            branches = _kerb_branches(first, then, beyond)
+            return ring_line(self.position, *branches, (self.ring.radius + beyond[0], self.ring.radius + beyond[1]))
         opening, tangent, leads = _opening(first, then), np.inf, (0.0, 0.0)
         if opening < np.pi - _STRAIGHT:
             tangent = max(self.corners[number] - sum(beyond) / 2, 1.0) / np.tan(opening / 2)
@@ -102,7 +110,7 @@ class Junction:
 
     def straight_lengths(self, first: int, then: int) -> tuple[float, float]:
         """Return the lengths over which straight traffic keeps to both arms' directions: up to their crossings."""
-        if len(self.arms) == 2:
+        if len(self.arms) == 2 or self.ring is not None:
             return 0.0, 0.0
         return self.arms[first].lane_end_distance - self.arms[first].kerb_straight_distance, self.arms[
             then
@@ -113,9 +121,70 @@ class Junction:
         return float(wrap_angle(self.arms[leaving].angle - self.arms[incoming].angle - np.pi))
 
 
-def build_junctions(layout: TownLayout, generator: np.random.Generator) -> tuple[Junction, ...]:
-    """Build one junction for each node of the layout, including those at the map's boundary."""
-    return tuple(_build(layout, node, generator) for node in range(len(layout.nodes)))
+def build_junctions(
+    layout: TownLayout, generator: np.random.Generator, rings: np.random.Generator
+) -> tuple[Junction, ...]:
+    """Build one junction for each node of the layout, including those at the map's boundary.
+
+    Args:
+        layout: nodes and streets.
+        generator: decides everything but the roundabouts.
+        rings: decides which junctions are roundabouts, and their size.
+    """
+    junctions = (_build(layout, node, generator) for node in range(len(layout.nodes)))
+    return tuple(_roundabout(junction, rings) for junction in junctions)
+
+
+def _roundabout(junction: Junction, generator: np.random.Generator) -> Junction:
+    """Return a junction as a roundabout where it is small enough, and chosen; its crossings keep their widths."""
+    wanted = generator.random() < _ROUNDABOUTS
+    ring = Ring(float(generator.uniform(*RADIUS)), float(generator.uniform(*WIDTH)))
+    arms = junction.arms
+    one_lane = all(arm.inbound.lanes == arm.outbound.lanes == 1 and not arm.median for arm in arms)
+    if not wanted or len(arms) < 3 or not one_lane or not all(_has_room(arms, row, ring) for row in range(len(arms))):
+        return junction
+    placed = tuple(_placed_at_ring(arms, row, ring) for row in range(len(arms)))
+    return replace(junction, arms=placed, signalised=False, priority_arms=(), ring=ring)
+
+
+def _has_room(arms: tuple[Arm, ...], number: int, ring: Ring) -> bool:
+    """Test whether kerbs and lanes between an arm and the next have room at the ring."""
+    first, then = arms[number], arms[(number + 1) % len(arms)]
+    ways = [(_kerb_branches(first, then, (0.0, 0.0)), ring.radius)]
+    for bicycle in (False, True):
+        radius, arc = ring.lane(bicycle)
+        sides = (_lane_offset(side, bicycle) for side in (first.inbound, then.outbound))
+        angles = first.angle, then.angle
+        branches = [Branch(angle, side, 0.0, arc) for angle, side in zip(angles, sides, strict=True)]
+        ways.append(((branches[0], branches[1]), radius))
+    return all(fits(*branches, radius) for branches, radius in ways)
+
+
+def _lane_offset(side: Carriageway, bicycle: bool) -> float:
+    """Return the distance of the middle of the only lane, or of the bicycle lane, from the street's line."""
+    return side.lane_width + side.bicycle / 2 if bicycle and side.bicycle else side.lane_width / 2
+
+
+def _kerb_branches(first: Arm, then: Arm, beyond: tuple[float, float]) -> tuple[Branch, Branch]:
+    """Return the kerbs of two arms at a ring, so far from the road."""
+    return (
+        Branch(first.angle, first.kerb_in + beyond[0], first.lane_end_distance, KERB_ARC - beyond[0]),
+        Branch(then.angle, then.kerb_out + beyond[1], then.lane_end_distance, KERB_ARC - beyond[1]),
+    )
+
+
+def _placed_at_ring(arms: tuple[Arm, ...], number: int, ring: Ring) -> Arm:
+    """Return an arm with its mouth at a ring."""
+    arm = arms[number]
+    branches = [Branch(arm.angle, kerb, 0.0, KERB_ARC).touch(ring.radius)[0] for kerb in (arm.kerb_in, arm.kerb_out)]
+    for bicycle in (False, True):
+        radius, arc = ring.lane(bicycle)
+        sides = (_lane_offset(side, bicycle) for side in (arm.inbound, arm.outbound))
+        branches += [Branch(arm.angle, side, 0.0, arc).touch(radius)[0] for side in sides]
+    mouth, before = max(branches), arm.kerb_straight_distance
+    crossing = None if arm.crossing is None else (arm.crossing[0] - before + mouth, arm.crossing[1] - before + mouth)
+    end = arm.lane_end_distance - before + mouth
+    return replace(arm, kerb_straight_distance=mouth, lane_end_distance=end, crossing=crossing)
 
 
 def _build(layout: TownLayout, node: int, generator: np.random.Generator) -> Junction:

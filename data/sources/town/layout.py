@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 # Speed limits in m/s of streets with one, two and three lanes each way.
-_LIMITS = {1: (30 / 3.6, 40 / 3.6), 2: (50 / 3.6,), 3: (50 / 3.6, 60 / 3.6)}
+_LIMITS = {1: (30 / 3.6, 40 / 3.6, 50 / 3.6), 2: (50 / 3.6,), 3: (50 / 3.6, 60 / 3.6)}
 _JITTER = 5.0
 
 

@@ -23,7 +23,9 @@ _PACE_MEMORY = 60.0
 _WANDER, _OFFSET = (0.22, 0.36), 0.2
 _PACE, _PACE_BOUNDS, _PACE_CHANGE = (1.0, 0.2), (0.6, 1.45), 0.04
 # Vehicles keep so far from their lane's edge, metres, and so near to the middle of connectors.
-_TO_EDGE, _LEAST_ROOM, _IN_JUNCTION = 0.25, 0.12, 0.15
+_TO_EDGE, _IN_JUNCTION = 0.25, 0.15
+# What remains for wide vehicles: so near to the edge, and between so much and so much to either side, metres.
+_LEAST_TO_EDGE, _LEAST_ROOM = 0.1, (0.02, 0.12)
 
 
 @dataclass(frozen=True)
@@ -84,17 +86,21 @@ def ornstein_uhlenbeck(
 
 
 def bounded(
-    lateral: Float[np.ndarray, "n"], lane_width: Float[np.ndarray, "n"], width: float, inside: Float[np.ndarray, "n"]
+    lateral: Float[np.ndarray, "n"],
+    lane_width: Float[np.ndarray, "n"],
+    width: float | Float[np.ndarray, "n"],
+    inside: Float[np.ndarray, "n"],
 ) -> Float[np.ndarray, "n"]:
     """Bound lateral positions smoothly (tanh) to what leaves the box within its lane.
 
     Args:
         lateral: wanted, metres left of the lane's middle.
         lane_width: of the lane at each point, metres.
-        width: of the vehicle, metres.
+        width: of the vehicle, or of what it sweeps at each point, metres.
         inside: 1 within junctions, 0 elsewhere, between them in transitions.
     """
-    room = np.maximum((lane_width - width) / 2 - _TO_EDGE, _LEAST_ROOM)
+    beside = (lane_width - width) / 2
+    room = np.maximum(beside - _TO_EDGE, np.clip(beside - _LEAST_TO_EDGE, _LEAST_ROOM[0], _LEAST_ROOM[1]))
     room = room + (np.minimum(room, _IN_JUNCTION) - room) * inside
     position: Float[np.ndarray, "n"] = room * np.tanh(lateral / room)
     return position

@@ -11,6 +11,7 @@ from swerve.data.sources.town.curves import Curve, left_of
 from swerve.data.sources.town.jaywalking import UnmarkedCrossing
 from swerve.data.sources.town.junctions import Junction
 from swerve.data.sources.town.plan import TownPlan
+from swerve.data.sources.town.signals import SLOW_WALK
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import WALK_SPACING
 from swerve.scenes import keyed_generator
@@ -20,6 +21,8 @@ from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate
 Place = tuple[int, int, int]
 _RANGE = 90.0
 _ROUTE = 75.0
+# How much more often pedestrians cross between junctions where parked vehicles hide them: what is rare is of interest.
+_SCREENED = 2.0
 
 
 @dataclass(frozen=True)
@@ -91,45 +94,57 @@ def draw_walkers(
         seed: seed of the source.
     """
     generator = keyed_generator(seed, name, "pedestrians")
-    legs, marked = _legs(plan, unmarked), len(crossings_of(plan))
-    walkers = []
+    legs, weights = _legs(plan, unmarked), _weights(plan, unmarked, options.jaywalkers)
+    walkers, marked = [], len(crossings_of(plan))
     for place, ways in legs.items():
         for leg in ways:
             near = np.linalg.norm(leg.points[:, None] - way[::20], axis=2).min() < _RANGE
-            if near and leg.crossing < 0:
-                count = generator.poisson(options.pedestrians / 200.0 * arc_lengths(leg.points)[-1])
-                walkers += [_draw_walker(legs, place, leg, marked, options.jaywalkers, generator) for _ in range(count)]
+            if near and not 0 <= leg.crossing < marked:
+                length, share = _stretch(leg, weights)
+                count = generator.poisson(options.pedestrians / 200.0 * share * length)
+                walkers += [_draw_walker(legs, place, leg, length, weights, generator) for _ in range(count)]
     return [walker for walker in walkers if walker is not None]
+
+
+def _stretch(leg: Leg, weights: Float[np.ndarray, "w"]) -> tuple[float, float]:
+    """Return the metres of pavement at the beginning of a leg, and the share of those on it who take this leg.
+
+    On the way to a place between junctions these are some of those who walk beside the street.
+    """
+    along = arc_lengths(leg.points)
+    if leg.crossing < 0:
+        return float(along[-1]), 1.0
+    taken = float(weights[leg.crossing])
+    return float(along[leg.kerbs[0]]), taken / (1.0 + 2.0 * taken)
 
 
 def _draw_walker(
     legs: dict[Place, list[Leg]],
     start: Place,
     first: Leg,
-    marked: int,
-    jaywalks: float,
+    length: float,
+    weight: Float[np.ndarray, "w"],
     generator: np.random.Generator,
 ) -> Walker | None:
-    """Sample a walker who starts along an edge; None where the route is too short."""
+    """Sample a walker who starts in the first metres of an edge; None where the route is too short."""
     route, total, last = [first], arc_lengths(first.points)[-1], start
-    begin = generator.uniform(0.05, 0.95) * total
+    begin = generator.uniform(0.05, 0.95) * length
     while total < begin + _ROUTE:
         choices = [leg for leg in legs.get(route[-1].to, []) if leg.to != last]
-        weights = np.array([_weight(leg, marked, jaywalks) for leg in choices])
+        weights = weight[[leg.crossing for leg in choices]]
         if not weights.any():
             return None
         last = route[-1].to
         route.append(choices[int(generator.choice(len(choices), p=weights / weights.sum()))])
         total += arc_lengths(route[-1].points)[-1]
-    lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(1.15, 1.6)
+    lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(SLOW_WALK, 1.5)
     return _walker(route, float(lateral), float(begin), float(speed))
 
 
-def _weight(leg: Leg, marked: int, jaywalks: float) -> float:
-    """Return the weight with which pedestrians choose a leg: marked crossings are the first ones, by number."""
-    if leg.crossing < 0:
-        return 1.0
-    return 3.0 if leg.crossing < marked else jaywalks
+def _weights(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing], jaywalks: float) -> Float[np.ndarray, "w"]:
+    """Return the weights with which pedestrians choose legs, by their crossing; the last one is for pavements."""
+    between = [jaywalks * (_SCREENED if place.screens else 1.0) for place in unmarked]
+    return np.array([*[3.0] * len(crossings_of(plan)), *between, 1.0])
 
 
 def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Walker:

@@ -9,6 +9,7 @@ from swerve.data.sources.town.connectors import Connector, build_connectors
 from swerve.data.sources.town.hills import hills, lifted
 from swerve.data.sources.town.junctions import Arm, Junction, build_junctions, outline
 from swerve.data.sources.town.layout import TownLayout, draw_layout
+from swerve.data.sources.town.roundabouts import circle
 from swerve.data.sources.town.streets import (
     Direction,
     StreetAxis,
@@ -62,7 +63,8 @@ def plan_town(name: str, seed: int) -> TownPlan:
     """Build the static town of one log, determined by name and seed only."""
     layout = draw_layout(keyed_generator(seed, name, "layout"))
     ground = hills(layout.nodes, keyed_generator(seed, name, "hills"))
-    junctions = build_junctions(layout, keyed_generator(seed, name, "junctions"))
+    generators = (keyed_generator(seed, name, kind) for kind in ("junctions", "roundabouts"))
+    junctions = build_junctions(layout, *generators)
     axes = tuple(_axis(layout, junctions, index) for index in range(len(layout.streets)))
     directions = tuple((build_direction(axis, False, ground), build_direction(axis, True, ground)) for axis in axes)
     connectors, groups = [], []
@@ -103,7 +105,7 @@ def _road_map(
     """Assemble the road map."""
     real = [(number, junction) for number, junction in enumerate(junctions) if not junction.is_boundary]
     crossings = [area for number, junction in real for area in _crossings(number, junction, ground)]
-    areas = [Area(f"junction-{number}", lifted(ground, _resampled(outline(junction)))) for number, junction in real]
+    areas = [_junction_area(number, junction, ground) for number, junction in real]
     kerbs = [edge for number, junction in real for edge in _corner_edges(number, junction, ground)]
     corners = [area for number, junction in real for area in _corner_walkways(number, junction, ground)]
     return RoadMap(
@@ -119,6 +121,12 @@ def _road_map(
         road_edges=(*(edge for axis in axes for edge in road_edges(axis, ground)), *kerbs),
         stop_lines=tuple(line for number, junction in real for line in _stop_lines(number, junction, directions)),
     )
+
+
+def _junction_area(number: int, junction: Junction, ground: GroundHeight) -> Area:
+    """Return the surface of a junction, without the central island of a roundabout."""
+    islands = () if junction.ring is None else (lifted(ground, circle(junction.position, junction.ring.island)),)
+    return Area(f"junction-{number}", lifted(ground, _resampled(outline(junction))), islands)
 
 
 def _bend_lines(connectors: tuple[Connector, ...]) -> list[RoadLine]:
@@ -179,11 +187,12 @@ def _crossings(number: int, junction: Junction, ground: GroundHeight) -> list[Ar
 
 
 def _corner_edges(number: int, junction: Junction, ground: GroundHeight) -> list[RoadEdge]:
-    """Return the kerbs at the corners."""
-    return [
-        RoadEdge(f"junction-{number}-edge-{row}", lifted(ground, junction.kerb(row)))
-        for row in range(len(junction.arms))
-    ]
+    """Return the kerbs at the corners, and that of a roundabout's island."""
+    kerbs = [junction.kerb(row) for row in range(len(junction.arms))]
+    if junction.ring is not None:
+        island = circle(junction.position, junction.ring.island)
+        kerbs.append(np.concatenate([island, island[:1]]))
+    return [RoadEdge(f"junction-{number}-edge-{row}", lifted(ground, kerb)) for row, kerb in enumerate(kerbs)]
 
 
 def _corner_walkways(number: int, junction: Junction, ground: GroundHeight) -> list[Area]:

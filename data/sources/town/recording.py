@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.sources.town.bodies import ParkedObjects
-from swerve.data.sources.town.simulation import PADDING, Movements
+from swerve.data.sources.town.simulation import Movements
 from swerve.data.sources.town.town_options import STEP
+from swerve.data.sources.town.traffic_kernels import PADDING
 from swerve.data.sources.velocities import causal_velocities
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
 from swerve.scenes.transforms import rigid_transform, wrap_angle
@@ -73,10 +74,11 @@ def tracks_from_simulation(
     )
     counts = ("road-user", len(bodies)), ("pedestrian", people), ("standing", len(standing)), ("stopped", len(stopped))
     names = [f"{kind}-{row}" for kind, count in counts for row in range(count)]
-    tracks = _tracks(names, kinds, poses, sizes, present, ground)
-    seen = replace(tracks, valid=present & _in_range(poses, movements.vehicles[0]))
-    logged = seen.at(_LOGGED)
-    return logged.select_tracks(np.flatnonzero(logged.valid.any(axis=1)))
+    seen = present & _in_range(poses, movements.vehicles[0])
+    kept = np.flatnonzero(seen[:, _LOGGED].any(axis=1))
+    chosen = [names[row] for row in kept], [kinds[row] for row in kept]
+    tracks = _tracks(*chosen, poses[kept], sizes[kept], present[kept], ground)
+    return replace(tracks, valid=seen[kept]).at(_LOGGED)
 
 
 def _in_range(poses: Float[np.ndarray, "n t 3"], ego: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, "n t"]:
@@ -97,13 +99,16 @@ def _tracks(
     heights = ground.at(poses[..., :2]) + sizes[:, None, 2] / 2
     positions = np.concatenate([poses[..., :2], heights[..., None]], axis=2)
     times_us = np.round(np.arange(poses.shape[1]) * STEP * 1e6).astype(np.int64)
+    moves = np.flatnonzero((poses[..., :2] != poses[:, :1, :2]).any(axis=(1, 2)))
+    velocities = np.zeros((*present.shape, 2))
+    velocities[moves] = causal_velocities(positions[moves], present[moves], times_us)
     return Tracks(
         ids=tuple(names),
         classes=np.array(kinds, np.uint8),
         positions=positions,
         headings=wrap_angle(poses[..., 2]),
         sizes=np.repeat(sizes[:, None], poses.shape[1], axis=1),
-        velocities=causal_velocities(positions, present, times_us),
+        velocities=velocities,
         valid=present,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from swerve.data.sources.town.curves import Curve, left_of
 from swerve.data.sources.town.manners import Manner, bounded
@@ -69,6 +69,7 @@ class Handling:
         front: from the reference point to the front bumper, metres.
         rear: from the reference point to the rear bumper, metres.
         from_right: of cyclists: metres from the right boundary of lanes that are not theirs alone.
+        top_speed: limits above this count as this, m/s.
     """
 
     manner: Manner
@@ -77,6 +78,7 @@ class Handling:
     front: float
     rear: float
     from_right: float | None = None
+    top_speed: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,9 @@ def turns(lanes: dict[str, Lane], route: tuple[str, ...]) -> Float[np.ndarray, "
 
 
 def turns_sharply(lanes: dict[str, Lane], route: tuple[str, ...]) -> bool:
-    """Test whether a route has a turn too sharp for a lorry."""
-    return bool((np.abs(turns(lanes, route)) > _SHARP).any())
+    """Test whether a route has a turn too sharp for a lorry; the ring of a roundabout is."""
+    bends = (np.abs(wrap_angle(np.diff(headings(lanes[lane].centerline)))).sum() for lane in route if ">" in lane)
+    return any(bend > _SHARP for bend in bends)
 
 
 def build_path(
@@ -160,15 +163,17 @@ def build_path(
     starts = np.concatenate([[0.0], np.cumsum([arc_lengths(line)[-1] for line in lines])])
     along = np.arange(0.0, starts[-1], SPACING)
     inside = np.clip(np.searchsorted(starts, along, side="right") - 1, 0, len(route) - 1)
-    shift, weight = _shifts([lanes[lane] for lane in route], starts, along, inside, handling, obstructions)
     points = _smooth(interpolate_at(remove_duplicate_points(np.concatenate(lines)), along))
-    normals = left_of(_tangents(points))
+    tangents = _tangents(points)
+    swept = handling.width + 2 * _swing(tangents, handling.front)
+    shift, weight = _shifts([lanes[lane] for lane in route], starts, along, inside, swept, handling, obstructions)
+    normals = left_of(tangents)
     points, original = _even(_smooth(points + shift[:, None] * normals))
     angles = np.unwrap(np.arctan2(*_tangents(points).T[::-1]))
     row = np.clip(np.round(original).astype(int), 0, len(along) - 1)
     bounds = np.interp(starts / SPACING, original, np.arange(len(points)) * SPACING)
     bends = gaussian_filter1d(np.gradient(angles, SPACING), 1.0, mode="nearest")
-    limits = np.array([lanes[lane].speed_limit or 0.0 for lane in route])[inside]
+    limits = np.minimum([lanes[lane].speed_limit or 0.0 for lane in route], handling.top_speed)[inside]
     wanted = limits * handling.pace * handling.manner.pace[: len(along)]
     wanted = np.where(weight > 0.0, np.minimum(wanted, _PASSING * handling.pace), wanted)
     return Path(route, bounds, points, angles, bends, wanted[row])
@@ -179,6 +184,7 @@ def _shifts(
     starts: Float[np.ndarray, "m1"],
     along: Float[np.ndarray, "n"],
     inside: Int[np.ndarray, "n"],
+    swept: Float[np.ndarray, "n"],
     handling: Handling,
     obstructions: Mapping[str, Obstruction],
 ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
@@ -191,7 +197,7 @@ def _shifts(
     wanted = handling.manner.lateral[: len(along)]
     rider = handling.from_right is not None
     room = np.full(len(along), handling.width + 0.6) if rider else widths
-    shift = bounded(wanted, room, handling.width, junction)
+    shift = bounded(wanted, room, swept, junction)
     if handling.from_right is not None:
         shift = shift + np.where(bicycle, 0.0, handling.from_right - widths / 2)
     shift = gaussian_filter1d(shift, _SHIFTING / SPACING, mode="nearest")
@@ -203,6 +209,13 @@ def _shifts(
             shift = shift * (1 - 0.7 * share) + share * here.passed_at(handling.width)
             weight = np.maximum(weight, share)
     return shift, weight
+
+
+def _swing(tangents: Curve, front: float) -> Float[np.ndarray, "n"]:
+    """Return how far outward the front of a long vehicle swings in bends, metres: front^2 / (2 radius)."""
+    bends = np.abs(np.gradient(np.unwrap(np.arctan2(tangents[:, 1], tangents[:, 0])), SPACING))
+    swing: Float[np.ndarray, "n"] = 0.5 * front**2 * maximum_filter1d(bends, 2 * int(front / SPACING) + 1)
+    return swing
 
 
 def _moved_out(along: Float[np.ndarray, "n"], here: Obstruction, handling: Handling) -> Float[np.ndarray, "n"]:

@@ -14,7 +14,7 @@ from swerve.scenes.transforms import wrap_angle
 
 YELLOW, ALL_RED = 3.0, 2.0
 # Walking speed of the slowest pedestrian that greens are designed for, m/s.
-SLOW_WALK = 1.15
+SLOW_WALK = 1.1
 _HEAD_HEIGHT, _BICYCLE_HEAD_HEIGHT, _HEAD_SPACING = 5.4, 2.6, 0.7
 _UNKNOWN_SHARE = 0.12
 

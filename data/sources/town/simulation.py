@@ -1,10 +1,10 @@
 """Traffic simulation of a town."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from swerve.data.sources.town.fleet import Driver, draw_drivers
 from swerve.data.sources.town.jaywalking import UnmarkedCrossing
@@ -13,16 +13,21 @@ from swerve.data.sources.town.pedestrians import Walker, draw_walkers
 from swerve.data.sources.town.plan import TownPlan
 from swerve.data.sources.town.routes import Path
 from swerve.data.sources.town.signals import Program, connector_states
-from swerve.data.sources.town.simulation_tables import Conflicts, Tables, build_tables, walk_table, ways_of
+from swerve.data.sources.town.simulation_tables import (
+    Tables,
+    build_tables,
+    find_conflicts,
+    walk_table,
+    ways_of,
+    with_states,
+)
 from swerve.data.sources.town.town_options import STEP, TownOptions
-from swerve.data.sources.town.traffic_kernels import simulate
+from swerve.data.sources.town.traffic_kernels import PADDING, simulate
 from swerve.data.sources.town.traffic_state import PedestrianRoutes, Pedestrians, Stops, Vehicles
 from swerve.scenes import Vehicle, keyed_generator
 
 # Steps simulated before the log begins, so that it starts with traffic in motion.
 WARM_UP_STEPS = 80
-# Additional steps before and after the log, so that its first velocities and accelerations are fitted to 0.3 s too.
-PADDING = 3
 # Least distance between two pedestrians, metres: their boxes' longest diagonal.
 _ELBOW_ROOM = 1.0
 
@@ -48,66 +53,114 @@ class Movements:
     ego_end: float
 
 
-def simulate_town(
+@dataclass(frozen=True)
+class Traffic:
+    """Everybody who takes part, where they start, and the tables of the simulation.
+
+    Attributes:
+        drivers: the ego, then all other vehicles.
+        walkers: pedestrians who never collide as long as no vehicle makes them wait.
+        tables: those that do not depend on the walkers; the states of the signals are those of the first start.
+    """
+
+    drivers: list[Driver]
+    walkers: list[Walker]
+    tables: Tables
+
+
+def draw_traffic(
     plan: TownPlan,
     obstructions: Mapping[str, Obstruction],
     unmarked: Sequence[UnmarkedCrossing],
     programs: dict[int, Program],
-    conflicts: Conflicts,
     vehicle: Vehicle,
     options: TownOptions,
     name: str,
     seed: int,
-) -> Movements:
-    """Simulate traffic and pedestrians for the whole log.
-
-    Walkers that would collide are removed and the rest is simulated again, so that no vehicle stops for a removed one.
+) -> Traffic:
+    """Sample all vehicles and pedestrians.
 
     Args:
         plan: the town.
         obstructions: objects that stand on its lanes.
         unmarked: places where pedestrians cross between junctions.
         programs: signal programs.
-        conflicts: conflicts of the connectors.
         vehicle: dimensions of the ego.
         options: how much of everything there is.
         name: name of the log.
         seed: seed of the source.
     """
-    seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
+    seconds = _seconds(options)
     drivers = draw_drivers(plan, obstructions, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
     walkers = draw_walkers(plan, unmarked, drivers[0].path.points[:600], options, name, seed)
     states = connector_states(plan, programs, seconds)
-    priorities = keyed_generator(seed, name, "priorities")
-    tables = build_tables(plan, programs, conflicts, obstructions, unmarked, drivers, states, priorities)
+    rings = [number for number, junction in enumerate(plan.junctions) if junction.ring is not None]
+    generator, conflicts = keyed_generator(seed, name, "priorities"), find_conflicts(plan.connectors, rings)
+    tables = build_tables(plan, programs, conflicts, obstructions, unmarked, drivers, states, generator)
+    return Traffic(drivers, walkers, tables)
+
+
+def simulate_town(
+    plan: TownPlan,
+    unmarked: Sequence[UnmarkedCrossing],
+    programs: dict[int, Program],
+    traffic: Traffic,
+    options: TownOptions,
+    beyond: float = -1.0,
+) -> tuple[Movements | None, Traffic]:
+    """Simulate traffic and pedestrians for the whole log.
+
+    Walkers that would collide are removed and the rest is simulated again, so that no vehicle stops for a removed one;
+    most are found without vehicles, which is quick.
+
+    Args:
+        plan: the town.
+        unmarked: places where pedestrians cross between junctions.
+        programs: signal programs.
+        traffic: who takes part.
+        options: how much of everything there is.
+        beyond: stop when the ego cannot drive farther than this any more, metres.
+
+    Returns:
+        movements: poses; None after an early stop.
+        traffic: without the removed walkers.
+    """
+    seconds, drivers, walkers = _seconds(options), traffic.drivers, traffic.walkers
+    states = with_states(traffic.tables.rules, connector_states(plan, programs, seconds))
+    tables, alone = replace(traffic.tables, rules=states), True
     while True:
         walks = walk_table(plan, unmarked, programs, walkers, seconds)
-        movements = _run(tables, walks, drivers, walkers)
-        jostled = _jostled(movements.walkers)
-        if not len(jostled):
-            return movements
-        walkers = [walker for row, walker in enumerate(walkers) if row not in jostled]
+        movements, jostled = _run(tables, walks, [] if alone else drivers, walkers, -1.0 if alone else beyond)
+        if not alone and (movements is None or not jostled.any()):
+            return movements, replace(traffic, walkers=walkers)
+        alone = alone and bool(jostled.any())
+        walkers = [walker for walker, removed in zip(walkers, jostled, strict=True) if not removed]
 
 
-def _run(tables: Tables, walks: PedestrianRoutes, drivers: list[Driver], walkers: list[Walker]) -> Movements:
-    """Run the simulation once."""
-    steps = tables.rules.states.shape[1]
+def _seconds(options: TownOptions) -> Float[np.ndarray, "t"]:
+    """Return the times of all simulated steps, relative to the log's first one."""
+    return log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
+
+
+def _run(
+    tables: Tables, walks: PedestrianRoutes, drivers: list[Driver], walkers: list[Walker], beyond: float
+) -> tuple[Movements | None, Bool[np.ndarray, "w"]]:
+    """Run the simulation once; also tell whose way is not free.
+
+    Without drivers there are no movements, nor if the ego cannot drive farther than `beyond`.
+    """
+    steps, first = tables.rules.states.shape[1], WARM_UP_STEPS - PADDING
     moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
     fleet, crowd = _fleet(drivers, tables.stops), _crowd(walkers, walks)
     fixed = tables.paths, tables.bodies, tables.changes, tables.stops, tables.zebras, tables.rules
-    simulate(*fixed, walks, fleet, crowd, STEP, moved, walked)
-    first = WARM_UP_STEPS - PADDING
+    jostled, times = np.zeros(len(walkers), bool), (STEP, WARM_UP_STEPS)
+    ends = simulate(*fixed, walks, fleet, crowd, *times, beyond, _ELBOW_ROOM, moved, walked, jostled)
+    if not ends or not drivers:
+        return None, jostled
     vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
     present = vehicles[..., 3] > 0.5
-    driven = ways_of(drivers)[fleet.path[0]][1]
-    return Movements(drivers, vehicles[..., :3].copy(), present, people.copy(), driven, float(fleet.along[0]))
-
-
-def _jostled(walkers: Float[np.ndarray, "w t 3"]) -> Int[np.ndarray, "j"]:
-    """Return walkers too close to an earlier one in the list: they avoid only those with the same direction."""
-    gaps = np.linalg.norm(walkers[:, None, :, :2] - walkers[None, :, :, :2], axis=-1)
-    near = (gaps < _ELBOW_ROOM).any(axis=-1)
-    return np.flatnonzero(np.tril(near, -1).any(axis=1))
+    path, end = ways_of(drivers)[fleet.path[0]][1], float(fleet.along[0])
+    return Movements(drivers, vehicles[..., :3].copy(), present, people.copy(), path, end), jostled
 
 
 def log_seconds(steps: int) -> Float[np.ndarray, "t"]:

@@ -1,6 +1,6 @@
 """Flat tables for the simulation: paths, bodies, junction rules, crossings, walkers' routes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,9 @@ from swerve.scenes.polyline import resample
 _CLEARANCE, _BICYCLE_CLEARANCE = 2.75, 2.0
 # Share of the arms with signals at which one may turn right at red.
 _ON_RED = 0.7
+_RANK_AT_RING = 3
+# Lines in a ring that come as near as this have merged, metres; whoever is so far beyond that point is followed.
+_MERGED, _BEYOND_MERGE = 1.8, 3.0
 _RANKS = {Movement.STRAIGHT: 0, Movement.RIGHT: 1, Movement.LEFT: 2}
 
 
@@ -92,6 +95,11 @@ def build_tables(
         zebra_table(plan, unmarked, ways),
         with_obstructions(rule_table(plan, programs, conflicts, states, generator), obstructions),
     )
+
+
+def with_states(rules: Rules, states: UInt8[np.ndarray, "c t"]) -> Rules:
+    """Return the rules with other states of the connectors' signals; obstructions, which follow, have none."""
+    return rules._replace(states=np.concatenate([states, rules.states[len(states) :]]))
 
 
 def ways_of(drivers: Sequence[Driver]) -> list[tuple[RoadUser, Path]]:
@@ -171,42 +179,61 @@ def zebra_table(
     junction_of = {connector.lane.id: connector.junction for connector in plan.connectors}
     rows: list[tuple[float, float, float, float]] = []
     counts = []
+    between = {place.street: (len(places) + row, place) for row, place in enumerate(unmarked)}
+    arms: dict[int, list[tuple[int, int]]] = {}
+    for number, (node, arm) in places:
+        arms.setdefault(node, []).append((number, arm))
     for _, path in ways:
-        passed = {junction_of[lane] for lane in path.lanes if lane in junction_of}
-        near = [(number, plan.junctions[node], arm) for number, (node, arm) in places if node in passed]
-        streets = {street_of[lane] for lane in path.lanes if lane in street_of}
-        between = [(len(places) + row, place) for row, place in enumerate(unmarked) if place.street in streets]
-        passages = [row for place in near for row in _passages(path, *place)]
-        found = sorted([*passages, *(row for place in between for row in _unmarked_passages(path, *place))])
+        passages = []
+        for row, lane in enumerate(path.lanes):
+            for number, arm in arms.get(junction_of.get(lane, -1), ()):
+                passages += _passages(path, row, number, plan.junctions[junction_of[lane]], arm)
+            if street_of.get(lane) in between:
+                passages += _unmarked_passages(path, row, *between[street_of[lane]])
+        found = sorted(passages)
         rows += [(number, enter, leave, across) for enter, leave, number, across in found]
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return Crosswalks(_starts(counts), table[:, 0].astype(np.int64), *(table[:, column].copy() for column in (1, 2, 3)))
 
 
-def _passages(path: Path, number: int, junction: Junction, arm: int) -> list[tuple[float, float, int, float]]:
-    """Return a path's passages over a crossing: (enter, leave, crossing, distance across from the arm's right kerb)."""
+def _passages(path: Path, row: int, number: int, junction: Junction, arm: int) -> list[tuple[float, float, int, float]]:
+    """Return a path's passages over a crossing: (enter, leave, crossing, distance across from the arm's right kerb).
+
+    Crossings lie between the ends of the connector, which is a lane of the path.
+    """
     at = junction.arms[arm]
     near, far = at.crossing or (0.0, 0.0)
-    local = path.points - junction.position
+    first, points = _points_of(path, row)
+    local = points - junction.position
     out, aside = local @ unit(at.angle), local @ left_of(unit(at.angle))
     inside = (out >= near) & (out <= far) & (aside >= -at.kerb_out) & (aside <= at.kerb_in)
-    return _runs(inside, number, aside + at.kerb_out)
+    return _runs(inside, number, aside + at.kerb_out, first)
 
 
-def _unmarked_passages(path: Path, number: int, place: UnmarkedCrossing) -> list[tuple[float, float, int, float]]:
-    """Return where a path leads over the line of an unmarked crossing, likewise."""
-    out, across = place.local(path.points).T
-    return _runs((np.abs(out) <= HALF_WIDTH) & (across >= 0.0) & (across <= place.width), number, across)
+def _unmarked_passages(
+    path: Path, row: int, number: int, place: UnmarkedCrossing
+) -> list[tuple[float, float, int, float]]:
+    """Return where a lane of a path leads over the line of an unmarked crossing, likewise."""
+    first, points = _points_of(path, row)
+    out, across = place.local(points).T
+    return _runs((np.abs(out) <= HALF_WIDTH) & (across >= 0.0) & (across <= place.width), number, across, first)
+
+
+def _points_of(path: Path, row: int) -> tuple[int, Float[np.ndarray, "n 2"]]:
+    """Return a path's points on one of its lanes and a metre around it, and the number of the first."""
+    first = max(int(path.starts[row] / SPACING) - 2, 0)
+    return first, path.points[first : int(path.starts[row + 1] / SPACING) + 3]
 
 
 def _runs(
-    inside: Bool[np.ndarray, "n"], number: int, across: Float[np.ndarray, "n"]
+    inside: Bool[np.ndarray, "n"], number: int, across: Float[np.ndarray, "n"], first: int = 0
 ) -> list[tuple[float, float, int, float]]:
-    """The pieces of a path that lie inside, each with where it lies across on average."""
+    """The pieces of a path, from its point `first` on, that lie inside, each with where it lies across on average."""
     rows = np.flatnonzero(inside)
     runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
-    return [(float(run[0] * SPACING), float(run[-1] * SPACING), number, float(across[run].mean())) for run in runs]
+    ends = (((run[0] + first) * SPACING, (run[-1] + first) * SPACING, across[run].mean()) for run in runs)
+    return [(float(enter), float(leave), number, float(mean)) for enter, leave, mean in ends]
 
 
 def _lanes_of(pair: tuple[Direction, Direction]) -> list[Lane]:
@@ -230,7 +257,11 @@ def rule_table(
     on_red = {place: bool(generator.random() < _ON_RED) for place in halting}
     minor = [_is_minor(plan, programs, connector) for connector in plan.connectors]
     ranks = [_rank(plan, connector, waits) for connector, waits in zip(plan.connectors, minor, strict=True)]
-    halt = [waits and halting[c.junction, c.arm] for c, waits in zip(plan.connectors, minor, strict=True)]
+    rings = [plan.junctions[c.junction].ring is not None for c in plan.connectors]
+    halt = [
+        waits and not ring and halting[c.junction, c.arm]
+        for c, waits, ring in zip(plan.connectors, minor, rings, strict=True)
+    ]
     origins = {name: row for row, name in enumerate(sorted({connector.origin for connector in plan.connectors}))}
     return Rules(
         states,
@@ -256,7 +287,12 @@ def _is_minor(plan: TownPlan, programs: dict[int, Program], connector: Connector
 
 
 def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:
-    """Return the priority rank (0 first): major before minor, straight, right, left (minor: right first)."""
+    """Return the priority rank (0 first): major before minor, straight, right, left (minor: right first).
+
+    At roundabouts those in the ring come first, and all who wait to enter are alike.
+    """
+    if plan.junctions[connector.junction].ring is not None:
+        return _RANK_AT_RING
     if len(plan.junctions[connector.junction].arms) == 2:
         return 0
     if not minor:
@@ -264,20 +300,40 @@ def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:
     return {Movement.RIGHT: 3, Movement.STRAIGHT: 4, Movement.LEFT: 5}[connector.movement]
 
 
-def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
-    """Find connectors that cross or merge: those with less clearance than two wide vehicles need."""
+def find_conflicts(connectors: Sequence[Connector], rings: Collection[int] = ()) -> Conflicts:
+    """Find connectors that cross or merge: those with less clearance than two wide vehicles need.
+
+    Args:
+        connectors: of all junctions; those of one junction follow each other.
+        rings: numbers of the junctions that are roundabouts; those who have merged there follow each other.
+    """
     lines = [resample(connector.lane.centerline[:, :2], SPACING) for connector in connectors]
     conflict, zone = np.full((len(lines), len(lines)), -1, np.int64), np.empty(4)
     zones: list[Float[np.ndarray, "4"]] = []
+    begin = 0  # the connectors of one junction follow each other
     for a, first in enumerate(connectors):
-        for b in range(a):
+        begin = begin if connectors[begin].junction == first.junction else a
+        for b in range(begin, a):
             then = connectors[b]
-            if then.junction == first.junction and then.origin != first.origin:
+            if then.origin != first.origin:
                 bicycle = LaneType.BICYCLE in (first.lane.kind, then.lane.kind)
                 if conflict_zone(lines[a], lines[b], _BICYCLE_CLEARANCE if bicycle else _CLEARANCE, zone):
+                    if first.junction in rings:
+                        zone = _until_merged(lines[a], lines[b], zone)
                     conflict[a, b], conflict[b, a] = len(zones), len(zones) + 1
                     zones += [zone.copy(), zone[[2, 3, 0, 1]]]
     return Conflicts(conflict, np.array(zones).reshape(-1, 4))
+
+
+def _until_merged(
+    first: Float[np.ndarray, "n 2"], then: Float[np.ndarray, "m 2"], zone: Float[np.ndarray, "4"]
+) -> Float[np.ndarray, "4"]:
+    """Return the zone of two lines in a ring up to where both have merged."""
+    merged = np.empty(4)
+    if not conflict_zone(first, then, _MERGED, merged):
+        return zone
+    leave = np.minimum(zone[1::2], merged[::2] + _BEYOND_MERGE)
+    return np.array([zone[0], leave[0], zone[2], leave[1]])
 
 
 def walk_table(

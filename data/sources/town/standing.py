@@ -36,7 +36,8 @@ def sample_static_objects(
 
     Args:
         plan: the town.
-        unmarked: places where pedestrians cross between junctions; the lines that they walk on are kept free.
+        unmarked: places where pedestrians cross between junctions; the lines that they walk on are kept free, and the
+            vehicles that hide them stand there.
         way: points of the ego's way.
         options: how many bays are taken.
         name: name of the log.
@@ -57,13 +58,16 @@ def sample_static_objects(
         standing += _parked(strip, first, options.parked, generator)
         if row == site:
             standing += _work_site(strip, generator)
-    return [thing for thing in standing if not any(_stands_on(thing, place) for place in unmarked)]
-
-
-def _stands_on(thing: ParkedObjects, place: UnmarkedCrossing) -> bool:
-    """Return whether something stands in the way of those who cross at a place."""
-    (out, across), half = place.local(thing.center[None])[0], max(thing.size[:2]) / 2
-    return bool(abs(out) < half + FREE_OF_PARKED and -half < across < place.width + half)
+    centers = np.array([thing.center for thing in standing]).reshape(-1, 2)
+    halves = np.array([max(thing.size[:2]) / 2 for thing in standing])
+    blocks = np.zeros(len(standing), bool)
+    for place in unmarked:
+        out, across = place.local(centers).T
+        for van in place.screens:
+            blocks |= np.linalg.norm(centers - van.center, axis=1) < halves + van.size[0] / 2 + 0.2
+        blocks |= (np.abs(out) < halves + FREE_OF_PARKED) & (-halves < across) & (across < place.width + halves)
+    screens = [van for place in unmarked for van in place.screens]
+    return [*(thing for thing, blocked in zip(standing, blocks, strict=True) if not blocked), *screens]
 
 
 def _strips(axis: StreetAxis) -> list[Strip]:
@@ -83,20 +87,23 @@ def _parked(strip: Strip, first: float, share: float, generator: np.random.Gener
     """Sample cars along a strip, near its centre line, about parallel to it."""
     line, width = strip
     bays_there = int((arc_lengths(line)[-1] - first) // _BAY)
-    cars = []
+    cars, along, lateral, tilts = [], [], [], []
     for row in range(bays_there):
         car = draw_car(generator).vehicle
         spare = min(_BAY - car.length - 0.7, 0.8) / 2
         shift, tilt = generator.uniform(-spare, spare), generator.normal(0.0, 0.012)
         aside = generator.uniform(-0.5, 0.5) * (width - car.width - 0.15)
         if generator.random() < share:
-            place = np.array([first + (row + 0.5) * _BAY + shift])
-            heading = float(heading_at(line, place)[0] + tilt)
-            size = (car.length, car.width, car.height)
-            cars.append(
-                ParkedObjects(ObjectClass.VEHICLE, from_frenet(line, place, np.array([aside]))[0], heading, size)
-            )
-    return cars
+            cars.append(car)
+            along.append(first + (row + 0.5) * _BAY + shift)
+            lateral.append(aside)
+            tilts.append(tilt)
+    places = np.array(along)
+    centers, headings = from_frenet(line, places, np.array(lateral)), heading_at(line, places) + tilts
+    return [
+        ParkedObjects(ObjectClass.VEHICLE, center, float(heading), (car.length, car.width, car.height))
+        for car, center, heading in zip(cars, centers, headings, strict=True)
+    ]
 
 
 def _work_site(strip: Strip, generator: np.random.Generator) -> list[ParkedObjects]:

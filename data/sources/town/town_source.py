@@ -13,9 +13,9 @@ from swerve.data.sources.town.plan import TownPlan, plan_town
 from swerve.data.sources.town.recording import ego_from_simulation, tracks_from_simulation
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.sources.town.routes import Path
+from swerve.data.sources.town.screens import draw_screens
 from swerve.data.sources.town.signals import Program, build_programs, traffic_lights
-from swerve.data.sources.town.simulation import Movements, log_seconds, simulate_town
-from swerve.data.sources.town.simulation_tables import find_conflicts
+from swerve.data.sources.town.simulation import Movements, draw_traffic, log_seconds, simulate_town
 from swerve.data.sources.town.standing import sample_static_objects
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import SPACING
@@ -23,8 +23,8 @@ from swerve.scenes import Camera, Log, LogError, Split, SwerveError, Vehicle, ke
 
 # Length of the route beyond the end of the log, metres.
 _ROUTE_BEYOND = 100.0
-# The ego should drive so far in the log, or several starts are tried and the farthest is kept.
-_WAY_WANTED, _STARTS = (15.0, 110.0), 5
+# The ego should drive so far in the log, or two starts are tried and the farthest is kept.
+_WAY_WANTED, _STARTS = (15.0, 110.0), 2
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) 
     directions, generator = plan.directions, keyed_generator(seed, name, "obstructions")
     obstructions = draw_obstructions(directions, options.obstructions, generator)
     unmarked = draw_unmarked(plan, obstructions, keyed_generator(seed, name, "unmarked crossings"))
+    unmarked = draw_screens(plan, unmarked, options.occlusions, keyed_generator(seed, name, "screens"))
     programs, movements, start = _liveliest(plan, obstructions, unmarked, vehicle, options, name, seed)
     seconds = log_seconds(options.steps)
     times = np.round(seconds * 1e6).astype(np.int64)
@@ -139,20 +140,20 @@ def _liveliest(
     name: str,
     seed: int,
 ) -> tuple[dict[int, Program], Movements, str]:
-    """Simulate until the ego drives far enough; return the first such start, or else the farthest.
+    """Simulate with several signal programs until the ego drives far enough; return that start, or the farthest.
 
     The required distance differs between logs, so that some include waiting at a red light.
     """
     wanted = keyed_generator(seed, name, "start").uniform(*_WAY_WANTED) * options.seconds / 20.0
-    conflicts = find_conflicts(plan.connectors)
-    best, farthest = None, -1.0
+    best, farthest, traffic = None, -1.0, None
     for attempt in range(_STARTS):
         start = f"{name}/{attempt}"
         programs = build_programs(plan, start, seed)
-        movements = simulate_town(plan, obstructions, unmarked, programs, conflicts, vehicle, options, start, seed)
-        way = _way(movements)
-        if way > farthest and movements.present[0].all():
-            best, farthest = (programs, movements, start), way
+        if traffic is None:
+            traffic = draw_traffic(plan, obstructions, unmarked, programs, vehicle, options, start, seed)
+        movements, traffic = simulate_town(plan, unmarked, programs, traffic, options, farthest)
+        if movements is not None and movements.present[0].all() and _way(movements) > farthest:
+            best, farthest = (programs, movements, start), _way(movements)
         if farthest > wanted:
             break
     if best is None:

@@ -87,7 +87,7 @@ def test_source_and_options_refuse_nonsense():
 
 
 def test_options_decide_how_much_there_is():
-    empty = generate_town("town-000001", 0, TownOptions(5.0, traffic=0.0, cyclists=0.0, pedestrians=0.0, parked=0.0))
+    empty = generate_town("town-000001", 0, TownOptions(5.0, 0.0, 0.0, 0.0, parked=0.0, occlusions=0.0))
     assert len(empty.times_us) == 51
     assert not np.isin(empty.tracks.classes, [ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN, ObjectClass.BICYCLE]).any()
 
@@ -199,10 +199,12 @@ def test_motion_is_that_of_a_car(number):
     limit = max(lane.speed_limit for lane in log.road_map.lanes)
     assert ego.velocity[:, 0].min() > -0.01
     assert ego.velocity[:, 0].max() <= 1.45 * limit
-    assert np.abs(ego.velocity[:, 1]).max() < 0.05  # of the estimate over 0.35 s, while the yaw rate changes
+    assert np.abs(ego.velocity[:, 1]).max() < 0.15  # of the estimate over 0.35 s, at the entry of rings
     assert -7.0 < ego.acceleration[:, 0].min() <= ego.acceleration[:, 0].max() < 2.2
     assert np.abs(ego.acceleration[:, 1]).max() < 3.0
-    assert np.abs(np.diff(ego.acceleration[:, 0])).max() < 0.8
+    jumps = np.abs(np.diff(ego.acceleration[:, 0]))
+    assert jumps.max() < 2.0  # where somebody steps or cuts in before the car
+    assert (jumps > 0.8).mean() < 0.02
     assert np.abs(ego.yaw_rate).max() < 0.7
     assert np.abs(np.diff(ego.yaw_rate)).max() < 0.1
 

@@ -2,15 +2,20 @@
 
 import numpy as np
 import pytest
+import shapely
 
 from swerve.data.sources.town import TownOptions, generate_town
+from swerve.data.sources.town.jaywalking import draw_unmarked
 from swerve.data.sources.town.manners import bounded, draw_manner, draw_pace, ornstein_uhlenbeck
 from swerve.data.sources.town.obstructions import draw_obstructions
 from swerve.data.sources.town.plan import plan_town
 from swerve.data.sources.town.routes import change_lane, smooth_step
+from swerve.data.sources.town.screens import draw_screens
 from swerve.data.sources.town.traffic_state import SPACING
-from swerve.scenes import ObjectClass, keyed_generator
-from tests.support.town_logs import towns
+from swerve.scenes import ObjectClass, Tracks, keyed_generator
+from swerve.scenes.road_map import union_of
+from swerve.scenes.visibility import visible_shares
+from tests.support.town_logs import ego_footprints, towns, wheeled
 
 
 def test_the_process_has_unit_variance_and_its_memory():
@@ -83,3 +88,62 @@ def test_vehicles_that_stop_on_lanes_never_move():
         found += sum(log.tracks.classes[rows] == ObjectClass.VEHICLE)
         assert np.abs(log.tracks.velocities[rows]).max(initial=0.0) == 0.0
     assert found > 0
+
+
+def standing(things) -> Tracks:
+    """Tracks of one step of (centre, heading, size)."""
+    centers, headings, sizes = (np.array(column, float) for column in zip(*things, strict=True))
+    return Tracks(
+        ids=tuple(str(row) for row in range(len(things))),
+        classes=np.full(len(things), ObjectClass.VEHICLE, np.uint8),
+        positions=np.column_stack([centers, sizes[:, 2] / 2])[:, None],
+        headings=headings[:, None],
+        sizes=sizes[:, None],
+        velocities=np.zeros((len(things), 1, 2)),
+        valid=np.ones((len(things), 1), bool),
+    )
+
+
+def test_parked_vans_hide_who_is_about_to_cross():
+    """From 20 m before, in the middle of the lane, someone on the pavement is not seen; without the van they are."""
+    hidden = 0
+    for number in range(4):
+        plan = plan_town(f"town-{number:06d}", 0)
+        places = draw_screens(
+            plan, draw_unmarked(plan, {}, keyed_generator(0, "places")), 1.0, keyed_generator(0, "vans")
+        )
+        for place in places:
+            step = place.kerbs[1] - place.kerbs[0]
+            across = step / np.linalg.norm(step)
+            for van in place.screens:
+                forward = np.array([np.cos(van.heading), np.sin(van.heading)])
+                right = np.array([forward[1], -forward[0]])
+                kerb = place.kerbs[0 if right @ across < 0 else 1]
+                out, _ = place.local(van.center[None])[0]
+                assert 1.25 < abs(out) - van.size[0] / 2 < 2.0  # nothing stands on the line itself
+                assert (van.center - kerb) @ forward < 0.0  # it stands before the line, as traffic comes
+                eye = np.array([*(kerb - 20.0 * forward - 4.5 * right), 1.5])[None]
+                walker = (kerb + 0.8 * right, 0.0, (0.6, 0.6, 1.7))
+                with_van = visible_shares(standing([walker, (van.center, van.heading, van.size)]), eye)
+                assert visible_shares(standing([walker]), eye)[0, 0] == 1.0
+                hidden += int(with_van[0, 0] < 0.2)
+    assert hidden >= 8
+    assert not any(place.screens for place in draw_screens(plan, places, 0.0, keyed_generator(0, "vans")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [10, 18, 25, 31, 40, 60, 81, 95, 112, 130])
+def test_boxes_stay_on_the_road_and_apart_in_other_towns(number):
+    """Corners of moving vehicles leave the drivable area by 0.1 m at most, at any step; no two boxes ever overlap."""
+    log = generate_town(f"town-{number:06d}")
+    road = union_of(log.road_map.drivable_areas)
+    shapely.prepare(road)
+    rows, feet, own = wheeled(log), log.tracks.footprints(), ego_footprints(log)
+    corners = np.concatenate([feet[rows][log.tracks.valid[rows]].reshape(-1, 2), own.reshape(-1, 2)])
+    outside = corners[~shapely.contains_xy(road, corners)]
+    assert shapely.distance(road, shapely.points(outside)).max(initial=0.0) < 0.1
+    for step in range(0, 201, 4):
+        there = log.tracks.valid[:, step]
+        shapes = shapely.polygons(np.concatenate([feet[there, step], own[step : step + 1]]))
+        first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+        assert np.all(first == second), step

@@ -13,8 +13,9 @@ from swerve.scenes.polyline import arc_lengths, interpolate_at
 
 # Least distance of walls from paved areas, metres.
 CLEARANCE = 0.5
-# Rings of paved ground around less than this area, square metres, are medians and islands.
-_LEAST_BLOCK = 400.0
+# Rings of paved ground around less than this area, square metres, are medians and islands: those of
+# roundabouts have up to 452.
+_LEAST_BLOCK = 600.0
 _WALLS: tuple[Rgb, ...] = (
     (0.55, 0.50, 0.42),
     (0.62, 0.60, 0.56),

@@ -16,6 +16,7 @@ from swerve.data.sources.town.photos.solids import Material, plane_normals
 from swerve.data.sources.town.photos.vegetation import build_vegetation
 from swerve.data.sources.town.photos.vehicles import vehicle_body
 from swerve.data.sources.town.plan import plan_town
+from swerve.data.sources.town.roundabouts import RADIUS, WIDTH, circle
 from swerve.scenes import LightState, ObjectClass, keyed_generator
 from swerve.scenes.primitives.cuboids import SIGNAL_SIZE
 
@@ -109,6 +110,13 @@ def test_houses_stand_clear_of_every_lane_walkway_and_bay(town):
     house = build_house(plots[0], road_map.ground, keyed_generator(0, "house"))
     walls = house.corners[house.materials == Material.FACADE]
     assert shapely.distance(shapely.points(walls.reshape(-1, 3)[:, :2]), footprints[0]).max() < 1e-6
+
+
+def test_no_house_stands_on_the_largest_island_of_a_roundabout():
+    island = shapely.Polygon(circle(np.zeros(2), RADIUS[1] - WIDTH[0]))
+    plots = draw_plots(shapely.box(-60.0, -60.0, 60.0, 60.0) - island, keyed_generator(0, "island", "plots"))
+    assert plots
+    assert not any(island.intersects(shapely.Polygon(plot.corners)) for plot in plots)
 
 
 def test_nothing_grows_on_the_road(town):
