@@ -1,15 +1,17 @@
 """Lanes that lead through an intersection, derived from signals, forks, merges and crossings.
 
-A lane of at most 60 m is a connector if one of these holds:
+A lane whose ends are at most 60 m apart is a connector if one of these holds:
 
 - a traffic signal rules it;
-- it is a branch of a fork or of a merge, and it turns by more than 30 degrees, or its centreline crosses another
-  lane's at more than 15 degrees;
+- it is a branch of a fork or of a merge, and its direction is somewhere more than 30 degrees from that at its start, or
+  its centreline crosses another lane's at more than 15 degrees;
 - its centreline crosses that of a branch which is a connector;
 - it is a branch of the same fork or merge as a connector, and no more than 30 m long;
 - it is at most 15 m long and all lanes that it joins, on both sides, are connectors.
 
-Where lanes part or join without a turn or a crossing (a road that widens, a slip road), there is no intersection.
+Where lanes part or join without a turn or a crossing (a road that widens, a slip road), there is no intersection. A
+lane straight over a roundabout turns, though it ends in the direction in which it began; and a lane to the left round
+its island is long, though its ends are near each other.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +22,7 @@ import shapely
 from swerve.scenes import Lane
 from swerve.scenes.transforms import wrap_angle
 
-_LONGEST, _LONGEST_SIBLING, _LONGEST_GAP = 60.0, 30.0, 15.0
+_FARTHEST, _LONGEST_SIBLING, _LONGEST_GAP = 60.0, 30.0, 15.0
 _TURN, _CROSSING = np.deg2rad(30.0), np.deg2rad(15.0)
 # Metres from the ends of a lane within which lines that touch do not cross: there lanes join.
 _JOINT = 0.5
@@ -33,7 +35,7 @@ def connectors_of(lanes: Sequence[Lane], signalled: Collection[str] = ()) -> fro
         lanes: of a map; whether they say that they are connectors does not matter.
         signalled: ids of the lanes that a traffic signal rules.
     """
-    short = {lane.id: lane for lane in lanes if lane.lengths[-1] <= _LONGEST}
+    short = {lane.id: lane for lane in lanes if _apart(lane) <= _FARTHEST}
     branches = _branches(lanes)
     crossed = _crossings(lanes)
     found = {lane for lane in short if lane in signalled}
@@ -44,8 +46,13 @@ def connectors_of(lanes: Sequence[Lane], signalled: Collection[str] = ()) -> fro
 
 
 def turn_of(lane: Lane) -> float:
-    """By how much the lane's direction changes from its start to its end, radians."""
-    return abs(float(wrap_angle(lane.headings[-1] - lane.headings[0])))
+    """The greatest angle between the lane's direction at its start and further on, radians."""
+    return float(np.abs(np.unwrap(lane.headings) - lane.headings[0]).max())
+
+
+def _apart(lane: Lane) -> float:
+    """Return the distance between a lane's ends, metres."""
+    return float(np.linalg.norm(lane.centerline[-1, :2] - lane.centerline[0, :2]))
 
 
 def _branches(lanes: Sequence[Lane]) -> dict[str, set[str]]:
