@@ -10,8 +10,8 @@ from swerve.scenes.transforms import wrap_angle
 
 def arc_lengths(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
     """Return the distance in metres from the first point to each, along the line (in the xy plane)."""
-    steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(steps)])
+    steps = points[1:, :2] - points[:-1, :2]
+    return np.concatenate([[0.0], np.cumsum(np.sqrt(steps[:, 0] ** 2 + steps[:, 1] ** 2))])
 
 
 def ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:

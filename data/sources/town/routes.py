@@ -119,10 +119,10 @@ def change_lane(old: Lane, new: Lane, row: int, begin: float, length: float) -> 
 
 def draw_route(lanes: dict[str, Lane], start: str, length: float, generator: np.random.Generator) -> tuple[str, ...]:
     """Sample a random walk along the lane graph, until it is long enough or the map ends."""
-    route, total = [start], arc_lengths(lanes[start].centerline)[-1]
+    route, total = [start], lanes[start].lengths[-1]
     while total < length and lanes[route[-1]].successors:
         route.append(str(generator.choice(lanes[route[-1]].successors)))
-        total += arc_lengths(lanes[route[-1]].centerline)[-1]
+        total += lanes[route[-1]].lengths[-1]
     return tuple(route)
 
 
@@ -157,10 +157,10 @@ def build_path(
     Raises:
         ValueError: the handling is known for a shorter path.
     """
-    lines = [lanes[lane].centerline[:, :2] for lane in route]
+    lines, lengths = ([lanes[lane].centerline[:, :2] for lane in route], [lanes[lane].lengths[-1] for lane in route])
     if change is not None:
-        lines[change.row] = change.line
-    starts = np.concatenate([[0.0], np.cumsum([arc_lengths(line)[-1] for line in lines])])
+        lines[change.row], lengths[change.row] = change.line, arc_lengths(change.line)[-1]
+    starts = np.concatenate([[0.0], np.cumsum(lengths)])
     along = np.arange(0.0, starts[-1], SPACING)
     inside = np.clip(np.searchsorted(starts, along, side="right") - 1, 0, len(route) - 1)
     points = _smooth(interpolate_at(remove_duplicate_points(np.concatenate(lines)), along))

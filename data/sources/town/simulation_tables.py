@@ -186,8 +186,8 @@ def zebra_table(
     for _, path in ways:
         passages = []
         for row, lane in enumerate(path.lanes):
-            for number, arm in arms.get(junction_of.get(lane, -1), ()):
-                passages += _passages(path, row, number, plan.junctions[junction_of[lane]], arm)
+            if junction_of.get(lane, -1) in arms:
+                passages += _passages(path, row, plan.junctions[junction_of[lane]], arms[junction_of[lane]])
             if street_of.get(lane) in between:
                 passages += _unmarked_passages(path, row, *between[street_of[lane]])
         found = sorted(passages)
@@ -197,18 +197,31 @@ def zebra_table(
     return Crosswalks(_starts(counts), table[:, 0].astype(np.int64), *(table[:, column].copy() for column in (1, 2, 3)))
 
 
-def _passages(path: Path, row: int, number: int, junction: Junction, arm: int) -> list[tuple[float, float, int, float]]:
-    """Return a path's passages over a crossing: (enter, leave, crossing, distance across from the arm's right kerb).
+def _passages(
+    path: Path, row: int, junction: Junction, crossings: Sequence[tuple[int, int]]
+) -> list[tuple[float, float, int, float]]:
+    """Return a path's passages over crossings: (enter, leave, crossing, distance across from the arm's right kerb).
 
     Crossings lie between the ends of the connector, which is a lane of the path.
+
+    Args:
+        path: that leads over the junction.
+        row: of the connector in the path.
+        junction: with the crossings.
+        crossings: numbers of the crossings, and the arms on which they are.
     """
-    at = junction.arms[arm]
-    near, far = at.crossing or (0.0, 0.0)
     first, points = _points_of(path, row)
-    local = points - junction.position
-    out, aside = local @ unit(at.angle), local @ left_of(unit(at.angle))
-    inside = (out >= near) & (out <= far) & (aside >= -at.kerb_out) & (aside <= at.kerb_in)
-    return _runs(inside, number, aside + at.kerb_out, first)
+    local, passages = points - junction.position, []
+    for number, arm in crossings:
+        at = junction.arms[arm]
+        near, far = at.crossing or (0.0, 0.0)
+        outward = local @ unit(at.angle)
+        inside = (outward >= near) & (outward <= far)
+        if inside.any():
+            aside = local @ left_of(unit(at.angle))
+            inside &= (aside >= -at.kerb_out) & (aside <= at.kerb_in)
+            passages += _runs(inside, number, aside + at.kerb_out, first)
+    return passages
 
 
 def _unmarked_passages(
@@ -230,8 +243,10 @@ def _runs(
     inside: Bool[np.ndarray, "n"], number: int, across: Float[np.ndarray, "n"], first: int = 0
 ) -> list[tuple[float, float, int, float]]:
     """The pieces of a path, from its point `first` on, that lie inside, each with where it lies across on average."""
+    if not inside.any():
+        return []
     rows = np.flatnonzero(inside)
-    runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
     ends = (((run[0] + first) * SPACING, (run[-1] + first) * SPACING, across[run].mean()) for run in runs)
     return [(float(enter), float(leave), number, float(mean)) for enter, leave, mean in ends]
 
