@@ -26,8 +26,9 @@ from swerve.data.sources.town.traffic_kernels import PADDING, simulate
 from swerve.data.sources.town.traffic_state import PedestrianRoutes, Pedestrians, Stops, Vehicles
 from swerve.scenes import Vehicle, keyed_generator
 
-# Steps simulated before the log begins, so that it starts with traffic in motion.
-WARM_UP_STEPS = 80
+# Steps simulated before the log begins, so that it starts with queues and with pedestrians on crossings. Twice as many
+# let the ego, which begins in the middle of a street, stand at a junction in most logs.
+WARM_UP_STEPS = 40
 # Least distance between two pedestrians, metres: their boxes' longest diagonal.
 _ELBOW_ROOM = 1.0
 
