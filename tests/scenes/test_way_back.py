@@ -10,11 +10,10 @@ from swerve.scenes.transforms import pose_from_yaw
 from swerve.scenes.viewpoints import KinematicLimits, RecoveryOptions
 from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory
 from swerve.scenes.viewpoints.recovery import recovery_at
-from swerve.scenes.viewpoints.viewpoint import Viewpoint
 from swerve.scenes.viewpoints.way_back import WayBack, path_offset, way_back
 from tests.support.geometries import geometry_of
 from tests.support.simple_log import arc_log, simple_log
-from tests.support.town_logs import town
+from tests.support.town_logs import accepted_recovery, town
 
 OPTIONS = RecoveryOptions()
 
@@ -33,12 +32,12 @@ def back_from(viewpoint, geometry, tracks=None, options=OPTIONS):
     return way_back(there, geometry, past_of(viewpoint), float(viewpoint.ego.acceleration[-1, 0]), tracks, options)
 
 
-@pytest.mark.parametrize(("log", "now"), [(simple_log(), 40), (arc_log(), 50), (town(0), 60), (town(16), 60)])
+@pytest.mark.parametrize("log", [simple_log(), arc_log(), town(0), town(16)], ids=lambda log: log.name)
 @pytest.mark.parametrize("offsets", [(1.0, 1.5, 0.1, 0.1), (-0.8, -2.0, -0.05, -0.15)])
-def test_from_the_state_of_a_recovery_it_is_the_way_of_the_recovery(log, now, offsets):
-    geometry, scene = geometry_of(log), Scene(log, now, 20, 50)
-    viewpoint = recovery_at(scene, 0, np.array(offsets), OPTIONS, geometry)
-    assert isinstance(viewpoint, Viewpoint)
+def test_from_the_state_of_a_recovery_it_is_the_way_of_the_recovery(log, offsets):
+    geometry = geometry_of(log)
+    viewpoint = accepted_recovery(geometry, offsets, OPTIONS)
+    now = viewpoint.scene.now
     pose = viewpoint.ego.positions[-1, :2], float(viewpoint.ego.headings[-1])
     found = path_offset(geometry, now, *pose)
     assert (found.lateral, found.longitudinal, found.heading) == pytest.approx(offsets[:3], abs=1e-7)
@@ -51,9 +50,8 @@ def test_from_the_state_of_a_recovery_it_is_the_way_of_the_recovery(log, now, of
 
 
 def test_it_keeps_the_bounds_by_finite_differences_of_its_poses():
-    log, now = town(0), 80
-    geometry = geometry_of(log)
-    viewpoint = recovery_at(Scene(log, now, 20, 50), 0, np.array([1.2, 2.0, 0.1, 0.15]), OPTIONS, geometry)
+    geometry = geometry_of(town(0))
+    viewpoint = accepted_recovery(geometry, (1.2, 2.0, 0.1, 0.15), OPTIONS)
     back = back_from(viewpoint, geometry)
     points = np.concatenate([past_of(viewpoint).positions, back.poses[:, :2, 3]])
     speeds = np.linalg.norm(np.diff(points, axis=0), axis=1) / 0.1

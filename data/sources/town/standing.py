@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from swerve.data.sources.town.bodies import ParkedObjects, draw_car
 from swerve.data.sources.town.curves import left_of, unit
@@ -45,29 +45,34 @@ def sample_static_objects(
     """
     generator = keyed_generator(seed, name, "standing")
     strips = [strip for axis in plan.axes for strip in _strips(axis)]
-    near = [
-        row
-        for row, (line, _) in enumerate(strips)
-        if arc_lengths(line)[-1] > _SITE + _BAY
-        and np.linalg.norm(line[:, None] - way[::20], axis=2).min() < _SITE_RANGE
-    ]
-    site = int(generator.choice(near)) if near and generator.random() < _SITE_SHARE else -1
-    standing = []
+    sites = {
+        row: _work_site(strip, generator)
+        for row, strip in enumerate(strips)
+        if arc_lengths(strip[0])[-1] > _SITE + _BAY
+        and np.linalg.norm(strip[0][:, None] - way[::20], axis=2).min() < _SITE_RANGE
+    }
+    free = [row for row, site in sites.items() if not _in_the_way(site, unmarked).any()]
+    chosen = int(generator.choice(free)) if free and generator.random() < _SITE_SHARE else -1
+    standing: list[ParkedObjects] = []
     for row, strip in enumerate(strips):
-        first = _SITE + 3.0 if row == site else 0.0
-        standing += _parked(strip, first, options.parked, generator)
-        if row == site:
-            standing += _work_site(strip, generator)
+        standing += _parked(strip, _SITE + 3.0 if row == chosen else 0.0, options.parked, generator)
+        standing += sites[row] if row == chosen else []
+    blocked = _in_the_way(standing, unmarked)
+    screens = [van for place in unmarked for van in place.screens]
+    return [*(thing for thing, gone in zip(standing, blocked, strict=True) if not gone), *screens]
+
+
+def _in_the_way(standing: Sequence[ParkedObjects], unmarked: Sequence[UnmarkedCrossing]) -> Bool[np.ndarray, "n"]:
+    """Test what stands on the lines of unmarked crossings, or where a van hides who crosses there."""
     centers = np.array([thing.center for thing in standing]).reshape(-1, 2)
     halves = np.array([max(thing.size[:2]) / 2 for thing in standing])
-    blocks = np.zeros(len(standing), bool)
+    blocked = np.zeros(len(standing), bool)
     for place in unmarked:
         out, across = place.local(centers).T
         for van in place.screens:
-            blocks |= np.linalg.norm(centers - van.center, axis=1) < halves + van.size[0] / 2 + 0.2
-        blocks |= (np.abs(out) < halves + FREE_OF_PARKED) & (-halves < across) & (across < place.width + halves)
-    screens = [van for place in unmarked for van in place.screens]
-    return [*(thing for thing, blocked in zip(standing, blocks, strict=True) if not blocked), *screens]
+            blocked |= np.linalg.norm(centers - van.center, axis=1) < halves + van.size[0] / 2 + 0.2
+        blocked |= (np.abs(out) < halves + FREE_OF_PARKED) & (-halves < across) & (across < place.width + halves)
+    return blocked
 
 
 def _strips(axis: StreetAxis) -> list[Strip]:
