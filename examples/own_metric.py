@@ -28,11 +28,11 @@ def stopping(speed: float, deceleration: float) -> Float[np.ndarray, "8 3"]:
 
 
 def main() -> None:
-    """Scores three ways to brake in one scene."""
-    source = swerve.open_source("town:1")
-    scene = swerve.extract_scenes(source.load(source.names()[0]), history=2.0, future=4.5)[10]
-    speed = float(scene.ego.velocity[scene.history, 0])
-    decelerations = (0.5, 1.5, 5.0)
+    """Scores three ways to brake in the fastest scene of a log."""
+    source = swerve.open_source("town:8")
+    scenes = swerve.extract_scenes(source.load(source.names()[-1]), history=2.0, future=4.5)
+    speed, scene = max(((float(one.ego.velocity[one.history, 0]), one) for one in scenes), key=lambda pair: pair[0])
+    decelerations = (0.5, 1.0, 5.0)
     scores = swerve.score(swerve.build_context(scene), np.stack([stopping(speed, value) for value in decelerations]))
     kept = smooth_braking(scores)
     for row, value in enumerate(decelerations):

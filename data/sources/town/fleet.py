@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -120,10 +121,11 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle, rings: set[str]) -> Driver:
     turning = bool(generator.random() < _EGO_TURNS)
     circling = bool(rings) and bool(generator.random() < _EGO_ROUND)
     best: tuple[str, ...] = (starts[0],)
-    longest = 0.0
+    longest, anywhere = 0.0, best
     for _ in range(_TRIES):
         route = draw_route(lanes, str(generator.choice(starts)), draw.length, generator)
         way = np.cumsum([lanes[lane].lengths[-1] for lane in route])
+        anywhere = max(anywhere, route, key=partial(_length, lanes))
         suits = _soon(np.isin(route, [*rings]), way) if circling else _turns_soon(lanes, route, way) == turning
         if not suits and longest > 0.0:
             continue
@@ -131,6 +133,8 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle, rings: set[str]) -> Driver:
             best, longest = route, way[-1]
         if longest >= draw.length:
             break
+    if _as_far_as_needed(draw, body, best, 0.0) == best and longest < _length(lanes, anywhere):
+        best = anywhere  # it would leave the map
     latest = lanes[best[0]].lengths[-1] - body.front - 12.0
     along = float(min(body.rear + 2.0 + generator.uniform(0.0, 20.0), latest))
     ego = _driver(draw, body, best, along, None)
@@ -163,6 +167,11 @@ def _as_far_as_needed(draw: _Draw, body: RoadUser, route: tuple[str, ...], along
     fastest = _ABOVE_PREFERRED * body.desired_speed_factor * max(limits)
     ends = np.cumsum([draw.lanes[lane].lengths[-1] for lane in route])
     return route[: int(np.searchsorted(ends, along + body.front + fastest * draw.seconds + 20.0)) + 1]
+
+
+def _length(lanes: dict[str, Lane], route: tuple[str, ...]) -> float:
+    """Return the length of a route, metres."""
+    return float(sum(lanes[lane].lengths[-1] for lane in route))
 
 
 def _turns_soon(lanes: dict[str, Lane], route: tuple[str, ...], way: Float[np.ndarray, "n"]) -> bool:

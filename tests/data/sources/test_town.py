@@ -86,6 +86,13 @@ def test_source_and_options_refuse_nonsense():
         TownOptions(parked=1.5)
 
 
+def test_the_ego_does_not_leave_a_town_whose_first_route_ends_at_once():
+    """In this town the first route drawn is one street long, and no other turns where it should."""
+    log = generate_town("town-000525")
+    assert len(log.route) > 1
+    assert log.ego.velocity[:, 0].max() > 1.0
+
+
 def test_options_decide_how_much_there_is():
     empty = generate_town("town-000001", 0, TownOptions(5.0, 0.0, 0.0, 0.0, parked=0.0, occlusions=0.0))
     assert len(empty.times_us) == 51

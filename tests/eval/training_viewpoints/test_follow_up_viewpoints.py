@@ -41,6 +41,7 @@ from swerve.scenes.viewpoints.follow_up.follow_ups import synthesised_follow_ups
 from swerve.scenes.viewpoints.follow_up.grid import HumanReference, points_at
 from swerve.scenes.viewpoints.follow_up.start_draw_options import StartDrawOptions
 from swerve.scenes.viewpoints.follow_up.start_draws import drawn_starts, draws_at, start_stratum
+from swerve.scenes.viewpoints.way_back import path_offset
 from tests.support.geometries import geometry_of
 from tests.support.simple_source import SimpleSource, small_log
 from tests.support.town_logs import town
@@ -117,8 +118,10 @@ def test_start_points_are_those_drawn():
             assert (int((one.parameters["longitudinal"] / 15 + 1) * 3), speed_bin) == stratum
             assert abs(one.parameters["lateral"]) <= DRAWS.lateral
             assert abs(one.parameters["heading"]) <= DRAWS.heading
-            along = one.ego.velocity[-1, 0] * np.cos(one.parameters["heading"])
-            assert along == pytest.approx(share * then, rel=0.05, abs=0.01)
+            # The speed of the projection onto the path, between the last steps and from there to the last.
+            last = [path_offset(geometry, 110, point, 0.0).longitudinal for point in one.ego.positions[-3:, :2]]
+            earlier, later = np.diff(last) / 0.1
+            assert 1.5 * later - 0.5 * earlier == pytest.approx(share * then, rel=0.05, abs=0.01)
     kinds = [isinstance(one, FollowUp) for one in again]
     assert kinds == [isinstance(one, FollowUp) for one in found[2]]
     assert any(isinstance(one, FollowUp) for attempts in found for one in attempts)
