@@ -103,10 +103,12 @@ def trajectory_arrays_of(benchmark_scene):
 
 def test_start_points_are_those_drawn():
     log = town(0)
-    geometry, scene = geometry_of(log), scene_at(log, 70)
+    geometry, ways = geometry_of(log), np.linalg.norm(log.ego.positions[40:, :2] - log.ego.positions[:-40, :2], axis=1)
+    now = next(step for step in range(20, 150, 5) if ways[step] > 20.0)  # so that all starts lie ahead
+    scene = scene_at(log, now)
     found = [drawn_starts(scene, geometry, index, DRAWS, FollowUpOptions(), 3) for index in range(4)]
     again = drawn_starts(scene, geometry, 2, DRAWS, FollowUpOptions(), 3)
-    then = float(np.interp(geometry.seconds[70] + 4.0, geometry.seconds, geometry.ego_motion.speeds))
+    then = float(np.interp(geometry.seconds[now] + 4.0, geometry.seconds, geometry.ego_motion.speeds))
     for index, attempts in enumerate(found):
         assert len(attempts) == DRAWS.attempts
         stratum = start_stratum(3, log.name, scene.token, index, DRAWS)
@@ -119,7 +121,7 @@ def test_start_points_are_those_drawn():
             assert abs(one.parameters["lateral"]) <= DRAWS.lateral
             assert abs(one.parameters["heading"]) <= DRAWS.heading
             # The speed of the projection onto the path, between the last steps and from there to the last.
-            last = [path_offset(geometry, 110, point, 0.0).longitudinal for point in one.ego.positions[-3:, :2]]
+            last = [path_offset(geometry, now + 40, point, 0.0).longitudinal for point in one.ego.positions[-3:, :2]]
             earlier, later = np.diff(last) / 0.1
             assert 1.5 * later - 0.5 * earlier == pytest.approx(share * then, rel=0.05, abs=0.01)
     kinds = [isinstance(one, FollowUp) for one in again]
