@@ -13,8 +13,8 @@ from swerve.data.sources.town.plan import TownPlan
 
 # Shortest street, metres, and the part of it in which the place lies.
 _SHORTEST, _PART = 50.0, (0.35, 0.65)
-# Vehicles keep this far from the line that pedestrians walk on, metres; nothing is parked so near to it (they walk up to
-# 1.1 m beside it, and are up to 0.45 m from their middle to a corner).
+# Vehicles keep this far from the line that pedestrians walk on, metres; nothing is parked so near to it: pedestrians
+# walk up to 1.1 m beside it, and are 0.5 m at most from their middle to a corner.
 HALF_WIDTH, FREE_OF_PARKED = 0.6, 1.6
 
 
