@@ -80,12 +80,14 @@ class PlannerRecords:
         chunks: number of parts by log.
         entries: the planners.
         load: creates a planner from its spec.
+        layout: of the folder; its kind names the command.
     """
 
     folder: Path
     chunks: Mapping[str, int]
     entries: tuple[PlannerSpec, ...]
     load: Loader
+    layout: FolderLayout = LAYOUT
 
     @cached_property
     def planners(self) -> dict[str, Planner]:
@@ -162,7 +164,7 @@ def make_records(
             failures.json is written.
         ArrayPartDone: this run of an array made its part.
     """
-    with open_job(records.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
+    with open_job(records.folder, config, records.layout, workers), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         report_damaged(console, remove_damaged_records(records.folder, schema))
         logs, done = tuple(records.chunks), records.finished()
