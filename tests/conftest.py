@@ -1,6 +1,7 @@
 """Shapes and types of every public function are checked while the tests run (jaxtyping + beartype)."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from tests.support.rooms import ROOT, modules
 
 # Tests are small: on busy cores torch's threads wait for each other for minutes. It reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Shells make jobs in the background ignore Ctrl-C, and so does all that these start: tests of Ctrl-C would not end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every module but the numba kernels, which a type checker cannot wrap.
 TYPED = [name for name, path in modules().items() if not path.stem.endswith("kernels") and path.stem != "__init__"]
