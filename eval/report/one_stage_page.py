@@ -127,8 +127,10 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     panes = "".join(_pane(one, anchors[one.label], scenes, results, options) for one in ranked)
     sources = [scenes.source_of(log) for log in logs]
-    two = [one.means[None, : len(LONG)] for one in ranked[:2]]
-    why = gap_sentence(*two, ranked[1].label, ()) if len(two) > 1 else ""
+    why = ""
+    if len(ranked) > 1:
+        first, second = (one.means[None, : len(LONG)] for one in ranked[:2])
+        why = gap_sentence(first, second, ranked[1].label, ())
     body = (
         f"{_head(options.title, results, logs)}{answer(ranked, logs, why, _UNIT)}{few_scenes_warning(len(logs), _UNIT)}"
         f"{_leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"

@@ -79,8 +79,10 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     panes = [_pane(one, anchors[one.label], results, sections, options) for one in ranked]
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     logs = logs_of(results.table, results.groups)
-    two = [one.stages[:, : len(LONG)] for one in ranked[:2]]
-    why = gap_sentence(*two, ranked[1].label, ("stage one", "stage two")) if len(two) > 1 else ""
+    why = ""
+    if len(ranked) > 1:
+        first, second = (one.stages[:, : len(LONG)] for one in ranked[:2])
+        why = gap_sentence(first, second, ranked[1].label, ("stage one", "stage two"))
     body = (
         f"{head(options.title, results)}{answer(ranked, logs, why)}{few_scenes_warning(len(results.groups))}"
         f"{leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
