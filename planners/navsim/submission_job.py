@@ -14,7 +14,6 @@ from rich.console import Console
 from swerve.data.jobs import CORE_PACKAGES, Failure, PartResult, Workers, job_config
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.storage.files import remove_file
 from swerve.eval.benchmark.evaluate.planner_records import (
     JOB,
     LAYOUT,
@@ -23,8 +22,9 @@ from swerve.eval.benchmark.evaluate.planner_records import (
     PlannerSpec,
     check_folder,
     make_records,
+    remove_failed,
 )
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, is_record, read_record
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record
 from swerve.eval.submission.submission import Predictions, SubmittedTrajectory
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, check_allowed, predict
 
@@ -77,7 +77,7 @@ def predict_all(
     layout = replace(LAYOUT, kind="submit navsim")
     records = PlannerRecords(folder / JOB, counts, (planner,), load, layout)
     check_allowed(load(planner.spec))
-    _remove_failed(records)
+    remove_failed(records, RECORD)
     work = SubmissionWork(records, scenes, {stage: tuple(wanted) for stage, wanted in tokens.items()}, scenes_per_part)
     digest = hashlib.sha256(json.dumps({stage: list(wanted) for stage, wanted in tokens.items()}).encode())
     config = job_config(
@@ -172,10 +172,3 @@ def _collected(records: PlannerRecords, stage: str, failed: list[PredictionFailu
                 poses = np.array(row["poses"], dtype=row["dtype"]).reshape(-1, 3)
                 found[row["token"]] = SubmittedTrajectory(poses, row["horizon"], row["interval"])
     return found
-
-
-def _remove_failed(records: PlannerRecords) -> None:
-    """Remove the records with scenes in which the planner failed, so that these are tried again."""
-    for path in records.paths():
-        if is_record(path, RECORD) and any(read_record(path, RECORD)["error"].to_pylist()):
-            remove_file(path)

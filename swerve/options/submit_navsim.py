@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.submission.submission import SubmissionInfo
-from swerve.options.shared import Config, On, Part, PlannerOption, ProgressForm
+from swerve.options.shared import Config, On, Part, PlannerOption, PlanWorkers, ProgressForm
 from swerve.scenes.option_types import FLAT
 
 
@@ -74,10 +74,7 @@ class SubmitNavsim:
     version: Annotated[Literal["v1", "v2"] | None, arg(help="Form of the file: v1, v2, or None: by the split.")] = None
     incomplete: bool = False
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
-    workers: Annotated[
-        int | None,
-        arg(metavar="COUNT", help="Worker processes, each with a planner of its own; None: one per core."),
-    ] = 1
+    workers: PlanWorkers = 1
     part: Part = None
     on: On = "local"
     progress: ProgressForm = "bar"
