@@ -1,4 +1,4 @@
-"""Plans of a submission to Waymo's challenge are records of a job: nothing is planned twice, failures are tried again."""
+"""Plans of a submission to Waymo's challenge are records of a job: made once, and again where the planner failed."""
 
 import os
 from pathlib import Path
