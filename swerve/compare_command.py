@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from swerve.consoles import print_table, results_console
 from swerve.data.storage.files import make_folder, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark, open_benchmark
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.report.compared import Comparison, Evaluated, compare, few_warning, read_evaluations, verdict
+from swerve.eval.report.compared import Comparison, Evaluated, compare, few_warning, read_evaluations, reason, verdict
 from swerve.eval.report.comparison_page import ComparisonOptions, GroupFinder, comparison_page
 from swerve.eval.scoring.score_tables import write_rows
 from swerve.options.compare import Compare
@@ -50,6 +51,7 @@ def _print(comparison: Comparison, console: Console) -> None:
     for note in comparison.notes:
         console.print(printable(note), style="yellow", markup=False, highlight=False, soft_wrap=True)
     _say(console, verdict(comparison))
+    _say(console, f"Why: {reason(comparison)}")
 
 
 def _say(console: Console, line: str) -> None:
@@ -58,14 +60,22 @@ def _say(console: Console, line: str) -> None:
 
 def scores_table(comparison: Comparison) -> Table:
     """Return a table of the planners, best first."""
-    stage = "" if comparison.unit == "scenes" else "; sub-scores of stage one"
-    table = _table(f"{len(comparison.tokens)} {comparison.unit} of {len(set(comparison.logs))} logs{stage}", "planner")
+    table = _table(f"{len(comparison.tokens)} {comparison.unit} of {len(set(comparison.logs))} logs", "planner")
     for name in ("EPDMS", *SHORT.values(), "failed"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in comparison.planners:
-        means = ["-" if np.isnan(value) else f"{value:.2f}" for value in one.means[: len(SHORT)]]
-        table.add_row(cell(one.label, "bold"), f"[bold]{one.score:.4f}", *means, str(one.failures or "-"))
+        score, failed = f"[bold]{one.score:.4f}", str(one.failures or "-")
+        if len(one.means) == 1:
+            table.add_row(cell(one.label, "bold"), score, *_cells(one.means[0]), failed)
+            continue
+        table.add_row(cell(one.label, "bold"), score, *[""] * len(SHORT), failed)
+        for name, means in zip(("one", "two"), one.means, strict=True):
+            table.add_row(f"  stage {name}", f"{means[len(SHORT)]:.4f}", *_cells(means), "")
     return table
+
+
+def _cells(means: Float[np.ndarray, "10"]) -> list[str]:
+    return ["-" if np.isnan(value) else f"{value:.2f}" for value in means[: len(SHORT)]]
 
 
 def pairs_table(comparison: Comparison) -> Table:
@@ -109,6 +119,7 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
 def _summary(comparison: Comparison) -> dict[str, Any]:
     return {
         "verdict": verdict(comparison),
+        "reason": reason(comparison),
         "warning": few_warning(comparison),
         "notes": list(comparison.notes),
         comparison.unit.replace(" ", "_"): len(comparison.tokens),

@@ -1,25 +1,25 @@
 """Run `swerve submit navsim`."""
 
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from swerve.consoles import progress_console, results_console
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
+from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.submission.check_submission import check_submission, expected_tokens
 from swerve.eval.submission.submission import FILE_NAME, ONE_STAGE, TWO_STAGE, Predictions, Submission
 from swerve.eval.submission.write_submission import write_submission
+from swerve.job_report import execution_of, stoppable
 from swerve.options.submit_navsim import SubmitNavsim
 from swerve.planners.load_planner import with_options
-from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
-from swerve.planners.open_planner import open_planner
+from swerve.planners.navsim.predict import PredictionFailure, SceneSet
+from swerve.planners.navsim.submission_job import predict_all
+from swerve.planners.open_planner import PlannerLoader, open_planner
 from swerve.scenes import SwerveError
-from swerve.scenes.planning import Planner
 from swerve.scenes.printable import printable
 from swerve.submission_report import tell_check
 
@@ -32,8 +32,8 @@ def run(asked: SubmitNavsim) -> int:
     console = results_console()
     split, scenes = _scenes(asked)
     tokens = _tokens(split, scenes, asked.version)
-    planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner
-    predictions, failures = _predicted(planner, scenes, tokens, progress_console())
+    with stoppable():
+        predictions, failures = _predicted(asked, scenes, tokens)
     _tell_failures(failures, console)
     if failures and not asked.incomplete:
         console.print("nothing was written: the server rejects incomplete files. --incomplete writes it", style="red")
@@ -68,21 +68,12 @@ def _tokens(split: NavsimSplit, scenes: SceneSet, version: str | None) -> dict[s
 
 
 def _predicted(
-    planner: Planner, scenes: SceneSet, tokens: dict[str, list[str]], console: Console
+    asked: SubmitNavsim, scenes: SceneSet, tokens: dict[str, list[str]]
 ) -> tuple[dict[str, Predictions], list[PredictionFailure]]:
-    predictions: dict[str, Predictions] = {}
-    failures: list[PredictionFailure] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        for key, wanted in tokens.items():
-            line = bar.add_task(key, total=len(wanted))
-            predictions[key], failed = predict(planner, scenes, wanted, partial(_advance, bar, line))
-            failures += failed
-    return predictions, failures
-
-
-def _advance(bar: Progress, line: TaskID, done: int, total: int) -> None:
-    bar.update(line, completed=done, total=total)
+    planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits)
+    spec = PlannerSpec(planner.label, planner.spec, planner.identity)
+    load = PlannerLoader(asked.limits, [planner])
+    return predict_all(spec, load, scenes, tokens, asked.out, execution_of(asked), progress_console())
 
 
 def _tell_failures(failures: list[PredictionFailure], console: Console) -> None:

@@ -1,31 +1,28 @@
 """Run `swerve submit wod`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from swerve.consoles import progress_console, results_console
 from swerve.data.sources.wod_e2e.frame_index import FrameEntry
 from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
+from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.rater_feedback.cluster_scores import find_side_file
-from swerve.eval.rater_feedback.frame_planning import plan_frames
+from swerve.eval.rater_feedback.plan_job import plan_all
 from swerve.eval.submission.check_wod_submission import FRAMES_FILE, check_wod_submission, read_frames_to_submit
 from swerve.eval.submission.wod_submission import FILE_NAME, submission_class, write_wod_submission
 from swerve.evaluate_wod_e2e import open_wod_e2e
+from swerve.job_report import execution_of, stoppable
 from swerve.options.submit_wod import SubmitWod
 from swerve.planners.load_planner import with_options
-from swerve.planners.open_planner import open_planner
+from swerve.planners.open_planner import PlannerLoader, open_planner
 from swerve.scenes import SwerveError
-from swerve.scenes.planning import Planner
 from swerve.scenes.printable import printable
 from swerve.submission_report import WOD_SERVER, tell_check
 
-# Frames whose images are in memory at once, and the planner's largest batch.
-_BATCH: Final = 16
 _SHOWN: Final = 3
 
 
@@ -38,10 +35,12 @@ def run(asked: SubmitWod) -> int:
     entries = _entries(source, frames, asked.incomplete, console)
     if asked.shards > len(entries):
         raise SwerveError(f"shards: {asked.shards} are more than the {len(entries)} frames to submit")
-    planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner
-    if getattr(planner, "privileged", False):
-        raise SwerveError(f"planner {asked.planner}: needs the future, which nobody has in the test split")
-    predictions, failures = _predicted(planner, source, entries, progress_console())
+    planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits)
+    spec, load = PlannerSpec(planner.label, planner.spec, planner.identity), PlannerLoader(asked.limits, [planner])
+    with stoppable():
+        predictions, failures = plan_all(
+            spec, load, source, entries, asked.out, execution_of(asked), progress_console()
+        )
     _tell_failures(failures, console)
     if failures and not (asked.incomplete and predictions):
         console.print("nothing was written: the server rejects incomplete files. --incomplete writes it", style="red")
@@ -84,25 +83,6 @@ def _entries(source: WodE2eSource, frames: Mapping[str, int], incomplete: bool, 
             raise SwerveError(f"{source.path}: {problem}. Are all shards of the test split downloaded?")
         console.print(printable(problem), style="yellow", markup=False, soft_wrap=True)
     return [there[key] for key in frames.items() if key in there]
-
-
-def _predicted(
-    planner: Planner, source: WodE2eSource, entries: Sequence[FrameEntry], console: Console
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the planned positions, and the errors, by frame."""
-    predictions, failures = dict[str, np.ndarray](), dict[str, str]()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:  # on stderr
-        line = bar.add_task("planning", total=len(entries))
-        for first in range(0, len(entries), _BATCH):
-            frames = [source.frame(entry) for entry in entries[first : first + _BATCH]]
-            for frame, plan in zip(frames, plan_frames(planner, frames), strict=True):
-                if plan.waypoints is None:
-                    failures[frame.name] = plan.error
-                else:
-                    predictions[frame.name] = plan.waypoints
-            bar.update(line, completed=first + len(frames))
-    return predictions, failures
 
 
 def _tell_failures(failures: Mapping[str, str], console: Console) -> None:

@@ -1,22 +1,32 @@
 """Shapes and types of every public function are checked while the tests run (jaxtyping + beartype)."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
 from tests.support.nuplan_files import nuplan_archives, unpack
 from tests.support.rooms import ROOT, modules
+from tests.support.shape_checks import begin_test, install
 
 # Tests are small: on busy cores torch's threads wait for each other for minutes. It reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Shells make jobs in the background ignore Ctrl-C, and so does all that these start: tests of Ctrl-C would not end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Every module but the numba kernels, which a type checker cannot wrap.
 TYPED = [name for name, path in modules().items() if not path.stem.endswith("kernels") and path.stem != "__init__"]
 
-install_import_hook(TYPED, "beartype.beartype")
+install(TYPED)
+
+
+def pytest_runtest_setup() -> None:
+    """Check the types of the first calls of every function in every test."""
+    begin_test()
 
 
 # The first call of a kernel compiles it, so single examples may be slow; examples are the same in every run.

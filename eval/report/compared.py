@@ -21,6 +21,9 @@ from swerve.eval.benchmark.evaluate.results import (
     read_results,
 )
 from swerve.eval.benchmark.evaluate.view_differences import group_scores
+from swerve.eval.report.ranking import stage_values
+from swerve.eval.report.sentences import LONG
+from swerve.eval.report.sub_score_gaps import gap_sentence
 from swerve.eval.scoring.aggregate import COLUMNS, aggregate_two_stage
 from swerve.scenes import SwerveError
 
@@ -65,7 +68,7 @@ class ComparedPlanner:
         own_label: label in its evaluation.
         evaluated: its evaluation.
         scene_group_scores: score in each common scene group, or each common scene if there is one stage.
-        means: means of the sub-scores over all common scenes (of the first stage), columns as in `COLUMNS`.
+        means: by stage, means of the sub-scores over all common scene groups or scenes, columns as in `COLUMNS`.
         failures: number of those, of both stages, without a plan.
     """
 
@@ -73,7 +76,7 @@ class ComparedPlanner:
     own_label: str
     evaluated: Evaluated
     scene_group_scores: Float[np.ndarray, "g"]
-    means: Float[np.ndarray, "10"]
+    means: Float[np.ndarray, "s 10"]
     failures: int
 
     @property
@@ -158,22 +161,22 @@ def compare(evaluations: Sequence[Evaluated]) -> Comparison:
     """
     check_comparable(evaluations)
     scored = [_scored(one) for one in evaluations]
-    in_all = set[str].intersection(*(set(tokens) for tokens, _, _ in scored))
-    shared = [token for token in scored[0][0] if token in in_all]
+    in_all = set[str].intersection(*(set(one.tokens) for one in scored))
+    shared = [token for token in scored[0].tokens if token in in_all]
     if not shared:
         raise SwerveError(f"{evaluations[0].folder}: shares no scene with {evaluations[-1].folder}. {_HINT}")
-    log_of = dict(zip(scored[0][0], scored[0][1], strict=True))
+    log_of = dict(zip(scored[0].tokens, scored[0].logs, strict=True))
     planners = [
         planner
-        for one, (tokens, _, scores) in zip(evaluations, scored, strict=True)
-        for planner in _planners(one, evaluations, scores, tokens, shared)
+        for one, known in zip(evaluations, scored, strict=True)
+        for planner in _planners(one, evaluations, known, shared)
     ]
     if len(planners) < 2:
         raise SwerveError(f"{evaluations[0].folder}: has one planner. Give another evaluation to compare it with")
     ranked = tuple(sorted(planners, key=lambda planner: -planner.score))
     logs = [log_of[token] for token in shared]
     unit = "scenes" if isinstance(evaluations[0].results, OneStageResults) else "scene groups"
-    left_out = len({token for tokens, _, _ in scored for token in tokens}) - len(shared)
+    left_out = len({token for one in scored for token in one.tokens}) - len(shared)
     notes = _notes(evaluations, left_out, unit)
     differences = planner_differences({one.label: one.scene_group_scores for one in ranked}, logs)
     return Comparison(ranked, tuple(shared), tuple(logs), left_out, unit, notes, differences)
@@ -228,48 +231,78 @@ def verdict(comparison: Comparison) -> str:
     return f"{name}: {gap} ({interval}). It may be chance: the interval includes zero."
 
 
+def reason(comparison: Comparison) -> str:
+    """Return in which sub-scores the two best planners differ, see `gap_sentence`."""
+    first, second = comparison.planners[:2]
+    stages = ("stage one", "stage two") if len(first.means) > 1 else ()
+    return gap_sentence(first.means[:, : len(LONG)], second.means[:, : len(LONG)], second.label, stages)
+
+
 def _of(comparison: Comparison, label: str) -> float:
     return next(one.score for one in comparison.planners if one.label == label)
 
 
-def _scored(one: Evaluated) -> tuple[list[str], list[str], dict[str, Float[np.ndarray, "g"]]]:
-    """Return tokens, logs, and scores by own label, of scene groups or of scenes."""
+@dataclass(frozen=True)
+class _Scored:
+    """Scores of all planners of an evaluation.
+
+    Attributes:
+        tokens: of its scene groups (their first scene), or scenes.
+        logs: log of each.
+        scores: score of each by own label.
+        stages: by own label and stage, values of each, columns as in `COLUMNS`; NaN where there is none.
+    """
+
+    tokens: Sequence[str]
+    logs: Sequence[str]
+    scores: Mapping[str, Float[np.ndarray, "g"]]
+    stages: Mapping[str, Float[np.ndarray, "s g 10"]]
+
+
+def _scored(one: Evaluated) -> _Scored:
     results = one.results
     if isinstance(results, OneStageResults):
         rows = results.of(results.planners[0])
-        column = {label: results.of(label)["score"].to_numpy().astype(float) for label in results.planners}
-        return rows["token"].to_pylist(), rows["log"].to_pylist(), column
+        values = {label: _columns(results.of(label))[None] for label in results.planners}
+        scores = {label: stages[0, :, COLUMNS.index("score")] for label, stages in values.items()}
+        return _Scored(rows["token"].to_pylist(), rows["log"].to_pylist(), scores, values)
     weighting = results.provenance["weighting"]
-    scores = {
-        label: group_scores(aggregate_two_stage(results.scores(label), results.groups, weighting), results.groups)
-        for label in results.planners
+    tables = {
+        label: aggregate_two_stage(results.scores(label), results.groups, weighting) for label in results.planners
     }
-    return [group.now for group in results.groups], list(logs_of(results.table, results.groups)), scores
+    return _Scored(
+        [group.now for group in results.groups],
+        list(logs_of(results.table, results.groups)),
+        {label: group_scores(table, results.groups) for label, table in tables.items()},
+        {label: stage_values(table, results.groups) for label, table in tables.items()},
+    )
+
+
+def _columns(table: pa.Table) -> Float[np.ndarray, "n 10"]:
+    return np.column_stack([table[name].to_numpy(zero_copy_only=False).astype(float) for name in COLUMNS])
 
 
 def _planners(
-    one: Evaluated,
-    all_of_them: Sequence[Evaluated],
-    scores: Mapping[str, Float[np.ndarray, "g"]],
-    tokens: Sequence[str],
-    shared: Sequence[str],
+    one: Evaluated, all_of_them: Sequence[Evaluated], known: _Scored, shared: Sequence[str]
 ) -> list[ComparedPlanner]:
     """Return the planners of an evaluation with what they score in the shared ones of its scene groups or scenes."""
-    row_of = {token: row for row, token in enumerate(tokens)}
+    row_of = {token: row for row, token in enumerate(known.tokens)}
     rows, own = [row_of[token] for token in shared], pc.is_in(pc.field("group_token"), pa.array(list(shared)))
     found = []
-    for label, values in scores.items():
+    for label, scores in known.scores.items():
         also = sum(label in other.results.planners for other in all_of_them) > 1
-        table = one.results.of(label).filter(own)
-        first = table.filter(np.equal(table["stage"].to_numpy(), 1))
-        columns = np.column_stack([first[name].to_numpy(zero_copy_only=False).astype(float) for name in COLUMNS])
-        known = np.isfinite(columns)
-        sums = np.where(known, columns, 0.0).sum(axis=0)
-        means = np.divide(sums, known.sum(axis=0), out=np.full(len(COLUMNS), np.nan), where=known.any(axis=0))
-        failed = int(np.sum(table["failed"].to_numpy(zero_copy_only=False)))
+        failed = int(np.sum(one.results.of(label).filter(own)["failed"].to_numpy(zero_copy_only=False)))
         name = f"{one.name}: {label}" if also else label
-        found.append(ComparedPlanner(name, label, one, values[rows], means, failed))
+        found.append(ComparedPlanner(name, label, one, scores[rows], _means(known.stages[label][:, rows]), failed))
     return found
+
+
+def _means(values: Float[np.ndarray, "s g 10"]) -> Float[np.ndarray, "s 10"]:
+    """Compute means over the known values of each column; NaN where none is known."""
+    there = np.isfinite(values)
+    sums, counts = np.where(there, values, 0.0).sum(axis=1), there.sum(axis=1)
+    means: Float[np.ndarray, "s 10"] = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return means
 
 
 def _notes(evaluations: Sequence[Evaluated], left_out: int, unit: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.planner_differences import PlannerDifference, resampled_interval
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.report.compared import ComparedPlanner, Comparison, few_warning, verdict
+from swerve.eval.report.compared import ComparedPlanner, Comparison, few_warning, reason, verdict
 from swerve.eval.report.comparison_tables import between_planners
 from swerve.eval.report.report_style import STYLE
 from swerve.eval.report.report_tables import bar, interval_text
@@ -88,7 +88,8 @@ def _head(comparison: Comparison, options: ComparisonOptions) -> str:
     pairs = "<p>Of all planners, this is about the two with the highest scores.</p>" * (len(comparison.planners) > 2)
     return (
         f"<h1>{html.escape(options.title)}</h1><p>{html.escape(counts)}</p>"
-        f'<div class="answer"><b>{html.escape(verdict(comparison))}</b>{pairs}{notes}</div>{warned}'
+        f'<div class="answer"><b>{html.escape(verdict(comparison))}</b><p><b>Why:</b> '
+        f"{html.escape(reason(comparison))}</p>{pairs}{notes}</div>{warned}"
     )
 
 
@@ -98,7 +99,7 @@ def _scores(comparison: Comparison) -> str:
         f'<th title="{LONG[SHORT.index(name)]}">{name}</th>' if name in SHORT else f"<th>{name}</th>" for name in heads
     )
     rows = "".join(_score_row(one, comparison.logs) for one in comparison.planners)
-    stage = "" if comparison.unit == "scenes" else " They are of the first stage."
+    stage = "" if comparison.unit == "scenes" else " Sub-scores: stage one, and below stage two."
     return (
         f"<h2>Scores</h2><p>Means over the {comparison.unit} that all evaluations have. Hold the pointer over a short "
         f'name for the long one.{stage}</p><div class="wide"><table class="scores"><tr>{head}</tr>{rows}</table></div>'
@@ -106,13 +107,19 @@ def _scores(comparison: Comparison) -> str:
 
 
 def _score_row(one: ComparedPlanner, logs: Sequence[str]) -> str:
+    """Render a planner's row; its sub-scores of the second stage are the second line of their cells."""
     interval = resampled_interval(one.scene_group_scores, logs)
-    subs = "".join(f"<td>{'–' if np.isnan(value) else f'{value:.3f}'}</td>" for value in one.means[: len(SHORT)])
+    lines = ["<br>".join(map(_number, column)) for column in one.means.T[: len(SHORT)].tolist()]
+    subs = "".join(f"<td>{numbers}</td>" for numbers in lines)
     return (
         f"<tr><td><b>{html.escape(one.label)}</b></td><td><b>{one.score:.3f}</b></td>"
         f"<td>{bar(one.score, 'all', interval)}</td><td>{interval_text(interval).removeprefix('interval ')}</td>{subs}"
         f"<td>{one.failures or 'none'}</td><td>{html.escape(one.evaluated.name)}</td></tr>"
     )
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
 
 
 def _gaps(comparison: Comparison) -> str:

@@ -30,12 +30,13 @@ def few_scenes_warning(count: int, unit: str = "scene groups") -> str:
     )
 
 
-def answer(ranked: Sequence["Ranked"], logs: Sequence[str], unit: str = "scene groups") -> str:
+def answer(ranked: Sequence["Ranked"], logs: Sequence[str], why: str = "", unit: str = "scene groups") -> str:
     """Render which planner is best, by how much, and whether that is real; empty without a planner.
 
     Args:
         ranked: planners, the best first.
         logs: log of each scene or scene group.
+        why: in which sub-scores the best differs from the second, see `gap_sentence`; empty for a single planner.
         unit: what has a score: "scenes" or "scene groups".
     """
     if not ranked:
@@ -44,11 +45,13 @@ def answer(ranked: Sequence["Ranked"], logs: Sequence[str], unit: str = "scene g
     best = f"{ranked[0].label} scores {float(ranked[0].scene_group_scores.mean()):.3f}."
     found = planner_differences({one.label: scores[one.label] for one in ranked[:3]}, logs)
     told = "".join(f" {difference_text(one, unit)}" for one in found if one.first == ranked[0].label)
+    reason = f"<p><b>Why:</b> {html.escape(why)}</p>" if why else ""
+    pairs = "<code>swerve compare</code> shows the scenes in which two planners differ most. " if why else ""
     look = (
-        "Why: the worst scenes of each planner are below; <code>swerve view</code> of this folder shows them in 3D. "
-        '<a href="#reading">How to read this page</a>.'
+        f"The worst scenes of each planner are below. {pairs}<code>swerve view</code> of this folder shows scenes in "
+        '3D. <a href="#reading">How to read this page</a>.'
     )
-    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}<p>{look}</p></div>'
+    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{reason}<p>{look}</p></div>'
 
 
 def difference_text(one: PlannerDifference, unit: str = "scene groups") -> str:

@@ -21,6 +21,7 @@ from swerve.eval.report.report_style import SCRIPT, STYLE
 from swerve.eval.report.report_tables import bar, distribution_of, interval_text, provenance_facts
 from swerve.eval.report.scene_images import scene_svg
 from swerve.eval.report.sentences import FACTORS, LONG, SHORT, scene_summary, sentences
+from swerve.eval.report.sub_score_gaps import gap_sentence
 from swerve.eval.report.worst_scenes import camera_views, legend
 from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens
 from swerve.scenes.planning import CameraChoice
@@ -126,8 +127,12 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     panes = "".join(_pane(one, anchors[one.label], scenes, results, options) for one in ranked)
     sources = [scenes.source_of(log) for log in logs]
+    why = ""
+    if len(ranked) > 1:
+        first, second = (one.means[None, : len(LONG)] for one in ranked[:2])
+        why = gap_sentence(first, second, ranked[1].label, ())
     body = (
-        f"{_head(options.title, results, logs)}{answer(ranked, logs, _UNIT)}{few_scenes_warning(len(logs), _UNIT)}"
+        f"{_head(options.title, results, logs)}{answer(ranked, logs, why, _UNIT)}{few_scenes_warning(len(logs), _UNIT)}"
         f"{_leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
         f'{comparisons(ranked, logs, sources, _UNIT)}<nav class="tabs" id="tabs">{tabs}</nav>{panes}{_NOTES}'
     )

@@ -1,5 +1,6 @@
 """Ranking of planners: scores, their intervals, and the worst scene groups."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ class PlannerRanking:
         table: its weighted scores.
         scene_group_scores: score of each scene group, in the order of the groups.
         interval: 95 % interval of the score, logs drawn whole (see `resampled_interval`); NaN if unknown.
+        stage_intervals: the same of the means of both stages, columns as in `COLUMNS`: lower and upper end.
         failures: number of scenes without a plan.
         scenes: number of scenes.
     """
@@ -32,8 +34,14 @@ class PlannerRanking:
     table: TwoStageScores
     scene_group_scores: Float[np.ndarray, "g"]
     interval: tuple[float, float]
+    stage_intervals: Float[np.ndarray, "2 10 2"]
     failures: int
     scenes: int
+
+    @property
+    def stages(self) -> Float[np.ndarray, "2 10"]:
+        """Return the means of both stages, columns as in `COLUMNS`."""
+        return np.stack([self.table.stage_one, self.table.stage_two])
 
     @property
     def score(self) -> float:
@@ -115,8 +123,26 @@ def _ranking(results: Results, label: str, weighting: Weighting) -> PlannerRanki
     table = aggregate_two_stage(results.scores(label), results.groups, weighting)
     scene_groups = group_scores(table, results.groups)
     failed = results.of(label)["failed"].to_numpy(zero_copy_only=False)
-    interval = resampled_interval(scene_groups, logs_of(results.table, results.groups))
-    return PlannerRanking(label, table, scene_groups, interval, int(failed.sum()), len(failed))
+    logs = logs_of(results.table, results.groups)
+    values = stage_values(table, results.groups)
+    intervals = np.array([[resampled_interval(column, logs) for column in stage.T] for stage in values])
+    interval = resampled_interval(scene_groups, logs)
+    return PlannerRanking(label, table, scene_groups, interval, intervals, int(failed.sum()), len(failed))
+
+
+def stage_values(table: TwoStageScores, groups: Sequence[GroupTokens]) -> Float[np.ndarray, "2 g 10"]:
+    """Compute each group's values in both stages, means over its two chains, with follow-ups weighted.
+
+    Their means over the groups are the table's `stage_one` and `stage_two`; rows are in group order.
+    """
+    first, found = 0, []
+    for group in groups:
+        here = slice(first, first + len(group.tokens))
+        values, weights = table.values[here], table.weights[here][2:].reshape(-1, 2, 1)
+        second = (weights * values[2:].reshape(-1, 2, len(COLUMNS))).sum(axis=0) / weights.sum(axis=0)
+        found.append((values[:2].mean(axis=0), second.mean(axis=0)))
+        first += len(group.tokens)
+    return np.array(found).transpose(1, 0, 2)
 
 
 def scene_row(row: dict[str, Any]) -> SceneRow:

@@ -24,6 +24,8 @@ from swerve.eval.report.report_tables import (
     sub_scores,
     view_differences,
 )
+from swerve.eval.report.sentences import LONG
+from swerve.eval.report.sub_score_gaps import gap_sentence
 from swerve.eval.report.worst_scenes import scene_group_section, shown_scenes
 from swerve.scenes.planning import CameraChoice
 from swerve.scenes.primitives import build_static
@@ -77,8 +79,12 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     panes = [_pane(one, anchors[one.label], results, sections, options) for one in ranked]
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     logs = logs_of(results.table, results.groups)
+    why = ""
+    if len(ranked) > 1:
+        first, second = (one.stages[:, : len(LONG)] for one in ranked[:2])
+        why = gap_sentence(first, second, ranked[1].label, ("stage one", "stage two"))
     body = (
-        f"{head(options.title, results)}{answer(ranked, logs)}{few_scenes_warning(len(results.groups))}"
+        f"{head(options.title, results)}{answer(ranked, logs, why)}{few_scenes_warning(len(results.groups))}"
         f"{leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
         f"{comparisons(ranked, logs, [benchmark.source_of(log) for log in logs])}{_between_views(ranked, results)}"
         f'<nav class="tabs" id="tabs">{tabs}</nav>'

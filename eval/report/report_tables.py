@@ -4,7 +4,7 @@ import html
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,9 @@ from swerve.eval.report.sentences import FACTORS, LONG, SHORT
 from swerve.viz.svg import histogram
 
 _BINS = np.linspace(0.0, 1.0, 11)
+_MEANINGS: Final = {
+    "effective follow-ups, median": "how many follow-ups count in stage two: 1 means that a single one decides",
+}
 # Scores below this show as 0.000, or nearly.
 _LOST = 0.001
 
@@ -59,24 +62,27 @@ def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str]) ->
         "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "
         "line over a bar is the 95 % interval, of a bootstrap that draws logs whole, or scene groups if all are of one "
         "log; with fewer than three it is unknown. Of each sub-score, the upper bar is stage "
-        f'one, the lower bar stage two.</p><ol class="board">{rows}</ol>'
+        "one, the lower bar stage two. Effective follow-ups say how many of a scene's follow-ups count in stage two, "
+        f'by their weights: with 1, a single one decides.</p><ol class="board">{rows}</ol>'
     )
 
 
 def sub_scores(ranking: PlannerRanking) -> str:
     """Render every sub-score of one planner by its long name, both stages."""
-    rows = []
+    rows, known = [], np.isfinite(ranking.stage_intervals).any()
+    lines = "Thin lines are 95 % intervals. " if known else ""
     for column, name in enumerate(LONG):
         kind = "factor" if column < FACTORS else "weighted"
-        values = ranking.table.stage_one[column], ranking.table.stage_two[column]
         bars = "".join(
-            f'<span class="pair">{bar(value, stage)}<b>{value:.3f}</b></span>' for stage, value in _staged(values)
+            f'<span class="pair" title="{interval_text(interval)}">{bar(value, stage, interval)}'
+            f"<b>{value:.3f}</b></span>"
+            for stage, value, interval in _staged(ranking, column)
         )
         rows.append(f'<li class="{kind}"><span class="name">{name} <abbr>{SHORT[column]}</abbr></span>{bars}</li>')
     return (
-        f'<div><ul class="subscores">{"".join(rows)}</ul><p class="note">Left stage one, right stage two. '
-        "The first four multiply the score; the others "
-        "are averaged, progress and time to collision with weight 5, the rest with 2.</p></div>"
+        f'<div><ul class="subscores">{"".join(rows)}</ul><p class="note">Left stage one, right stage two. {lines}'
+        "The first four multiply the score; the others are averaged, progress and time to collision with weight 5, the "
+        "rest with 2.</p></div>"
     )
 
 
@@ -197,7 +203,9 @@ def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
         ("failures", failures if ranking.failures else "none"),
         ("effective follow-ups, median", f"{ranking.effective:.1f}"),
     )
-    text = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    text = "".join(
+        f'<div title="{_MEANINGS.get(name, "")}"><dt>{name}</dt><dd>{value}</dd></div>' for name, value in facts
+    )
     return (
         f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(ranking.label)}</a>'
         f'<div class="score"><b>{ranking.score:.3f}</b>{bar(ranking.score, "all", ranking.interval)}'
@@ -207,14 +215,18 @@ def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
 
 
 def _sub(ranking: PlannerRanking, column: int) -> str:
-    values = ranking.table.stage_one[column], ranking.table.stage_two[column]
-    title = f"{LONG[column]}: stage one {values[0]:.3f}, stage two {values[1]:.3f}"
-    bars = "".join(bar(value, stage) for stage, value in _staged(values))
+    staged = _staged(ranking, column)
+    told = ", ".join(f"stage {stage} {value:.3f} ({interval_text(interval)})" for stage, value, interval in staged)
+    title = f"{LONG[column]}: {told}"
+    bars = "".join(bar(value, stage) for stage, value, _ in staged)
     return f'<div class="sub" title="{title}"><span>{SHORT[column]}</span>{bars}</div>'
 
 
-def _staged(values: tuple[float, float]) -> tuple[tuple[str, float], tuple[str, float]]:
-    return ("one", float(values[0])), ("two", float(values[1]))
+def _staged(ranking: PlannerRanking, column: int) -> list[tuple[str, float, tuple[float, float]]]:
+    """Return by stage its name, the mean of a column, and its interval."""
+    low, high = ranking.stage_intervals[:, column].T.tolist()
+    intervals = zip(low, high, strict=True)
+    return list(zip(("one", "two"), ranking.stages[:, column].tolist(), intervals, strict=True))
 
 
 def interval_text(interval: tuple[float, float], signed: bool = False) -> str:

@@ -138,6 +138,11 @@ def follow_up_dot(place: Float[np.ndarray, "2"], row: SceneRow, radius: float, a
     )
 
 
+def ground_color(semantic: Semantic) -> str:
+    """Return the color of a part of the map."""
+    return "#" + "".join(f"{channel:02x}" for channel in _GROUND[semantic])
+
+
 def swatch(kind: str, color: str) -> str:
     """Draw a legend symbol: "line", "dashes", "dots", "box", "outline", "ring" or "area"."""
     shapes = {

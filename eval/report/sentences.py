@@ -29,9 +29,9 @@ LONG = (
     "Extended comfort",
 )
 FACTORS = 4
-_WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
+WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
 # Losses of the score below this do not show in its two digits.
-_INVISIBLE = 0.005 * sum(_WEIGHTS)
+_INVISIBLE = 0.005 * sum(WEIGHTS)
 # Sub-scores from here on show as 1.00.
 _SHOWN_AS_ONE = 0.995
 # Its description begins with the corner; all others with the vehicle's action.
@@ -48,7 +48,7 @@ def scene_summary(replay: Replay) -> str:
     if any(event.reason.value == 0.0 for event in factors):
         worst = min((event for event in factors if event.reason.value == 0.0), key=_when)
         return f"Scores 0: {when(worst)}{worst.text}."
-    losses = np.array(_WEIGHTS) * (1.0 - np.nan_to_num(row.values[FACTORS : FACTORS + len(_WEIGHTS)], nan=1.0))
+    losses = np.array(WEIGHTS) * (1.0 - np.nan_to_num(row.values[FACTORS : FACTORS + len(WEIGHTS)], nan=1.0))
     if factors:
         cause = f"{when(factors[0])}{factors[0].text}"
     elif losses.max() < _INVISIBLE:

@@ -18,6 +18,7 @@ from swerve.eval.report.scene_images import (
     PLAN,
     STATIC,
     WRONG,
+    ground_color,
     scene_svg,
     swatch,
     weight_color,
@@ -25,7 +26,7 @@ from swerve.eval.report.scene_images import (
 from swerve.eval.report.sentences import scene_summary, sentences
 from swerve.scenes import Camera, ObjectClass
 from swerve.scenes.planning import CameraChoice, chosen_names
-from swerve.scenes.primitives import Primitives
+from swerve.scenes.primitives import Primitives, Semantic
 from swerve.viz.html_page import data_url
 
 _CHAINS = ("now", "0.5 s before")
@@ -101,6 +102,10 @@ def legend(follow_ups: bool = True) -> str:
         ("box", AGENT_COLORS[ObjectClass.BICYCLE], "bicycle"),
         ("box", STATIC, "other objects"),
         ("area", WRONG, "red light"),
+        ("box", ground_color(Semantic.ROAD), "road"),
+        ("box", ground_color(Semantic.CROSSING), "crossing"),
+        ("line", ground_color(Semantic.ROAD_EDGE), "edge of the road"),
+        ("line", ground_color(Semantic.LINE_YELLOW), "lane line, white or yellow"),
         ("ring", WRONG, "place of the violation"),
         ("ring", weight_color(0.5), "follow-up start, bright: more weight"),
     )

@@ -62,8 +62,7 @@ def predict(
         SwerveError: the planner needs what submissions do not allow.
         LogError: a scene cannot be read.
     """
-    if getattr(planner, "privileged", False):
-        raise SwerveError("the planner requires the scene, which submissions do not allow: nobody has the future there")
+    check_allowed(planner)
     ask = partial(_ask_agent, planner) if isinstance(planner, NavsimPlanner) else partial(_ask_planner, planner)
     found, failures = dict[str, SubmittedTrajectory](), list[PredictionFailure]()
     for first in range(0, len(tokens), _BATCH):
@@ -75,6 +74,16 @@ def predict(
                 failures.append(PredictionFailure(scene.token, answer))
         report(min(first + _BATCH, len(tokens)), len(tokens))
     return found, failures
+
+
+def check_allowed(planner: Planner) -> None:
+    """Check that a planner needs nothing that submissions do not allow.
+
+    Raises:
+        SwerveError: it needs the scene with its future.
+    """
+    if getattr(planner, "privileged", False):
+        raise SwerveError("the planner requires the scene, which submissions do not allow: nobody has the future there")
 
 
 def _answers(

@@ -74,6 +74,10 @@ Splats = Annotated[
     Path | None, arg(metavar="FOLDER", help="Folder that swerve fit made, to render splat views that are not stored.")
 ]
 Workers = Annotated[int | None, arg(metavar="COUNT", help="Worker processes; None: one per core.")]
+PlanWorkers = Annotated[
+    int | None,
+    arg(metavar="COUNT", help="Worker processes, each with a planner of its own; None: one per core."),
+]
 Part = Annotated[
     str | None,
     arg(

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.submission.submission import SubmissionInfo
-from swerve.options.shared import Config, PlannerOption
+from swerve.options.shared import Config, On, Part, PlannerOption, PlanWorkers, ProgressForm
 from swerve.scenes.option_types import FLAT
 
 
@@ -18,7 +18,8 @@ class SubmitNavsim:
 
     Writes OUT/submission.pkl, checks it, and says what to do with it. With two-stage splits it has the form of NAVSIM
     v2, else that of v1. Nothing is written if the planner fails in a scene, unless --incomplete is given: the server
-    rejects such files without a reason. docs/navsim_agents.md describes agents, splits and the upload.
+    rejects such files without a reason. The same command again resumes an interrupted run, and tries the scenes again
+    in which the planner failed. docs/navsim_agents.md describes agents, splits and the upload.
 
     Exit code: 0; 1 if the planner failed in a scene, or the file has faults; 2 if there was nothing to run.
 
@@ -35,6 +36,10 @@ class SubmitNavsim:
         version: Form of the file; None: by the split.
         incomplete: Write the file even if the planner failed in some scenes.
         limits: Limits of planners that are not Swerve's own.
+        workers: Worker processes, each with a planner of its own.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -45,7 +50,9 @@ class SubmitNavsim:
             help="NAVSIM's data: the folder that has navsim_logs and sensor_blobs (OPENSCENE_DATA_ROOT).",
         ),
     ]
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="Output folder, for submission.pkl.")]
+    out: Annotated[
+        Positional[Path], arg(metavar="OUT", help="Output folder, for submission.pkl: new, empty, or of this same job.")
+    ]
     split: Annotated[
         str,
         arg(
@@ -67,4 +74,8 @@ class SubmitNavsim:
     version: Annotated[Literal["v1", "v2"] | None, arg(help="Form of the file: v1, v2, or None: by the split.")] = None
     incomplete: bool = False
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
+    workers: PlanWorkers = 1
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = field(default=None)

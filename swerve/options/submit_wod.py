@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.submission.wod_submission_info import WodSubmissionInfo
-from swerve.options.shared import Config, PlannerOption
+from swerve.options.shared import Config, On, Part, PlannerOption, PlanWorkers, ProgressForm
 from swerve.scenes.option_types import FLAT
 
 
@@ -17,8 +17,9 @@ class SubmitWod:
     """Write a submission for Waymo's end-to-end driving challenge: the planner's trajectory in every frame to submit.
 
     Writes OUT/submission.tar.gz, checks it, and says what to do with it. Nothing is written if the planner fails in a
-    frame, or frames are not there, unless --incomplete is given: the server rejects such files. docs/wod_e2e.md
-    describes data and upload.
+    frame, or frames are not there, unless --incomplete is given: the server rejects such files. The same command again
+    resumes an interrupted run, and tries the frames again in which the planner failed. docs/wod_e2e.md describes
+    data and upload.
 
     Exit code: 0; 1 if the planner failed in a frame, or the file has faults; 2 if there was nothing to run.
 
@@ -37,6 +38,10 @@ class SubmitWod:
         planner_option: Arguments of the planner.
         incomplete: Write the file even if frames are missing or the planner failed in some.
         limits: Limits of planners that are not Swerve's own.
+        workers: Worker processes, each with a planner of its own.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -58,6 +63,10 @@ class SubmitWod:
     planner_option: PlannerOption = ()
     incomplete: bool = False
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
+    workers: PlanWorkers = 1
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None
 
     def __post_init__(self) -> None:

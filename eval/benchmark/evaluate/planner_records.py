@@ -22,10 +22,23 @@ from swerve.data.jobs import (
     write_failures,
 )
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
+from swerve.data.storage.files import (
+    make_folder,
+    os_errors_as_swerve_errors,
+    remove_file,
+    safe_name,
+    to_json,
+    write_atomically,
+)
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary
-from swerve.eval.benchmark.evaluate.result_store import recorded_planners, remove_damaged_records, results_path
+from swerve.eval.benchmark.evaluate.result_store import (
+    is_record,
+    read_record,
+    recorded_planners,
+    remove_damaged_records,
+    results_path,
+)
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 
@@ -80,12 +93,14 @@ class PlannerRecords:
         chunks: number of parts by log.
         entries: the planners.
         load: creates a planner from its spec.
+        layout: of the folder; its kind names the command.
     """
 
     folder: Path
     chunks: Mapping[str, int]
     entries: tuple[PlannerSpec, ...]
     load: Loader
+    layout: FolderLayout = LAYOUT
 
     @cached_property
     def planners(self) -> dict[str, Planner]:
@@ -162,7 +177,7 @@ def make_records(
             failures.json is written.
         ArrayPartDone: this run of an array made its part.
     """
-    with open_job(records.folder, config, LAYOUT, workers), os_errors_as_swerve_errors(folder):
+    with open_job(records.folder, config, records.layout, workers), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         report_damaged(console, remove_damaged_records(records.folder, schema))
         logs, done = tuple(records.chunks), records.finished()
@@ -171,6 +186,18 @@ def make_records(
         summary, failures = write()
         write_atomically(records.folder / TIMING, to_json(outcome.timing))
     return Evaluation(summary, tuple(failures), outcome.timing)
+
+
+def remove_failed(records: PlannerRecords, schema: pa.Schema) -> None:
+    """Remove the records with an error of the planner, so that what they hold is tried again.
+
+    Args:
+        records: of a submission, which is of no use with errors.
+        schema: of the records, with a column "error".
+    """
+    for path in records.paths():
+        if is_record(path, schema) and any(read_record(path, schema)["error"].to_pylist()):
+            remove_file(path)
 
 
 def check_labels(labels: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
-from swerve.eval.report.compared import compare, few_warning, read_evaluations, verdict
+from swerve.eval.report.compared import compare, few_warning, read_evaluations, reason, verdict
 from swerve.eval.report.comparison_page import ComparisonOptions, comparison_page, gap_chart
 from swerve.eval.report.ranking import rankings
 from swerve.eval.report.scene_pairs import most_telling_token, plan_line
@@ -71,7 +71,7 @@ def test_only_shared_scenes_count(tmp_path, folders):
         rows = [row for row in table.to_pylist() if row["group_token"] == first]
         assert one.failures == sum(row["failed"] for row in rows)
         own = [row["no_at_fault_collisions"] for row in rows if row["stage"] == 1]
-        assert one.means[COLUMNS.index("no_at_fault_collisions")] == pytest.approx(np.mean(own))
+        assert one.means[0, COLUMNS.index("no_at_fault_collisions")] == pytest.approx(np.mean(own))
 
 
 @pytest.mark.parametrize(
@@ -192,3 +192,12 @@ def test_headings_of_the_page_are_whole(comparison):
     assert re.findall(r"<h2>(.*?)</h2>", page) == [
         "Scores", "Between planners", "Won and lost", "All scene groups", "How to read this",
     ]  # fmt: skip
+
+
+def test_both_stages_and_the_reason_are_shown(comparison):
+    page = comparison_page(comparison, None, ComparisonOptions())
+    for one in comparison.planners:
+        table = next(own.table for own in rankings(results(), "navsim-exact") if own.label == one.own_label)
+        np.testing.assert_allclose(one.means, [table.stage_one, table.stage_two], atol=1e-12)
+        assert f"<td>{one.means[0, 5]:.3f}<br>{one.means[1, 5]:.3f}</td>" in page
+    assert html.escape(reason(comparison)) in page
