@@ -1,6 +1,7 @@
 """Ways back: from a recovery's own state it is the recovery's, and every reason why there is none is stated."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,10 +33,10 @@ def back_from(viewpoint, geometry, tracks=None, options=OPTIONS):
     return way_back(there, geometry, past_of(viewpoint), float(viewpoint.ego.acceleration[-1, 0]), tracks, options)
 
 
-@pytest.mark.parametrize("log", [simple_log(), arc_log(), town(0), town(16)], ids=lambda log: log.name)
+@pytest.mark.parametrize("make", [simple_log, arc_log, partial(town, 0), partial(town, 16)])
 @pytest.mark.parametrize("offsets", [(1.0, 1.5, 0.1, 0.1), (-0.8, -2.0, -0.05, -0.15)])
-def test_from_the_state_of_a_recovery_it_is_the_way_of_the_recovery(log, offsets):
-    geometry = geometry_of(log)
+def test_from_the_state_of_a_recovery_it_is_the_way_of_the_recovery(make, offsets):
+    geometry = geometry_of(make())
     viewpoint = accepted_recovery(geometry, offsets, OPTIONS)
     now = viewpoint.scene.now
     pose = viewpoint.ego.positions[-1, :2], float(viewpoint.ego.headings[-1])

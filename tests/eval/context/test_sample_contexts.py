@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -69,9 +70,9 @@ def assert_same(a, b, where="context", **tolerance):
             assert one == other, name
 
 
-@pytest.mark.parametrize("log", [simple_log(), town(3)], ids=["simple", "town"])
-def test_a_logged_viewpoint_has_the_scenes_own_context(log):
-    (viewpoint,) = made(log, 60, [ViewpointKind.LOGGED])
+@pytest.mark.parametrize("make", [simple_log, partial(town, 3)], ids=["simple", "town"])
+def test_a_logged_viewpoint_has_the_scenes_own_context(make):
+    (viewpoint,) = made(make(), 60, [ViewpointKind.LOGGED])
     own = build_context(viewpoint.scene)
     assert_same(context_of(viewpoint), own)
     # The log cut to the scene's window gives the same: the context depends on nothing else.
