@@ -45,6 +45,12 @@ class RenderedViews:
         images = self.prepare().render(snapshot_of(benchmark_scene.viewpoint), chosen)
         return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
 
+    def past_images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str], seconds: float) -> Images:
+        """Render images of an earlier time, see `PastViews`."""
+        chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
+        images = self.prepare().render(snapshot_of(benchmark_scene.viewpoint, seconds), chosen)
+        return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
+
 
 @dataclass(frozen=True)
 class StoredViews:

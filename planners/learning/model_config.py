@@ -12,6 +12,7 @@ import numpy as np
 
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.scenes import SwerveError
+from swerve.scenes.past_frames import split_past_name
 
 Direction = Literal["real-to-raster", "raster-to-real", "both"]
 Target = Literal["stored", "expert"]
@@ -49,7 +50,8 @@ class ModelConfig:
     """Sizes and weights that all trained planners share; a family adds its own. Defaults are those of RAP's paper.
 
     Attributes:
-        cameras: camera names, in the order of the images; none for planners without images.
+        cameras: camera names, in the order of the images; none for planners without images. `front@0.5` is camera front
+            0.5 s ago, if the set has past frames (`swerve augment --past-frames`).
         image_height: image height, pixels.
         image_width: image width, pixels.
         trim: shares cropped from images before resizing, see `swerve.data.stream.image_fit.ImageFit`.
@@ -147,6 +149,8 @@ class ModelConfig:
             raise SwerveError(
                 f"{self.family}: cameras are {list(self.cameras)}; they must be one or more, each named once"
             )
+        for name in self.cameras:
+            split_past_name(name)
 
     def _check_range(self, name: str, value: Any) -> None:  # noqa: ANN401 of any field
         """Check ranges: sizes are positive, weights not negative, shares between 0 and 1.
