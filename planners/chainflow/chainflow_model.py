@@ -82,7 +82,7 @@ class ChainFlowModel(PlannerModel):
         # The chain's own poses where the flow changes nothing, to the last bit.
         refined = driven.detach() + (refined - state.poses.detach()) * self.scale
         logits = self.scorer(self.scorer.embedding(refined), placed, inputs)
-        return ModelOutput(torch.stack([driven, refined]), logits, features, content, extras=state)
+        return ModelOutput(torch.stack([driven, refined]), logits, features, content, placed=placed, extras=state)
 
     def extra_losses(self, output: ModelOutput, batch: TrainingBatch) -> Mapping[str, Float[Tensor, ""]]:
         """Compute the flow matching loss of each sample's nearest mode, over known poses."""

@@ -16,6 +16,7 @@ from swerve.scenes.past_frames import split_past_name
 
 Direction = Literal["real-to-raster", "raster-to-real", "both"]
 Target = Literal["stored", "expert"]
+Auxiliary = Literal["agents", "drivable"]
 TINY_BACKBONE: Final = "tiny"
 TINY_PATCH: Final = 8
 HUB: Final = "hub"
@@ -77,6 +78,10 @@ class ModelConfig:
         ranking_weight: weight of the pairwise ranking loss of a scene's proposals.
         selection_exponents: exponents of the multiplicative sub-scores when a proposal is chosen; 1 is EPDMS.
         selection_weights: weights of the averaged sub-scores then, relative to those of EPDMS.
+        auxiliary: heads that are trained beside the planner, and left out of it: agents, boxes and velocities of road
+            users; drivable, drivable area. Both on a grid around the ego, as far as it is seen; they need contexts.
+        agents_weight: weight of the loss of the agents' head.
+        drivable_weight: weight of the loss of the drivable area's head.
         cross_agent_weight: weight of cross-agent samples in the imitation loss; others have 1.
         importance_weights: whether samples count by the set's `weight`, which makes up for recoveries that were
             rejected, in the imitation and score losses.
@@ -117,6 +122,9 @@ class ModelConfig:
     ranking_weight: float = 0.0
     selection_exponents: tuple[float, ...] = (1.0,) * int(Metric.EGO_PROGRESS)
     selection_weights: tuple[float, ...] = (1.0,) * (len(Metric) - int(Metric.EGO_PROGRESS))
+    auxiliary: tuple[Auxiliary, ...] = ()
+    agents_weight: float = 0.1
+    drivable_weight: float = 1.0
     cross_agent_weight: float = 0.1
     importance_weights: bool = False
     spatial_weight: float = 0.002
@@ -136,6 +144,10 @@ class ModelConfig:
         if self.poses * self.interval < _SHORTEST - 1e-6:
             raise SwerveError(f"{family}: {self.poses} poses every {self.interval} s end before {_SHORTEST:g} s")
         self._check_cameras()
+        if self.auxiliary and not self.cameras:
+            raise SwerveError(f"{family}: auxiliary heads look at images, and this network has no cameras")
+        if len(set(self.auxiliary)) < len(self.auxiliary):
+            raise SwerveError(f"{family}: auxiliary is {list(self.auxiliary)}; name each head once")
         lengths = [len(one) for one in (self.metric_weights, self.selection_exponents, self.selection_weights)]
         multiplied = int(Metric.EGO_PROGRESS)
         if lengths != [len(Metric), multiplied, len(Metric) - multiplied]:

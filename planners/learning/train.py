@@ -259,6 +259,11 @@ def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig
             f"trim {trim}; the stream has {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with "
             f"trim {fit.trim}"
         )
+    if store is None and config.auxiliary:
+        raise SwerveError(
+            f"{config.family}: the targets of auxiliary heads are in contexts (see `swerve contexts`). Give them, or "
+            "leave auxiliary out"
+        )
     if store is None and (config.score_weight or config.ranking_weight):
         raise SwerveError(
             f"{config.family}: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight and "
@@ -380,22 +385,22 @@ def _scored_views(batch: Batch, store: ContextStore, scores: ScoreStore, trainin
     """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
     keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
     yardsticks: list[PreparedContext | None] = [None] * len(batch)
-    # Contexts of stored samples are needed for learned proposals alone.
-    if _learns_proposals(training):
+    # Of stored samples, contexts are needed for learned proposals and auxiliary heads alone.
+    if _needs_contexts(training):
         yardsticks = _prepared_contexts(store, batch.provenance, threads)
     # Batches that are prepared at the same time may share samples, each of which is scored once.
     with scores.adding:
         if missing := scores.missing(keys):
             own = [yardsticks[row] for row in missing]
-            if not _learns_proposals(training):
+            if not _needs_contexts(training):
                 own = _prepared_contexts(store, [batch.provenance[row] for row in missing], threads)
             motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
             scores.add([keys[row] for row in missing], own, motion, threads)
     return views_of(batch, yardsticks, training.config, scores.scores(keys))
 
 
-def _learns_proposals(training: Training) -> bool:
-    return bool(getattr(training.config, "proposals", 0))
+def _needs_contexts(training: Training) -> bool:
+    return bool(getattr(training.config, "proposals", 0) or training.config.auxiliary)
 
 
 def _is_due(validation: Validation, training: Training) -> bool:
@@ -407,7 +412,7 @@ def _validated(validation: Validation, training: Training, process: Process) -> 
     precision = training.options.precision
     mixed = is_mixed(precision, training.device)
     planner = LearnedPlanner(training.averaged_model(), {}, "bf16" if mixed else "fp32")
-    return validate(planner, validation.benchmark, process.rank, process.world)
+    return validate(planner, validation.benchmark, process.rank, process.world, training.averaged_heads)
 
 
 def _seconds(training: Training) -> dict[str, float]:

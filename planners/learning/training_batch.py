@@ -12,6 +12,7 @@ from torch import Tensor
 
 from swerve.data.stream import KINDS, Batch
 from swerve.eval.scoring.score import PreparedContext
+from swerve.planners.learning.bev_targets import bev_targets
 from swerve.planners.learning.inputs import ModelInput, no_images, past_poses, status_of
 from swerve.planners.learning.model_config import ModelConfig, patch_of
 from swerve.planners.learning.projection import CameraRig
@@ -19,6 +20,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import ViewpointKind
 
 _STORED: Final = ("anchor_scores", "anchors_known")
+_CELLS: Final = ("agent_cells", "drivable_cells", "cells_known")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class TrainingBatch:
         contexts: prepared contexts for scoring proposals, at the view's own pose; None without one.
         anchor_scores: exact sub-scores of the fixed vocabulary's proposals; None if it is not fixed, or there is none.
         anchors_known: mask of the samples that have them.
+        agent_cells: targets of the auxiliary head for agents, see `bev_targets`; None without auxiliary heads.
+        drivable_cells: targets of that for drivable area.
+        cells_known: mask of the samples that have them.
         pairs: rows of the photos that have a raster, and of these rasters.
     """
 
@@ -49,6 +54,9 @@ class TrainingBatch:
     contexts: tuple[PreparedContext | None, ...]
     anchor_scores: Float[Tensor, "b a 8"] | None = None
     anchors_known: Bool[Tensor, "b"] | None = None
+    agent_cells: Float[Tensor, "b 9 x y"] | None = None
+    drivable_cells: Bool[Tensor, "b x y"] | None = None
+    cells_known: Bool[Tensor, "b"] | None = None
     pairs: Int[Tensor, "2 p"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +82,7 @@ class TrainingBatch:
 
     def _converted(self, convert: Callable[[Tensor], Tensor]) -> "TrainingBatch":
         made = copy.copy(self)
-        for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", *_STORED, "pairs"):
+        for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", *_STORED, *_CELLS, "pairs"):
             value = getattr(self, name)
             object.__setattr__(made, name, None if value is None else convert(value))
         object.__setattr__(made, "inputs", self.inputs.converted(convert))
@@ -101,6 +109,7 @@ def views_of(
     rasters, photographs = _views(batch, config)
     rows = torch.cat([rasters, photographs])
     targets, valid = _targets(batch, config)
+    cells = bev_targets([one.context if one else None for one in yardsticks]) if config.auxiliary else ()
     return TrainingBatch(
         _inputs(batch, rasters, photographs, config),
         is_photo=torch.arange(len(rows), device=rows.device) >= len(rasters),
@@ -111,6 +120,7 @@ def views_of(
         weight=batch.weight[rows],
         contexts=tuple(yardsticks[row] for row in rows.tolist()),
         **{name: torch.as_tensor(one)[rows] for name, one in zip(_STORED, anchor_scores or (), strict=False)},
+        **{name: torch.as_tensor(one)[rows] for name, one in zip(_CELLS, cells, strict=False)},
     )
 
 
