@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 import numpy as np
 
 from swerve.eval.scoring.sub_scores import Metric
+from swerve.planners.learning.hidden_state_spec import HiddenStateSpec
 from swerve.scenes import SwerveError
 from swerve.scenes.past_frames import split_past_name
 
@@ -164,6 +165,11 @@ class ModelConfig:
         for name in self.cameras:
             split_past_name(name)
 
+    @property
+    def hidden_states(self) -> HiddenStateSpec | None:
+        """Return the hidden states that inputs have, see `ModelInput.hidden`; None without."""
+        return None
+
     def _check_range(self, name: str, value: Any) -> None:  # noqa: ANN401 of any field
         """Check ranges: sizes are positive, weights not negative, shares between 0 and 1.
 
@@ -173,7 +179,7 @@ class ModelConfig:
         where = f"{self.family}: {name} is {value}, it must"
         if name in (*_POSITIVE, "classifier_hidden") and not value > 0:
             raise SwerveError(f"{where} be above 0")
-        if type(value) is int and value < 0:
+        if type(value) is int and value < 0 and name != "vlm_layer":
             raise SwerveError(f"{where} not be below 0")
         if type(value) is int and value > (_DEEPEST if name in _DEPTHS else _LARGEST):
             raise SwerveError(f"{where} not be above {_DEEPEST if name in _DEPTHS else _LARGEST}")

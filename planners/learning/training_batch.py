@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from swerve.data.stream import KINDS, Batch
 from swerve.eval.scoring.score import PreparedContext
 from swerve.planners.learning.bev_targets import bev_targets
+from swerve.planners.learning.hidden_state_store import HiddenStateStore
 from swerve.planners.learning.inputs import ModelInput, no_images, past_poses, status_of
 from swerve.planners.learning.model_config import ModelConfig, patch_of
 from swerve.planners.learning.projection import CameraRig
@@ -94,6 +95,7 @@ def views_of(
     yardsticks: Sequence[PreparedContext | None],
     config: ModelConfig,
     anchor_scores: tuple[Float[np.ndarray, "b a 8"], Bool[np.ndarray, "b"]] | None = None,
+    hidden: HiddenStateStore | None = None,
 ) -> TrainingBatch:
     """Convert a stream's batch to views: first its rasters, then its photos; one each for planners without images.
 
@@ -102,6 +104,7 @@ def views_of(
         yardsticks: context of each sample; None where its proposals are not scored.
         config: config with the cameras and the number of poses.
         anchor_scores: exact sub-scores of the fixed vocabulary's proposals, and the mask of samples that have them.
+        hidden: hidden states of the set, for planners that are conditioned on them.
 
     Raises:
         SwerveError: the set's target interval is not the planner's.
@@ -110,9 +113,13 @@ def views_of(
     rows = torch.cat([rasters, photographs])
     targets, valid = _targets(batch, config)
     cells = bev_targets([one.context if one else None for one in yardsticks]) if config.auxiliary else ()
+    inputs, is_photo = _inputs(batch, rasters, photographs, config), torch.arange(len(rows)) >= len(rasters)
+    if hidden is not None:
+        states = hidden.of_views([batch.provenance[row] for row in rows.tolist()], is_photo.tolist())
+        inputs = replace(inputs, hidden=torch.as_tensor(states))
     return TrainingBatch(
-        _inputs(batch, rasters, photographs, config),
-        is_photo=torch.arange(len(rows), device=rows.device) >= len(rasters),
+        inputs,
+        is_photo=is_photo.to(rows.device),
         paired_row=_partners(rasters, photographs),
         targets=targets[rows],
         valid=valid[rows],
