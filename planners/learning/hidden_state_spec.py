@@ -1,11 +1,11 @@
-"""What hidden states of a vision-language model are of."""
+"""Specification of hidden states of a vision-language model."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class HiddenStateSpec:
-    """What is computed of each view.
+    """Specification of what is computed of each view.
 
     Attributes:
         digest: of the model's files.

@@ -52,7 +52,7 @@ _HINT: Final = "Make the hidden states again"
 
 @dataclass(frozen=True)
 class StoredStates:
-    """What the hidden states of a set are of.
+    """Description of the hidden states of a set.
 
     Attributes:
         spec: model, layer, tokens and prompt.
