@@ -98,6 +98,21 @@ class StoredViews:
             return {member.name: member for member in tar_members(file, self.path, 0, _AGAIN)}
 
 
+@dataclass(frozen=True)
+class StoredAndPastViews(StoredViews):
+    """Stored views of now, and past frames that their renderer renders on demand.
+
+    Attributes:
+        rendered: views of the same renderer and size.
+    """
+
+    rendered: RenderedViews
+
+    def past_images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str], seconds: float) -> Images:
+        """Render images of an earlier time, see `PastViews`."""
+        return self.rendered.past_images(benchmark_scene, cameras, seconds)
+
+
 def chosen_cameras(known: Sequence[Camera], benchmark_scene: BenchmarkScene, names: Sequence[str]) -> list[Camera]:
     """Return the cameras of the given names.
 

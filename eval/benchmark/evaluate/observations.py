@@ -198,7 +198,7 @@ def declared_cameras(
     if past and place_past is None:
         raise SwerveError(
             f"{who} needs past frames ({', '.join(past)}), and only images of now are given here. Past frames are "
-            "rendered on demand: swerve evaluate --views raster, or a benchmark built without stored views"
+            "rendered on demand, of the views raster and photo of a benchmark, and in closed loop"
         )
     own = [camera for camera in cameras if camera.name in names]
     if place_past is not None:

@@ -60,9 +60,7 @@ def test_inputs_of_an_observation_are_a_training_rows(same_log, config, model):
     for name in benchmark.scene_groups("train-1"):
         group = benchmark.scene_group(name)
         now = group.scenes[group.group.now]
-        # Stored views have no past frames.
-        views = rendered(now) if config is PAST else group.views
-        inputs = inputs_of([observation_of(now, now.context(), planner, views)], config)
+        inputs = inputs_of([observation_of(now, now.context(), planner, group.views)], config)
         (row,) = [row for row, one in enumerate(batch.provenance) if f"-{one.token}-" in now.token]
         assert len(inputs) == 1
         for field in ("images", "present", "status", "past", "motion", "footprint"):
