@@ -118,6 +118,7 @@ def batch_of(count, config=SMALL):
     return replace(batch, **twice)
 
 
+@pytest.mark.slow
 def test_heads_overfit_sixteen_samples():
     config = replace(SMALL, dim=32, hidden=32, agents_weight=1.0, drivable_weight=4.0)
     batch = batch_of(8, config)  # each a raster and a photo
