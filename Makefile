@@ -58,7 +58,7 @@ $(VENV)/core: pyproject.toml constraints.txt
 
 # The Waymo wheel holds the official protobuf classes; its own pins (TensorFlow and more) are left out.
 $(VENV)/dev: $(VENV)/core
-	$(PIP) --editable '.[dev,waymo,torch,timm,tensorboard,fit,view,rerun,mcap,video,alpasim]'
+	$(PIP) --editable '.[dev,waymo,torch,timm,tensorboard,fit,view,rerun,mcap,video,alpasim,vlm]'
 	$(PIP) --no-deps waymo-open-dataset-tf-2-12-0==1.6.7
 	touch $@
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "export navsim": "ExportNavsim",
     "finish": "Finish",
     "fit": "Fit",
+    "hidden-states": "HiddenStates",
     "info": "Info",
     "plan augment": "PlanAugment",
     "probe": "Probe",

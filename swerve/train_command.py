@@ -28,6 +28,7 @@ from swerve.training_rounds import RoundSet, train_in_rounds
 
 if TYPE_CHECKING:
     from swerve.planners.learning import ModelConfig
+    from swerve.planners.learning.hidden_state_store import HiddenStateStore
     from swerve.planners.learning.validation import Validation
 
 
@@ -69,14 +70,15 @@ def _train(args: Train, sets: Sequence[RoundSet], folder: Path, say: Callable[[s
         require_tensorboard()
     if args.loop.wandb:
         require_wandb()
-    config = _config(args)
+    hidden = _hidden_states(args)
+    config = _config(args, hidden)
     datasets, contexts = [one.dataset for one in sets], [one.contexts for one in sets if one.contexts]
     run_options = RunOptions(**vars(args.loop), validation=_validation(args))
     with processes() as process:
         stream = SampleStream(datasets, _stream_options(args, datasets, config), process.rank, process.world)
         store = ContextStore(contexts, datasets) if contexts else None
         with _progress(progress_console(), process.rank > 0, args.training.steps) as reports:
-            path = train(stream, store, config, args.training, folder, process, run_options, *reports)
+            path = train(stream, store, config, args.training, folder, process, run_options, *reports, hidden)
     if process.rank == 0:
         say(f"wrote {path} and {folder / METRICS}")
     return path
@@ -128,8 +130,17 @@ def _validation(args: Train) -> "Validation | None":
     return Validation(open_benchmark(args.validate, args.validate_views), args.validate_every)
 
 
-def _config(args: Train) -> "ModelConfig":
-    """Return the config of the network.
+def _hidden_states(args: Train) -> "HiddenStateStore | None":
+    """Open the hidden states of the sets, if any are given."""
+    if not args.hidden_states:
+        return None
+    from swerve.planners.learning.hidden_state_store import HiddenStateStore
+
+    return HiddenStateStore(args.hidden_states, (args.dataset, *args.more_sets))
+
+
+def _config(args: Train, hidden: "HiddenStateStore | None" = None) -> "ModelConfig":
+    """Return the config of the network; what hidden states are of is the store's.
 
     Raises:
         SwerveError: there is no such file, it holds something else, or a field is unknown or of another type.
@@ -138,7 +149,11 @@ def _config(args: Train) -> "ModelConfig":
 
     kind, text = model_class(args.family).config_class, args.model
     # Without contexts there is nothing to learn sub-scores from.
-    more = _fields(args.fields) | ({} if args.contexts else {"score_weight": 0.0, "ranking_weight": 0.0})
+    more = _fields(args.fields) | ({"auxiliary": list(args.auxiliary)} if args.auxiliary else {})
+    if hidden is not None and kind.family == "chainflow":
+        own = {f"vlm_{name}": value for name, value in asdict(hidden.stored.spec).items()}
+        more = {"conditioning": "hidden_states", **more, **own}
+    more |= {} if args.contexts else {"score_weight": 0.0, "ranking_weight": 0.0}
     if text in ("paper", "tiny"):
         return kind.from_json({**(kind() if text == "paper" else kind.tiny()).to_json(), **more})
     try:

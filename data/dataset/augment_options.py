@@ -45,6 +45,9 @@ class AugmentOptions:
         cameras: Cameras that are rendered, by name, or by role where a log has none of that name (front, front_left,
             left, back_left, back, back_right, right, front_right); images bear the names given. With none: all.
         photos: Generated towns only: also render synthetic photos for every viewpoint.
+        past_frames: Past frames of each camera that are stored beside the present one, as images of cameras such as
+            front@0.5, which stand where the camera was; 0 for none.
+        past_interval: Time between them, in seconds; the steps of the log that are nearest are taken.
         rasters: images: rasters are stored; primitives: what they show is stored, and training renders them, with
             the same pixels.
         scene_interval: Time between the scenes of a log, in seconds.
@@ -74,6 +77,8 @@ class AugmentOptions:
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     photos: bool = False
+    past_frames: int = 0
+    past_interval: float = 0.5
     rasters: Rasters = "images"
     scene_interval: float = 0.5
     history: float = 2.0
@@ -100,6 +105,13 @@ class AugmentOptions:
         _check_range("jpeg_quality", self.jpeg_quality, 1, 100)
         _check_range("scene_interval", self.scene_interval, 0.01, 3600)
         _check_range("history", self.history, 0, 60)
+        _check_range("past_frames", self.past_frames, 0, 16)
+        _check_range("past_interval", self.past_interval, 0.01, 10)
+        if self.past_frames and self.past_seconds[-1] > self.history + 1e-6:
+            raise SwerveError(
+                f"past_frames: the last is {self.past_seconds[-1]:g} s ago, the history is of {self.history:g} s. Make "
+                "history longer"
+            )
         _check_range("future", self.future, 0.5, 60)
         _check_range("recovery.samples_per_scene", self.recovery.samples_per_scene, 0, 1000)
         _check_range("recovery.lateral", self.recovery.lateral, 0, 20)
@@ -122,6 +134,11 @@ class AugmentOptions:
     def resize(self) -> Resize:
         """Return the resizing of all cameras."""
         return Resize(self.size, self.fit)
+
+    @property
+    def past_seconds(self) -> tuple[float, ...]:
+        """Return how many seconds ago the past frames are, the latest first."""
+        return tuple(round(self.past_interval * (1 + number), 6) for number in range(self.past_frames))
 
     @property
     def viewpoint_options(self) -> ViewpointOptions:

@@ -1,7 +1,7 @@
 """Time and pose of each camera's image: those of the scene, or of its photo."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from swerve.scenes import Camera, Log, Photo, SwerveError, Tracks
 from swerve.scenes.camera_roles import HINT, cameras_named
+from swerve.scenes.past_frames import past_name, past_step, split_past_name
 from swerve.scenes.resize import WHOLE, Resize, Window
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
@@ -42,7 +43,10 @@ class ImageRequest:
 
 
 def image_requests(
-    viewpoint: Viewpoint, names: Sequence[str] = (), resize: Resize | None = None
+    viewpoint: Viewpoint,
+    names: Sequence[str] = (),
+    resize: Resize | None = None,
+    past: Sequence[float] = (),
 ) -> tuple[ImageRequest, ...]:
     """Return the images of a viewpoint, camera by camera.
 
@@ -53,20 +57,28 @@ def image_requests(
         viewpoint: viewpoint.
         names: names of the selected cameras, in the order of the rig; all if empty.
         resize: resizing of the cameras; none if None.
+        past: seconds ago of past frames, which follow the images of now; see `swerve.scenes.past_frames`.
 
     Raises:
-        SwerveError: there is no camera of one of the names.
+        SwerveError: there is no camera of one of the names, or the history is shorter than a past frame is ago.
     """
-    log, now = viewpoint.scene.log, int(viewpoint.scene.log.times_us[viewpoint.scene.now])
-    captures, resize = [], resize or Resize()
-    for camera in select_cameras(log, viewpoint.cameras, names):
-        photo = _photo(log, camera.name, now) if viewpoint.kind is ViewpointKind.LOGGED else None
-        drawn = resize.camera(camera)
-        if photo is None:
-            captures.append(ImageRequest(drawn, now, viewpoint.world_from_ego))
-        else:
-            captures.append(ImageRequest(drawn, photo.time_us, photo.world_from_ego, photo, resize.window(camera)))
-    return tuple(captures)
+    chosen, resize = select_cameras(viewpoint.scene.log, viewpoint.cameras, names), resize or Resize()
+    if past and (marked := [camera.name for camera in chosen if split_past_name(camera.name)[1]]):
+        raise SwerveError(f"camera {marked[0]} bears the name of a past frame")
+    return tuple(_request(viewpoint, camera, resize, seconds) for seconds in (0.0, *past) for camera in chosen)
+
+
+def _request(viewpoint: Viewpoint, camera: Camera, resize: Resize, seconds: float) -> ImageRequest:
+    """Return the image of a camera so many seconds ago."""
+    scene, step = viewpoint.scene, past_step(viewpoint, seconds)
+    time_us = int(scene.times_us[step])
+    photo = _photo(scene.log, camera.name, time_us) if viewpoint.kind is ViewpointKind.LOGGED else None
+    drawn = resize.camera(camera)
+    if seconds:
+        drawn = replace(drawn, name=past_name(camera.name, seconds))
+    if photo is None:
+        return ImageRequest(drawn, time_us, viewpoint.ego.world_from_ego[step])
+    return ImageRequest(drawn, photo.time_us, photo.world_from_ego, photo, resize.window(camera))
 
 
 def select_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) -> list[Camera]:

@@ -137,7 +137,8 @@ def draw_sample(
         options: options of the set.
         expert: pseudo-expert target, if any.
     """
-    captures = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, options.cameras, options.resize))
+    requests = image_requests(viewpoint, options.cameras, options.resize, options.past_seconds)
+    captures = drawer.add_synthetic_photos(viewpoint, requests)
     if options.rasters == "primitives":
         return RenderedSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures], expert)
     return RenderedSample(viewpoint, captures, drawer.draw(viewpoint, captures), expert)
@@ -255,9 +256,9 @@ def _details(viewpoint: Viewpoint, captures: Sequence[ImageRequest], options: Au
 def _camera(viewpoint: Viewpoint, capture: ImageRequest) -> dict[str, Any]:
     """Return the calibration of an image, and its capture time and pose."""
     camera, lens = capture.camera, capture.camera.lens
-    now_from_capture = (
-        inverse(viewpoint.world_from_ego) @ capture.world_from_ego if isinstance(capture.photo, Photo) else np.eye(4)
-    )
+    poses = capture.world_from_ego, viewpoint.world_from_ego
+    is_now = not isinstance(capture.photo, Photo) and np.array_equal(*poses)
+    now_from_capture = np.eye(4) if is_now else inverse(poses[1]) @ poses[0]
     return {
         "name": camera.name,
         "member": safe_name(camera.name),

@@ -9,8 +9,10 @@ from jaxtyping import UInt8
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.capture import ImageRequest
+from swerve.data.dataset.stored_snapshots import capture_groups, dynamic_objects_at
 from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.scenes import Log, SwerveError
+from swerve.scenes.past_frames import split_past_name
 from swerve.scenes.viewpoints import Viewpoint
 
 
@@ -50,18 +52,17 @@ class SyntheticPhotos:
 
         Args:
             viewpoint: viewpoint of any kind.
-            captures: captures of the viewpoint; all are at the current step, since towns have no photos of their own.
+            captures: captures of the viewpoint; all are at steps of the log, since towns have no photos of their own.
         """
-        scene = viewpoint.scene
-        now = slice(scene.history, scene.history + 1)
-        cameras = [capture.camera for capture in captures]
-        drawn = self._studio.photograph(
-            cameras, viewpoint.world_from_ego, viewpoint.tracks.at(now), scene.lights.at(now)
-        )
-        return tuple(
-            replace(capture, photo=SyntheticPhoto(self._encoded(photograph.rgb)))
-            for capture, photograph in zip(captures, drawn, strict=True)
-        )
+        photos = dict[int, SyntheticPhoto]()
+        for rows in capture_groups(captures):
+            first, rig = captures[rows[0]], [captures[row].camera for row in rows]
+            # A camera's exposure is that of its name: a past frame has that of its camera.
+            cameras = [replace(camera, name=split_past_name(camera.name)[0]) for camera in rig]
+            moving = dynamic_objects_at(viewpoint, first.time_us)
+            drawn = self._studio.photograph(cameras, first.world_from_ego, *moving)
+            photos |= {row: SyntheticPhoto(self._encoded(one.rgb)) for row, one in zip(rows, drawn, strict=True)}
+        return tuple(replace(capture, photo=photos[row]) for row, capture in enumerate(captures))
 
     def _encoded(self, rgb: UInt8[np.ndarray, "h w 3"]) -> bytes:
         """Encode as cameras do, with chroma subsampling."""

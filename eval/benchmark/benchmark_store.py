@@ -26,7 +26,7 @@ from swerve.eval.benchmark.benchmark_shapes import (
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.renderers import default_renderers
 from swerve.eval.benchmark.scene_group import SceneGroup, SceneViews
-from swerve.eval.benchmark.stored_views import RenderedViews, StoredViews
+from swerve.eval.benchmark.stored_views import RenderedViews, StoredAndPastViews, StoredViews
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
 from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.traffic.policy import Policy
@@ -39,6 +39,8 @@ VERSION: Final = 6
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
 _AGAIN: Final = "Build the benchmark again"
 _LOG, _GROUP = "benchmark log", "scene group"
+# Kinds of views that need nothing but the log.
+_ON_DEMAND: Final = ("raster", "photo")
 
 
 @dataclass(frozen=True)
@@ -187,10 +189,14 @@ class Benchmark:
         return _table(self.folder / REJECTIONS, REJECTIONS_SCHEMA)
 
     def _views(self, kind: ViewKind, scene_group: str, log: Log) -> SceneViews | None:
-        if kind in self.stored_kinds:
-            return StoredViews(views_path(self.folder, scene_group, kind), self._resize)
+        stored, path = kind in self.stored_kinds, views_path(self.folder, scene_group, kind)
+        if stored and not (kind in _ON_DEMAND and kind in self.renderers):
+            return StoredViews(path, self._resize)
         renderer = partial(_cached_renderer, self.renderers[kind], self._log_path(log.name))
-        return RenderedViews(renderer, self._resize) if log.cameras else None
+        rendered = RenderedViews(renderer, self._resize)
+        if stored:
+            return StoredAndPastViews(path, self._resize, rendered)
+        return rendered if log.cameras else None
 
     @property
     def _resize(self) -> Resize:

@@ -66,6 +66,20 @@ class SceneViews(Protocol):
         """
 
 
+@runtime_checkable
+class PastViews(Protocol):
+    """Views that also show what cameras saw some time ago, see `swerve.scenes.past_frames`."""
+
+    def past_images(
+        self, benchmark_scene: BenchmarkScene, cameras: Sequence[str], seconds: float
+    ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
+        """Return the RGB images by camera name, so many seconds ago.
+
+        Raises:
+            SwerveError: there is no such camera, or the scene's history is shorter.
+        """
+
+
 @dataclass(frozen=True)
 class SceneGroup:
     """A stage-one scene, the scene 0.5 s before it, and the pairs of follow-up scenes of both.

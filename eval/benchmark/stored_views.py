@@ -45,6 +45,12 @@ class RenderedViews:
         images = self.prepare().render(snapshot_of(benchmark_scene.viewpoint), chosen)
         return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
 
+    def past_images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str], seconds: float) -> Images:
+        """Render images of an earlier time, see `PastViews`."""
+        chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
+        images = self.prepare().render(snapshot_of(benchmark_scene.viewpoint, seconds), chosen)
+        return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
+
 
 @dataclass(frozen=True)
 class StoredViews:
@@ -90,6 +96,21 @@ class StoredViews:
         """The members by name."""
         with open_tar(self.path, _AGAIN) as file:
             return {member.name: member for member in tar_members(file, self.path, 0, _AGAIN)}
+
+
+@dataclass(frozen=True)
+class StoredAndPastViews(StoredViews):
+    """Stored views of now, and past frames that their renderer renders on demand.
+
+    Attributes:
+        rendered: views of the same renderer and size.
+    """
+
+    rendered: RenderedViews
+
+    def past_images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str], seconds: float) -> Images:
+        """Render images of an earlier time, see `PastViews`."""
+        return self.rendered.past_images(benchmark_scene, cameras, seconds)
 
 
 def chosen_cameras(known: Sequence[Camera], benchmark_scene: BenchmarkScene, names: Sequence[str]) -> list[Camera]:

@@ -13,6 +13,7 @@ from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.rasterizer import StaticLayer, Style
 from swerve.scenes import Camera, Log, SwerveError, Tracks, TrafficLights
+from swerve.scenes.past_frames import past_step
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.viewpoints import Viewpoint
 
@@ -75,12 +76,15 @@ class ViewRenderer(Protocol):
 Renderers = Mapping[ViewKind, ViewRenderer]
 
 
-def snapshot_of(viewpoint: Viewpoint) -> Snapshot:
-    """Return the snapshot at a viewpoint's current step."""
-    scene = viewpoint.scene
-    now = slice(scene.history, scene.history + 1)
-    time_us = int(scene.log.times_us[scene.now])
-    return Snapshot(viewpoint.world_from_ego, viewpoint.tracks.at(now), scene.lights.at(now), time_us)
+def snapshot_of(viewpoint: Viewpoint, seconds: float = 0.0) -> Snapshot:
+    """Return the snapshot at a viewpoint's current step, or at that so many seconds ago.
+
+    Raises:
+        SwerveError: the viewpoint's history is shorter.
+    """
+    scene, step = viewpoint.scene, past_step(viewpoint, seconds)
+    here, pose = slice(step, step + 1), viewpoint.ego.world_from_ego[step]
+    return Snapshot(pose, viewpoint.tracks.at(here), scene.lights.at(here), int(scene.times_us[step]))
 
 
 @dataclass(frozen=True)

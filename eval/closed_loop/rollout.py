@@ -170,9 +170,9 @@ class _ObservedPlanner:
         with_route = bool(getattr(self.planner, "route", False))
         observation_now = observation_at(self.closed_loop_scene, self.past, states, step, privileged_input, with_route)
         drawn = self.views.cameras(self.closed_loop_scene) if self.views else ()
-        cameras = declared_cameras(
-            self.planner, drawn, self.closed_loop_scene.context.token, "there is no renderer. Give views"
-        )
+        place = self.views.placement(self.closed_loop_scene, traffic, states, step) if self.views else None
+        token, lacking = self.closed_loop_scene.context.token, "there is no renderer. Give views"
+        cameras = declared_cameras(self.planner, drawn, token, lacking, place)
         if self.views is None or not cameras:
             return observation_now
         return replace(

@@ -1,17 +1,19 @@
 """Camera images during a rollout: the simulated scene, for planners and for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from swerve.eval.benchmark.view_renderers import LogRenderer, Snapshot
+from swerve.eval.benchmark.view_renderers import LogRenderer, Snapshot, snapshot_of
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
-from swerve.eval.scoring.thresholds import STEPS_PER_FRAME
+from swerve.eval.scoring.thresholds import STEP, STEPS_PER_FRAME
 from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Camera, Tracks, TrafficLights
+from swerve.scenes.past_frames import as_past_camera, split_past_name
 from swerve.scenes.resize import Resize
+from swerve.scenes.transforms import inverse
 from swerve.scenes.viewpoints.ground import place_on_ground
 
 
@@ -40,12 +42,51 @@ class RolloutViews:
         step: int,
     ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Render RGB images by camera name, at a step of a rollout."""
-        pose, tracks = world_from_ego(closed_loop_scene, states, step), tracks_at_step(closed_loop_scene, traffic, step)
-        snapshot = Snapshot(pose, tracks, lights_at(closed_loop_scene, step), time_at(closed_loop_scene, step))
-        images = self.renderer.render(snapshot, cameras)
-        for image in images:
+        images = dict[str, UInt8[np.ndarray, "_ _ 3"]]()
+        rig = {camera.name: camera for camera in self.cameras(closed_loop_scene)}
+        times = dict[float, list[Camera]]()
+        for camera in cameras:
+            times.setdefault(0.0 if camera.name in rig else split_past_name(camera.name)[1], []).append(camera)
+        for seconds, own in times.items():
+            # Past frames are rendered with the cameras of their time, in the ego frame of that time.
+            drawn = [rig[split_past_name(camera.name)[0]] if seconds else camera for camera in own]
+            snapshot = past_snapshot(closed_loop_scene, traffic, states, step, seconds)
+            rendered = self.renderer.render(snapshot, drawn)
+            images |= {camera.name: image for camera, image in zip(own, rendered, strict=True)}
+        for image in images.values():
             image.setflags(write=False)
-        return {camera.name: image for camera, image in zip(cameras, images, strict=True)}
+        return {camera.name: images[camera.name] for camera in cameras}
+
+    def placement(
+        self, closed_loop_scene: ClosedLoopScene, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int
+    ) -> Callable[..., Camera]:
+        """Return the function that places cameras as they stood some time ago, see `declared_cameras`."""
+        now = world_from_ego(closed_loop_scene, states, step)
+
+        def place(camera: Camera, seconds: float, name: str) -> Camera:
+            then = past_snapshot(closed_loop_scene, traffic, states, step, seconds).world_from_ego
+            return as_past_camera(camera, inverse(now) @ then, name)
+
+        return place
+
+
+def past_snapshot(
+    closed_loop_scene: ClosedLoopScene,
+    traffic: Traffic,
+    states: Float[np.ndarray, "t 11"],
+    step: int,
+    seconds: float = 0.0,
+) -> Snapshot:
+    """Return the snapshot so many seconds before a step of a rollout; before its start that of the viewpoint.
+
+    Raises:
+        SwerveError: the viewpoint's history is shorter.
+    """
+    then = step - round(seconds / STEP)
+    if then < 0:
+        return snapshot_of(closed_loop_scene.viewpoint, -STEP * then)
+    pose, tracks = world_from_ego(closed_loop_scene, states, then), tracks_at_step(closed_loop_scene, traffic, then)
+    return Snapshot(pose, tracks, lights_at(closed_loop_scene, then), time_at(closed_loop_scene, then))
 
 
 def world_from_ego(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 
 from swerve.eval.context.map_polygons import Layer, Polygons, Surfaces
 from swerve.eval.context.scene_context import Context
@@ -11,7 +11,7 @@ from swerve.eval.scoring.sub_scores import ScoringMap
 from swerve.eval.scoring.thresholds import STEPS
 from swerve.eval.traffic.agent_paths import AgentPaths
 from swerve.eval.traffic.traffic import RedLights, Traffic
-from swerve.scenes import ObjectClass
+from swerve.scenes import LogError, ObjectClass
 from swerve.scenes.printable import name_problem
 
 # Field and problem.
@@ -36,16 +36,30 @@ def context_problems(context: Context) -> Problems:
         yield from _paths(field, paths, context.traffic) if paths is not None else ()
 
 
+def raise_problems(context: Context, path: str) -> None:
+    """Refuse an invalid context; `path` is that of its file.
+
+    Raises:
+        LogError: an index leads out of its array, a number is not finite, or a name is none.
+    """
+    for field, problem in context_problems(context):
+        raise LogError(path, f"damaged context: {field}", problem, "Create it again")
+
+
+def map_problems(ids: tuple[str, ...], layers: UInt8[np.ndarray, "_"], polygons: Polygons) -> Problems:
+    """Yield what is invalid in the polygons of a map: field and problem."""
+    yield from _polygons("surfaces", polygons, len(ids))
+    if len(layers) != len(ids):
+        yield "surfaces", f"has {len(ids)} names and {len(layers)} layers"
+    if len(layers) and layers.max() > max(Layer):
+        yield "surfaces.layers", f"has {layers.max()}, which is no layer"
+
+
 def _map(scoring_map: ScoringMap) -> Problems:
-    surfaces, count = scoring_map.surfaces, len(scoring_map.surfaces.ids)
-    yield from _polygons("surfaces", Polygons(surfaces.edges, surfaces.starts), count)
-    if len(surfaces.layers) != count or len(scoring_map.on_route) != count:
-        yield (
-            "surfaces",
-            f"has {count} names, {len(surfaces.layers)} layers and {len(scoring_map.on_route)} on the route",
-        )
-    if count and surfaces.layers.max() > max(Layer):
-        yield "surfaces.layers", f"has {surfaces.layers.max()}, which is no layer"
+    surfaces = scoring_map.surfaces
+    yield from map_problems(surfaces.ids, surfaces.layers, Polygons(surfaces.edges, surfaces.starts))
+    if len(scoring_map.on_route) != len(surfaces.ids):
+        yield "surfaces", f"has {len(surfaces.ids)} names and {len(scoring_map.on_route)} on the route"
     yield from _grid(surfaces)
     if len(scoring_map.centerline) < 2 or not np.isfinite(scoring_map.centerline).all():
         yield "scoring_map.centerline", "needs two finite points or more"
@@ -73,7 +87,9 @@ def _traffic(field: str, traffic: Traffic, least: int) -> Problems:
     if len(traffic.classes) and traffic.classes.max() > max(ObjectClass):
         yield f"{field}.classes", f"has {traffic.classes.max()}, which is no class"
     for name in ("poses", "velocities"):
-        if not np.isfinite(getattr(traffic, name)[traffic.present]).all():
+        values = getattr(traffic, name)
+        # All are finite, as a rule, which is quicker to find out than which are present.
+        if not np.isfinite(values).all() and not np.isfinite(values[traffic.present]).all():
             yield f"{field}.{name}", "is not finite where a track is present"
     if not np.isfinite(traffic.sizes).all() or (traffic.sizes < 0).any():
         yield f"{field}.sizes", "is negative or not finite"

@@ -41,7 +41,6 @@ from swerve.data.sources.source import Source
 from swerve.data.storage.checked_json import array, fields, parse_json
 from swerve.data.storage.files import commit, file_digest, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.data.stream.shard_reader import ShardReader
-from swerve.eval.context.context_file import VERSION, context_to_bytes
 from swerve.eval.context.context_records import (
     ContextRecord,
     count_contexts,
@@ -50,6 +49,8 @@ from swerve.eval.context.context_records import (
     write_context_record,
 )
 from swerve.eval.context.context_store import CONTEXT, CONTEXTS, MANIFEST, REASON
+from swerve.eval.context.log_map import MAPS, STORE_VERSION, LogMap, build_log_map, log_map_path, save_log_map
+from swerve.eval.context.sample_context_file import sample_context_to_bytes
 from swerve.eval.context.sample_contexts import context_of
 from swerve.scenes import Log, Scene, SwerveError, split_windows
 from swerve.scenes.compilation import announce_compilation
@@ -59,7 +60,7 @@ NOUN: Final = "contexts"
 _LAYOUT: Final = FolderLayout(
     CONTEXTS,
     ("failures.json", "timing.json"),
-    {RECORDS: ".json", **dict.fromkeys(("train", "val", "test"), ".tar")},
+    {RECORDS: ".json", MAPS: ".npz", **dict.fromkeys(("train", "val", "test"), ".tar")},
     disposable_folders=(RECORDS,),
     kind="contexts",
 )
@@ -95,8 +96,8 @@ def write_contexts(
     """Compute the context of every sample of a set, from the logs that the set was made of.
 
     The viewpoints are recomputed and compared with the poses of the samples. For samples that cannot be scored the
-    reason is stored. The folder mirrors the set: shards of the same names with the samples in the same order. An
-    interrupted job resumes when it is called again.
+    reason is stored. The folder mirrors the set: shards of the same names with the samples in the same order. The
+    map of each log is stored once, in `maps/`. An interrupted job resumes when it is called again.
 
     Args:
         sources: with all logs of the set.
@@ -121,7 +122,7 @@ def write_contexts(
         raise SwerveError(f"{dataset}: its log {lost[0]} is in none of the sources. Give those that it was made of")
     _check_maker(dataset, options, maker)
     named = [(sources[owners[log]].kind, log) for log in logs]
-    config = job_config({"manifest": digest, "version": VERSION}, named, CORE_PACKAGES)
+    config = job_config({"manifest": digest, "version": STORE_VERSION}, named, CORE_PACKAGES)
     with open_job(folder, config, _LAYOUT, execution):
         with os_errors_as_swerve_errors(folder):
             report_damaged(console, remove_damaged(folder, records))
@@ -130,7 +131,8 @@ def write_contexts(
         work = ContextWork(folder, dataset, tuple(sources), owners, options, maker)
         outcome = run_work(work, folder, list(logs), finished, NOUN, execution, console)
         with os_errors_as_swerve_errors(folder):
-            summary = {"version": VERSION, "manifest": digest, **count_contexts(folder, records, len(outcome.failures))}
+            counts = count_contexts(folder, records, len(outcome.failures))
+            summary = {"version": STORE_VERSION, "manifest": digest, **counts}
             write_failures(folder, outcome.failures)
             write_atomically(folder / "timing.json", to_json(outcome.timing))
             if not outcome.failures:
@@ -187,7 +189,8 @@ class ContextWork:
         chunks = read_record(record_path(self.dataset, log, 0, ".json")).num_parts
         geometry = build_log_geometry(loaded)
         made = self.maker.open(geometry, scenes) if self.maker else None
-        return OpenedSamples(self, loaded, scenes, geometry, made, chunks, ShardReader(self.dataset), watch)
+        log_map = build_log_map(loaded.road_map) if loaded.road_map else None
+        return OpenedSamples(self, loaded, scenes, geometry, made, log_map, chunks, ShardReader(self.dataset), watch)
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,7 @@ class OpenedSamples:
         scenes: all scenes of the log, including those of the set.
         geometry: of the log.
         made: maker of viewpoints beyond the log's own, if any.
+        log_map: map that the contexts share, if the log has one.
         chunks: number of parts of the set.
         reader: of the set.
         watch: measures the durations.
@@ -210,6 +214,7 @@ class OpenedSamples:
     scenes: list[Scene]
     geometry: LogGeometry
     made: LogViewpoints | None
+    log_map: LogMap | None
     chunks: int
     reader: ShardReader
     watch: Stopwatch
@@ -224,13 +229,14 @@ class OpenedSamples:
         record = read_record(record_path(self.work.dataset, self.log.name, chunk, ".json"))
         if not record.shard:
             return PartResult(0)
+        self._write_map()
         path, scored = self.work.folder / record.shard, list[bool]()
         with ShardWriter(path, record.split) as writer:
             for number, (row, viewpoint) in enumerate(self._viewpoints(record)):
                 report(row["token"], number, number / len(record.rows))
                 self._check(record, number, viewpoint)
                 with self.watch.measure("contexts"):
-                    members = _members(viewpoint)
+                    members = _members(viewpoint, self.log_map)
                 with self.watch.measure("writing"):
                     writer.add(Sample(row["key"], record.split, members, row))
                 scored.append(CONTEXT in members)
@@ -238,6 +244,12 @@ class OpenedSamples:
         commit(path)
         write_context_record(self.work.folder, record, ContextRecord(record.shard, size, sha256, tuple(scored)))
         return PartResult(len(record.rows))
+
+    def _write_map(self) -> None:
+        """Write the map unless another part has: the bytes are the same."""
+        folder, log = self.work.folder, self.log.name
+        if self.log_map is not None and not log_map_path(folder, log).is_file():
+            save_log_map(folder, log, self.log_map)
 
     def _viewpoints(self, record: ShardRecord) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
         """Recompute the viewpoints of a part's samples."""
@@ -264,9 +276,16 @@ class OpenedSamples:
             raise SwerveError(f"sample {stored.key} has another pose in the log now: {_CHANGED}")
 
 
-def _members(viewpoint: Viewpoint) -> dict[str, bytes]:
-    """Return the context, or the reason why there is none."""
+def _members(viewpoint: Viewpoint, log_map: LogMap | None) -> dict[str, bytes]:
+    """Return the context, or the reason why there is none.
+
+    Raises:
+        SwerveError: the viewpoint has another map than the log.
+    """
     try:
-        return {CONTEXT: context_to_bytes(context_of(viewpoint))}
+        context = context_of(viewpoint)
     except SwerveError as error:
         return {REASON: str(error).encode()}
+    if log_map is None:
+        raise SwerveError(f"log {context.log} has no map, but a viewpoint with one")
+    return {CONTEXT: sample_context_to_bytes(context, log_map)}

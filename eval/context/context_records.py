@@ -10,6 +10,7 @@ from swerve.data.dataset.manifest import ShardRecord
 from swerve.data.jobs import RECORDS, FinishedParts, record_path
 from swerve.data.storage.checked_json import fields, flag, integer, list_of, read_json, text
 from swerve.data.storage.files import remove_file, to_json, write_atomically
+from swerve.eval.context.log_map import log_map_path
 from swerve.scenes import LogError
 
 _RECORD: Final = fields({"shard": text, "size": integer(0), "sha256": text, "scored": list_of(flag)})
@@ -67,12 +68,19 @@ def remove_damaged(folder: Path, parts: Iterable[ShardRecord]) -> list[Path]:
 
 
 def finished_contexts(folder: Path, parts: Iterable[ShardRecord]) -> FinishedParts:
-    """Return the parts whose shard is as large as its record says, or that have no sample."""
-    finished = dict[str, tuple[set[int], int]]()
+    """Return the parts whose shard is as large as its record says, or that have no sample.
+
+    Where the map of a log is missing, its first part with contexts, which writes it again, is not finished.
+    """
+    finished, mapped = dict[str, tuple[set[int], int]](), set[str]()
     for part in parts:
         done, _ = finished.setdefault(part.log, (set(), part.num_parts))
         record, path = read_context_record(folder, part), folder / part.shard
-        if not part.shard or (record and path.is_file() and path.stat().st_size == record.size):
+        whole = record is not None and path.is_file() and path.stat().st_size == record.size
+        if whole and record is not None and any(record.scored) and part.log not in mapped:
+            mapped.add(part.log)
+            whole = log_map_path(folder, part.log).is_file()
+        if whole or not part.shard:
             done.add(part.part)
     return finished
 

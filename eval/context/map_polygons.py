@@ -76,20 +76,34 @@ def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: f
     def near(areas: tuple[Area, ...]) -> list[Area]:
         return [area for area in areas if _meets_square(area, center, radius)]
 
-    groups, lanes = groups_near(road_map, center, radius), road_map.lane_by_id
+    areas = near(road_map.intersections), near(road_map.parking_areas) + near(road_map.drivable_areas)
+    items, kinds, packed = _in_order(road_map, groups_near(road_map, center, radius), *areas)
+    corner = center - radius
+    cells = build_grid(packed.edges, packed.starts, corner, math.ceil(2 * radius / GRID_CELL))
+    return Surfaces(tuple(item.id for item in items), kinds, packed.edges, packed.starts, corner, *cells)
+
+
+def all_surfaces(road_map: RoadMap) -> tuple[list[Surface], UInt8[np.ndarray, "p"], "Polygons"]:
+    """Return all polygons of a map in NAVSIM's order, see `surfaces_around`: surfaces, layers and outlines."""
+    car_parks = [*road_map.parking_areas, *road_map.drivable_areas]
+    return _in_order(road_map, road_map.lane_groups, road_map.intersections, car_parks)
+
+
+def _in_order(
+    road_map: RoadMap, groups: Sequence[LaneGroup], intersections: Sequence[Area], car_parks: Sequence[Area]
+) -> tuple[list[Surface], UInt8[np.ndarray, "p"], "Polygons"]:
+    """Return surfaces in NAVSIM's order, with their layers and outlines."""
+    lanes = road_map.lane_by_id
     layers: tuple[Sequence[Surface], ...] = (
         [group for group in groups if not group.is_connector],
         [lanes[lane] for group in groups if not group.is_connector for lane in group.lane_ids],
         [lanes[lane] for group in groups if group.is_connector for lane in group.lane_ids],
-        near(road_map.intersections),
-        near(road_map.parking_areas) + near(road_map.drivable_areas),
+        intersections,
+        car_parks,
     )
     items = [item for layer in layers for item in layer]
-    packed = outlines_of(items)
     kinds = np.repeat(np.arange(len(layers), dtype=np.uint8), [len(layer) for layer in layers])
-    corner = center - radius
-    cells = build_grid(packed.edges, packed.starts, corner, math.ceil(2 * radius / GRID_CELL))
-    return Surfaces(tuple(item.id for item in items), kinds, packed.edges, packed.starts, corner, *cells)
+    return items, kinds, outlines_of(items)
 
 
 def groups_near(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: float) -> list[LaneGroup]:

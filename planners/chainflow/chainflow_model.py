@@ -10,7 +10,7 @@ from torch import Tensor
 
 from swerve.planners.chainflow.chain import Chain
 from swerve.planners.chainflow.chainflow_config import ChainFlowConfig
-from swerve.planners.chainflow.flow import Condition, Flow, PooledFeatures, no_condition
+from swerve.planners.chainflow.flow import Condition, Flow, HiddenStateTokens, PooledFeatures, no_condition
 from swerve.planners.learning.backbone import build_backbone
 from swerve.planners.learning.inputs import ModelInput
 from swerve.planners.learning.losses import pose_distances
@@ -64,7 +64,7 @@ class ChainFlowModel(PlannerModel):
         self.neck = Neck(config, self.backbone.width, self.backbone.patch)
         self.chain, self.flow = Chain(config), Flow(config)
         self.scorer = PlanScorer(config, config.scorer_layers)
-        self.condition = condition or (no_condition if config.conditioning == "none" else PooledFeatures(config.pooled))
+        self.condition = condition or _condition_of(config)
         seconds = config.interval * torch.arange(1, config.poses + 1)
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
         generator = torch.Generator("cpu").manual_seed(_NOISE_SEED)
@@ -82,7 +82,7 @@ class ChainFlowModel(PlannerModel):
         # The chain's own poses where the flow changes nothing, to the last bit.
         refined = driven.detach() + (refined - state.poses.detach()) * self.scale
         logits = self.scorer(self.scorer.embedding(refined), placed, inputs)
-        return ModelOutput(torch.stack([driven, refined]), logits, features, content, extras=state)
+        return ModelOutput(torch.stack([driven, refined]), logits, features, content, placed=placed, extras=state)
 
     def extra_losses(self, output: ModelOutput, batch: TrainingBatch) -> Mapping[str, Float[Tensor, ""]]:
         """Compute the flow matching loss of each sample's nearest mode, over known poses."""
@@ -110,6 +110,12 @@ class ChainFlowModel(PlannerModel):
     def _noise(self, poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b n k 3"]:
         """Return the flow's noise: anew in each training step; else the same for every sample and every time."""
         return torch.randn_like(poses) if self.training else self.noise.expand_as(poses)
+
+
+def _condition_of(config: ChainFlowConfig) -> Condition:
+    if config.conditioning == "hidden_states":
+        return HiddenStateTokens(config)
+    return no_condition if config.conditioning == "none" else PooledFeatures(config.pooled)
 
 
 def _wrapped(way: Float[Tensor, "b n k 3"], scale: Float[Tensor, "k 3"]) -> Float[Tensor, "b n k 3"]:

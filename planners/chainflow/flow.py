@@ -11,6 +11,7 @@ from swerve.planners.chainflow.chainflow_config import ChainFlowConfig
 from swerve.planners.learning.inputs import ModelInput
 from swerve.planners.learning.layers import SelfAttentionBlock, begin_at_zero, fourier_features, mlp
 from swerve.planners.learning.plan_scorer import CrossAttentionBlock, image_tokens
+from swerve.scenes import SwerveError
 
 _WAVES = 8
 
@@ -45,6 +46,27 @@ class PooledFeatures:
         size = (min(self.size, features.shape[-2]), min(self.size, features.shape[-1]))
         pooled = functional.adaptive_avg_pool2d(features.flatten(0, 1), size)
         return image_tokens(pooled.unflatten(0, features.shape[:2]), inputs.present)
+
+
+class HiddenStateTokens(nn.Module):
+    """Condition on hidden states of a vision-language model, normalized and projected."""
+
+    def __init__(self, config: ChainFlowConfig) -> None:
+        super().__init__()
+        self.project = nn.Sequential(nn.LayerNorm(config.vlm_width), nn.Linear(config.vlm_width, config.dim))
+
+    def forward(
+        self, features: Float[Tensor, "b c d p q"], inputs: ModelInput
+    ) -> tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]:
+        """Return the projected states, all of which count.
+
+        Raises:
+            SwerveError: the inputs have none.
+        """
+        if inputs.hidden is None:
+            raise SwerveError("chainflow: conditioned on hidden states, and the inputs have none")
+        tokens = self.project(inputs.hidden.to(features.device))
+        return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
 
 
 class Flow(nn.Module):

@@ -27,14 +27,12 @@ def require_timm() -> ModuleType:
         MissingExtraError: timm is not installed.
     """
     try:
-        return (
-            importlib.import_module("timm") if "timm" in sys.modules or _has_torchvision() else _without_torchvision()
-        )
+        return importlib.import_module("timm") if "timm" in sys.modules or has_torchvision() else _without_torchvision()
     except ImportError as error:
         raise MissingExtraError("timm", INSTALL) from error
 
 
-def _has_torchvision() -> bool:
+def has_torchvision() -> bool:
     """Return whether torchvision can be imported."""
     try:
         importlib.import_module(_NAME)

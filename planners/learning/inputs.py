@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from swerve.data.stream import ImageFit, camera_arrays
+from swerve.planners.learning.hidden_states import hidden_states_of
 from swerve.planners.learning.model_config import ModelConfig, patch_of
 from swerve.planners.learning.projection import CameraRig
 from swerve.scenes import Camera, SwerveError
@@ -36,6 +37,7 @@ class ModelInput:
         past: poses (x, y, heading; ego frame of now) at `PAST`, see `past_poses`.
         motion: forward speed, m/s, and yaw rate, rad/s: the same as in `status`, also where that is hidden in training.
         footprint: corners of the ego body in the ego frame, see `Vehicle.footprint`.
+        hidden: hidden states of a vision-language model for the images, see `HiddenStateSpec`; None without.
     """
 
     images: UInt8[Tensor, "b c 3 h w"]
@@ -45,6 +47,7 @@ class ModelInput:
     past: Float[Tensor, "b p 3"]
     motion: Float[Tensor, "b 2"]
     footprint: Float[Tensor, "b 4 2"]
+    hidden: Float[Tensor, "b t e"] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -61,7 +64,8 @@ class ModelInput:
         """Apply a function to every tensor."""
         rig = self.rig.converted(convert)
         names = ("images", "present", "status", "past", "motion", "footprint")
-        return ModelInput(rig=rig, **{name: convert(getattr(self, name)) for name in names})
+        hidden = None if self.hidden is None else convert(self.hidden)
+        return ModelInput(rig=rig, hidden=hidden, **{name: convert(getattr(self, name)) for name in names})
 
 
 def status_of(
@@ -98,7 +102,8 @@ def inputs_of(observations: Sequence[Observation], config: ModelConfig) -> Model
     """Convert observations to network inputs: those that a training sample of the same view has.
 
     Raises:
-        SwerveError: an observation lacks a camera that the planner was trained with, or its image.
+        SwerveError: an observation lacks a camera that the planner was trained with, or its image; or the model whose
+            hidden states it needs is not there.
     """
     histories = [one.history for one in observations]
     motion = np.array([[*one.velocity[-1], *one.acceleration[-1], one.yaw_rate[-1]] for one in histories])
@@ -110,7 +115,8 @@ def inputs_of(observations: Sequence[Observation], config: ModelConfig) -> Model
     images, rig = _images(observations, config) if config.cameras else no_images(len(observations), config)
     present = torch.ones(images.shape[:2], dtype=torch.bool)
     moving = torch.stack([velocity[:, 0], yaw_rate[:, 0]], dim=1)
-    return ModelInput(images, rig, present, status, torch.as_tensor(np.concatenate(past)), moving, footprint)
+    hidden = hidden_states_of(images, config.hidden_states) if config.hidden_states else None
+    return ModelInput(images, rig, present, status, torch.as_tensor(np.concatenate(past)), moving, footprint, hidden)
 
 
 def no_images(count: int, config: ModelConfig) -> tuple[UInt8[Tensor, "b c 3 h w"], CameraRig]:

@@ -25,6 +25,7 @@ class ModelOutput:
         logits: logits of the sub-scores of `poses`, columns as in `Metric`.
         features: features of the backbone, for alignment; None without images.
         content: content features of the neck, without position embedding; None without images.
+        placed: features of the images with position embedding, which auxiliary heads look at in training; None without.
         anchored: poses of the vocabulary's proposals, with learned residuals if any; none if None.
         extras: whatever the model's own `extra_losses` needs of its forward pass.
     """
@@ -34,6 +35,7 @@ class ModelOutput:
     features: Float[Tensor, "b c f p q"] | None = None
     content: Float[Tensor, "b c d p q"] | None = None
     anchored: Float[Tensor, "b a k 3"] | None = None
+    placed: Float[Tensor, "b c d p q"] | None = None
     extras: Any = None
 
     @property

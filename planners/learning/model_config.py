@@ -11,10 +11,13 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 import numpy as np
 
 from swerve.eval.scoring.sub_scores import Metric
+from swerve.planners.learning.hidden_state_spec import HiddenStateSpec
 from swerve.scenes import SwerveError
+from swerve.scenes.past_frames import split_past_name
 
 Direction = Literal["real-to-raster", "raster-to-real", "both"]
 Target = Literal["stored", "expert"]
+Auxiliary = Literal["agents", "drivable"]
 TINY_BACKBONE: Final = "tiny"
 TINY_PATCH: Final = 8
 HUB: Final = "hub"
@@ -49,7 +52,8 @@ class ModelConfig:
     """Sizes and weights that all trained planners share; a family adds its own. Defaults are those of RAP's paper.
 
     Attributes:
-        cameras: camera names, in the order of the images; none for planners without images.
+        cameras: camera names, in the order of the images; none for planners without images. `front@0.5` is camera front
+            0.5 s ago, if the set has past frames (`swerve augment --past-frames`).
         image_height: image height, pixels.
         image_width: image width, pixels.
         trim: shares cropped from images before resizing, see `swerve.data.stream.image_fit.ImageFit`.
@@ -75,6 +79,10 @@ class ModelConfig:
         ranking_weight: weight of the pairwise ranking loss of a scene's proposals.
         selection_exponents: exponents of the multiplicative sub-scores when a proposal is chosen; 1 is EPDMS.
         selection_weights: weights of the averaged sub-scores then, relative to those of EPDMS.
+        auxiliary: heads that are trained beside the planner, and left out of it: agents, boxes and velocities of road
+            users; drivable, drivable area. Both on a grid around the ego, as far as it is seen; they need contexts.
+        agents_weight: weight of the loss of the agents' head.
+        drivable_weight: weight of the loss of the drivable area's head.
         cross_agent_weight: weight of cross-agent samples in the imitation loss; others have 1.
         importance_weights: whether samples count by the set's `weight`, which makes up for recoveries that were
             rejected, in the imitation and score losses.
@@ -115,6 +123,9 @@ class ModelConfig:
     ranking_weight: float = 0.0
     selection_exponents: tuple[float, ...] = (1.0,) * int(Metric.EGO_PROGRESS)
     selection_weights: tuple[float, ...] = (1.0,) * (len(Metric) - int(Metric.EGO_PROGRESS))
+    auxiliary: tuple[Auxiliary, ...] = ()
+    agents_weight: float = 0.1
+    drivable_weight: float = 1.0
     cross_agent_weight: float = 0.1
     importance_weights: bool = False
     spatial_weight: float = 0.002
@@ -134,6 +145,10 @@ class ModelConfig:
         if self.poses * self.interval < _SHORTEST - 1e-6:
             raise SwerveError(f"{family}: {self.poses} poses every {self.interval} s end before {_SHORTEST:g} s")
         self._check_cameras()
+        if self.auxiliary and not self.cameras:
+            raise SwerveError(f"{family}: auxiliary heads look at images, and this network has no cameras")
+        if len(set(self.auxiliary)) < len(self.auxiliary):
+            raise SwerveError(f"{family}: auxiliary is {list(self.auxiliary)}; name each head once")
         lengths = [len(one) for one in (self.metric_weights, self.selection_exponents, self.selection_weights)]
         multiplied = int(Metric.EGO_PROGRESS)
         if lengths != [len(Metric), multiplied, len(Metric) - multiplied]:
@@ -147,6 +162,13 @@ class ModelConfig:
             raise SwerveError(
                 f"{self.family}: cameras are {list(self.cameras)}; they must be one or more, each named once"
             )
+        for name in self.cameras:
+            split_past_name(name)
+
+    @property
+    def hidden_states(self) -> HiddenStateSpec | None:
+        """Return the hidden states that inputs have, see `ModelInput.hidden`; None without."""
+        return None
 
     def _check_range(self, name: str, value: Any) -> None:  # noqa: ANN401 of any field
         """Check ranges: sizes are positive, weights not negative, shares between 0 and 1.
@@ -157,7 +179,7 @@ class ModelConfig:
         where = f"{self.family}: {name} is {value}, it must"
         if name in (*_POSITIVE, "classifier_hidden") and not value > 0:
             raise SwerveError(f"{where} be above 0")
-        if type(value) is int and value < 0:
+        if type(value) is int and value < 0 and name != "vlm_layer":
             raise SwerveError(f"{where} not be below 0")
         if type(value) is int and value > (_DEEPEST if name in _DEPTHS else _LARGEST):
             raise SwerveError(f"{where} not be above {_DEEPEST if name in _DEPTHS else _LARGEST}")

@@ -7,10 +7,13 @@ from torch import Tensor, nn
 from swerve.planners.learning.layers import fourier_features, mlp
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.projection import CameraRig, patch_centres
+from swerve.scenes.past_frames import split_past_name
 
 _WAVES = 6
 # Camera positions lie within some metres of the rear axle.
 _REACH = 4.0
+# Past frames are of the last seconds.
+_LONGEST = 4.0
 _INPUTS = 2 * _WAVES * (3 + 2) + 3 + 1
 
 
@@ -21,11 +24,17 @@ class Neck(nn.Module):
     alignment gradient reaches the embeddings (in the original it does, although they cancel in its value).
     """
 
+    ages: Tensor
+
     def __init__(self, config: ModelConfig, width: int, patch: int) -> None:
         super().__init__()
         self.patch = patch
         self.projector = nn.Sequential(mlp(width, config.hidden, config.dim), nn.LayerNorm(config.dim))
         self.embedder = mlp(_INPUTS, config.hidden, config.dim)
+        # Planners without past frames have no embedding of time.
+        ages = [split_past_name(name)[1] / _LONGEST for name in config.cameras]
+        self.age = mlp(2 * _WAVES, config.hidden, config.dim) if any(ages) else None
+        self.register_buffer("ages", fourier_features(torch.tensor(ages)[:, None], _WAVES), persistent=False)
 
     def content(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
         """Project features, independent of the camera."""
@@ -33,7 +42,10 @@ class Neck(nn.Module):
         return projected
 
     def embedding(self, rig: CameraRig, rows: int, columns: int) -> Float[Tensor, "b c d p q"]:
-        """Compute the embedding of patches: rays of their centres through the lens, camera position, image position."""
+        """Compute the embedding of patches: rays of their centres through the lens, camera position, image position.
+
+        Where there are past frames, that of how long ago each image is, too.
+        """
         centres = patch_centres(rows, columns, self.patch).to(rig.intrinsics)
         if rig.rays is None or rig.known is None:
             rig = rig.with_rays(self.patch)
@@ -45,6 +57,8 @@ class Neck(nn.Module):
         origin = camera_positions(rig)[:, :, None].expand_as(rays) / _REACH
         inputs = torch.cat([waves, origin, known[..., None].to(rays)], dim=-1)
         embedded: Float[Tensor, "b c d p q"] = self.embedder(inputs).movedim(-1, -2).unflatten(-1, (rows, columns))
+        if self.age is not None:
+            embedded = embedded + self.age(self.ages)[:, :, None, None]
         return embedded
 
     def forward(

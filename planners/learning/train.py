@@ -15,13 +15,14 @@ import torch
 
 from swerve.data.jobs.folder import held
 from swerve.data.storage.files import make_folder
-from swerve.data.stream import Batch, SampleStream, StreamLoader
+from swerve.data.stream import Batch, ImageFit, SampleStream, StreamLoader
 from swerve.data.stream.batch import Provenance
 from swerve.eval.context.context_file import VERSION
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import PreparedContext, prepare_context
 from swerve.planners.learning.alignment import neck_of
 from swerve.planners.learning.checkpoint import CheckpointWriter, load_checkpoint, require_equal_states
+from swerve.planners.learning.hidden_state_store import HiddenStateStore
 from swerve.planners.learning.learned_planner import LearnedPlanner, save_learned
 from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
@@ -102,6 +103,7 @@ def train(
     run: RunOptions = RunOptions(),
     report: Callable[[dict[str, int | float]], None] = lambda noted: None,
     report_validation: Callable[[int, dict[str, float]], None] = lambda step, found: None,
+    hidden: HiddenStateStore | None = None,
 ) -> Path:
     """Train until `options.steps`, resuming from the folder's checkpoint if there is one; return the planner's file.
 
@@ -120,6 +122,7 @@ def train(
         report: called in the first process after each step with its row of metrics.
         report_validation: called in the first process with the step and no scores when a validation begins, and with
             its scores when it ends.
+        hidden: hidden states of the set, for a config that is conditioned on them.
 
     Raises:
         MissingExtraError: TensorBoard or Weights & Biases is requested and not installed.
@@ -129,8 +132,9 @@ def train(
     """
     folder = Path(folder)
     _check(stream, store, config)
+    _check_hidden(hidden, config)
     with held(folder) if process.rank == 0 else nullcontext():
-        return _train(stream, store, config, options, folder, process, run, report, report_validation)
+        return _train(stream, store, config, options, folder, process, run, report, report_validation, hidden)
 
 
 def _train(
@@ -143,6 +147,7 @@ def _train(
     run: RunOptions,
     report: Callable[[dict[str, int | float]], None],
     report_validation: Callable[[int, dict[str, float]], None],
+    hidden: HiddenStateStore | None,
 ) -> Path:
     """Train as `train` does, in a folder that is locked."""
     training = Training(config, options, process.device, process.rank, process.world)
@@ -159,7 +164,7 @@ def _train(
     first = process.rank == 0
     # Processes of a sharded training each give their share of what the first one writes.
     keeper = _Keeper(folder, training, loader, run, first) if first or training.is_sharded else None
-    with closing(_prepared(loader, store, scores, training, run.prefetch)) as batches, keeper or nullcontext():
+    with closing(_prepared(loader, store, scores, training, run.prefetch, hidden)) as batches, keeper or nullcontext():
         for parts in batched(batches, options.accumulation):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
@@ -259,10 +264,33 @@ def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig
             f"trim {trim}; the stream has {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with "
             f"trim {fit.trim}"
         )
+    if store is None and config.auxiliary:
+        raise SwerveError(
+            f"{config.family}: the targets of auxiliary heads are in contexts (see `swerve contexts`). Give them, or "
+            "leave auxiliary out"
+        )
     if store is None and (config.score_weight or config.ranking_weight):
         raise SwerveError(
             f"{config.family}: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight and "
             "ranking_weight to 0"
+        )
+
+
+def _check_hidden(hidden: HiddenStateStore | None, config: ModelConfig) -> None:
+    """Check that hidden states are what the config is conditioned on.
+
+    Raises:
+        SwerveError: they are of other images or another model, or are given or missing against the config.
+    """
+    if config.hidden_states is None and hidden is None:
+        return
+    if config.hidden_states is None or hidden is None:
+        raise SwerveError(f"{config.family}: hidden states are for conditioning hidden_states, which needs them")
+    stored, fit = hidden.stored, ImageFit((config.image_width, config.image_height), config.trim)
+    if (stored.spec, stored.cameras, stored.fit) != (config.hidden_states, config.cameras, fit):
+        raise SwerveError(
+            f"{config.family}: the hidden states are of cameras {', '.join(stored.cameras)} at "
+            f"{stored.fit.size[0]}x{stored.fit.size[1]}, or of another model than the config's. Make them for this one"
         )
 
 
@@ -328,7 +356,12 @@ def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
 
 
 def _prepared(
-    loader: StreamLoader, store: ContextStore | None, scores: ScoreStore | None, training: Training, ahead: int
+    loader: StreamLoader,
+    store: ContextStore | None,
+    scores: ScoreStore | None,
+    training: Training,
+    ahead: int,
+    hidden: HiddenStateStore | None = None,
 ) -> Generator[TrainingBatch, None, None]:
     """Yield the batches with their contexts, in order, prefetching some in threads during training.
 
@@ -346,9 +379,10 @@ def _prepared(
             return None
         with watch.measure("contexts"):
             if scores is not None and store is not None:
-                views = _scored_views(batch, store, scores, training)
+                views = _scored_views(batch, store, scores, training, hidden)
             else:
-                views = views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
+                contexts = _yardsticks(store, batch, training.options.threads)
+                views = views_of(batch, contexts, training.config, hidden=hidden)
             return views.pinned() if training.device.type == "cuda" else views
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(ahead) as pool:
@@ -376,26 +410,28 @@ def _prepared_contexts(
         return list(pool.map(lambda one: prepare_context(one) if one else None, contexts))
 
 
-def _scored_views(batch: Batch, store: ContextStore, scores: ScoreStore, training: Training) -> TrainingBatch:
+def _scored_views(
+    batch: Batch, store: ContextStore, scores: ScoreStore, training: Training, hidden: HiddenStateStore | None
+) -> TrainingBatch:
     """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
     keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
     yardsticks: list[PreparedContext | None] = [None] * len(batch)
-    # Contexts of stored samples are needed for learned proposals alone.
-    if _learns_proposals(training):
+    # Of stored samples, contexts are needed for learned proposals and auxiliary heads alone.
+    if _needs_contexts(training):
         yardsticks = _prepared_contexts(store, batch.provenance, threads)
     # Batches that are prepared at the same time may share samples, each of which is scored once.
     with scores.adding:
         if missing := scores.missing(keys):
             own = [yardsticks[row] for row in missing]
-            if not _learns_proposals(training):
+            if not _needs_contexts(training):
                 own = _prepared_contexts(store, [batch.provenance[row] for row in missing], threads)
             motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
             scores.add([keys[row] for row in missing], own, motion, threads)
-    return views_of(batch, yardsticks, training.config, scores.scores(keys))
+    return views_of(batch, yardsticks, training.config, scores.scores(keys), hidden)
 
 
-def _learns_proposals(training: Training) -> bool:
-    return bool(getattr(training.config, "proposals", 0))
+def _needs_contexts(training: Training) -> bool:
+    return bool(getattr(training.config, "proposals", 0) or training.config.auxiliary)
 
 
 def _is_due(validation: Validation, training: Training) -> bool:
@@ -407,7 +443,7 @@ def _validated(validation: Validation, training: Training, process: Process) -> 
     precision = training.options.precision
     mixed = is_mixed(precision, training.device)
     planner = LearnedPlanner(training.averaged_model(), {}, "bf16" if mixed else "fp32")
-    return validate(planner, validation.benchmark, process.rank, process.world)
+    return validate(planner, validation.benchmark, process.rank, process.world, training.averaged_heads)
 
 
 def _seconds(training: Training) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from swerve.data.stream import KINDS, Batch
 from swerve.eval.scoring.score import PreparedContext
+from swerve.planners.learning.bev_targets import bev_targets
+from swerve.planners.learning.hidden_state_store import HiddenStateStore
 from swerve.planners.learning.inputs import ModelInput, no_images, past_poses, status_of
 from swerve.planners.learning.model_config import ModelConfig, patch_of
 from swerve.planners.learning.projection import CameraRig
@@ -19,6 +21,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import ViewpointKind
 
 _STORED: Final = ("anchor_scores", "anchors_known")
+_CELLS: Final = ("agent_cells", "drivable_cells", "cells_known")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class TrainingBatch:
         contexts: prepared contexts for scoring proposals, at the view's own pose; None without one.
         anchor_scores: exact sub-scores of the fixed vocabulary's proposals; None if it is not fixed, or there is none.
         anchors_known: mask of the samples that have them.
+        agent_cells: targets of the auxiliary head for agents, see `bev_targets`; None without auxiliary heads.
+        drivable_cells: targets of that for drivable area.
+        cells_known: mask of the samples that have them.
         pairs: rows of the photos that have a raster, and of these rasters.
     """
 
@@ -49,6 +55,9 @@ class TrainingBatch:
     contexts: tuple[PreparedContext | None, ...]
     anchor_scores: Float[Tensor, "b a 8"] | None = None
     anchors_known: Bool[Tensor, "b"] | None = None
+    agent_cells: Float[Tensor, "b 9 x y"] | None = None
+    drivable_cells: Bool[Tensor, "b x y"] | None = None
+    cells_known: Bool[Tensor, "b"] | None = None
     pairs: Int[Tensor, "2 p"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +83,7 @@ class TrainingBatch:
 
     def _converted(self, convert: Callable[[Tensor], Tensor]) -> "TrainingBatch":
         made = copy.copy(self)
-        for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", *_STORED, "pairs"):
+        for name in ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight", *_STORED, *_CELLS, "pairs"):
             value = getattr(self, name)
             object.__setattr__(made, name, None if value is None else convert(value))
         object.__setattr__(made, "inputs", self.inputs.converted(convert))
@@ -86,6 +95,7 @@ def views_of(
     yardsticks: Sequence[PreparedContext | None],
     config: ModelConfig,
     anchor_scores: tuple[Float[np.ndarray, "b a 8"], Bool[np.ndarray, "b"]] | None = None,
+    hidden: HiddenStateStore | None = None,
 ) -> TrainingBatch:
     """Convert a stream's batch to views: first its rasters, then its photos; one each for planners without images.
 
@@ -94,6 +104,7 @@ def views_of(
         yardsticks: context of each sample; None where its proposals are not scored.
         config: config with the cameras and the number of poses.
         anchor_scores: exact sub-scores of the fixed vocabulary's proposals, and the mask of samples that have them.
+        hidden: hidden states of the set, for planners that are conditioned on them.
 
     Raises:
         SwerveError: the set's target interval is not the planner's.
@@ -101,9 +112,14 @@ def views_of(
     rasters, photographs = _views(batch, config)
     rows = torch.cat([rasters, photographs])
     targets, valid = _targets(batch, config)
+    cells = bev_targets([one.context if one else None for one in yardsticks]) if config.auxiliary else ()
+    inputs, is_photo = _inputs(batch, rasters, photographs, config), torch.arange(len(rows)) >= len(rasters)
+    if hidden is not None:
+        states = hidden.of_views([batch.provenance[row] for row in rows.tolist()], is_photo.tolist())
+        inputs = replace(inputs, hidden=torch.as_tensor(states))
     return TrainingBatch(
-        _inputs(batch, rasters, photographs, config),
-        is_photo=torch.arange(len(rows), device=rows.device) >= len(rasters),
+        inputs,
+        is_photo=is_photo.to(rows.device),
         paired_row=_partners(rasters, photographs),
         targets=targets[rows],
         valid=valid[rows],
@@ -111,6 +127,7 @@ def views_of(
         weight=batch.weight[rows],
         contexts=tuple(yardsticks[row] for row in rows.tolist()),
         **{name: torch.as_tensor(one)[rows] for name, one in zip(_STORED, anchor_scores or (), strict=False)},
+        **{name: torch.as_tensor(one)[rows] for name, one in zip(_CELLS, cells, strict=False)},
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.planners.learning.alignment import DomainClassifier, EmaTeacher, neck_of
+from swerve.planners.learning.auxiliary import AuxiliaryHeads, auxiliary_figures, auxiliary_losses, bev_output
 from swerve.planners.learning.families import build_model
 from swerve.planners.learning.image_augmentation import grid_masked, jittered
 from swerve.planners.learning.inputs import ModelInput
@@ -56,11 +57,13 @@ class Training:
         neck = neck_of(self.model)
         self.classifier = DomainClassifier(config).to(device) if neck else None
         self.teacher = EmaTeacher(neck, config.ema_decay) if neck else None
+        self.heads = AuxiliaryHeads(config).to(device) if config.auxiliary else None
+        self.averaged_heads = copy.deepcopy(self.heads).requires_grad_(False) if self.heads else None
         self.average = _trained_copies(self.model)
         torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
         if options.compile:
             self.model.compile()
-        forward = _Forward(self.model, self.classifier, options)
+        forward = _Forward(self.model, self.classifier, options, self.heads)
         self.is_sharded = options.sharded and world > 1
         if self.is_sharded:
             shard(forward)
@@ -125,7 +128,7 @@ class Training:
         If the training is sharded, all processes must ask for it.
         """
         frozen = {f"model.{name}" for name, one in self.model.named_parameters() if not one.requires_grad}
-        parts = {"model": self.model, "classifier": self.classifier, "teacher": self.teacher}
+        parts = {"model": self.model, **self._beside}
         tensors = {
             f"{part}.{name}": one
             for part, module in parts.items()
@@ -138,6 +141,16 @@ class Training:
         tensors |= {f"optimizer.{row}.{name}": one for row, own in kept.items() for name, one in own.items()}
         # In one order in all processes: a file's tensors have none.
         return {name: whole(tensors[name]) for name in sorted(tensors)}
+
+    @property
+    def _beside(self) -> dict[str, nn.Module | None]:
+        """Modules of the training that are no part of the network."""
+        return {
+            "classifier": self.classifier,
+            "teacher": self.teacher,
+            "heads": self.heads,
+            "averaged_heads": self.averaged_heads,
+        }
 
     def frozen_digest(self) -> str:
         """Return a SHA-256 of the parameters that are not trained, which checkpoints leave out; it is kept."""
@@ -158,7 +171,7 @@ class Training:
         """
         frozen = {name: one for name, one in self.model.named_parameters() if not one.requires_grad}
         load_whole(self.model, {**frozen, **_under(tensors, "model")})
-        for part, module in {"classifier": self.classifier, "teacher": self.teacher}.items():
+        for part, module in self._beside.items():
             if module:
                 load_whole(module, _under(tensors, part))
         for name, one in _under(tensors, "average").items():
@@ -190,6 +203,9 @@ class Training:
         for name, one in self.model.named_parameters():
             if name in self.average:
                 self.average[name].lerp_(one.detach(), 1.0 - decay)
+        if self.heads and self.averaged_heads:
+            for slow, quick in zip(self.averaged_heads.parameters(), self.heads.parameters(), strict=True):
+                slow.lerp_(whole(quick.detach()), 1.0 - decay)
 
     def _check(self, noted: Mapping[str, float]) -> None:
         if not np.isfinite(noted["total"]):
@@ -200,9 +216,15 @@ class Training:
 class _Forward(nn.Module):
     """Losses of a batch as one module, whose gradients DDP averages."""
 
-    def __init__(self, model: PlannerModel, classifier: DomainClassifier | None, options: TrainingOptions) -> None:
+    def __init__(
+        self,
+        model: PlannerModel,
+        classifier: DomainClassifier | None,
+        options: TrainingOptions,
+        heads: AuxiliaryHeads | None = None,
+    ) -> None:
         super().__init__()
-        self.model, self.classifier, self.options = model, classifier, options
+        self.model, self.classifier, self.options, self.heads = model, classifier, options, heads
 
     def forward(
         self, batch: TrainingBatch, teacher: EmaTeacher | None, progress: float, watch: Stopwatch
@@ -210,14 +232,19 @@ class _Forward(nn.Module):
         """Compute the loss, and its parts and the errors of the proposals: tensors, whose gradients FSDP can follow."""
         config = self.model.config
         with autocast(self.options.precision, batch.targets.device):
-            output = self.model(augmented(batch.inputs, config))
-            own = self.model.extra_losses(output, batch)
+            inputs = augmented(batch.inputs, config)
+            output = self.model(inputs)
+            own, figures = dict(self.model.extra_losses(output, batch)), {}
+            if self.heads is not None:
+                found = bev_output(self.heads, output.placed, inputs)
+                own |= auxiliary_losses(found, batch, config)
+                figures = auxiliary_figures(found, batch)
             losses = losses_of(
                 output, batch, config, teacher, self.classifier, progress, watch, self.options.threads, own
             )
         with torch.no_grad():
             chosen = displacement(best_proposal(output.logits, output.poses, config)[:, None], batch)
-            notes = {"ade_best": displacement(output.poses, batch), "ade_chosen": chosen}
+            notes = {"ade_best": displacement(output.poses, batch), "ade_chosen": chosen, **figures}
         return losses.total, {**{name: one.detach() for name, one in losses.parts.items()}, **notes}
 
 

@@ -1,6 +1,6 @@
 """Validation by pseudo-simulation during training, with the averaged weights on held-out logs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from swerve.data.dataset.targets import interpolate_poses_at
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_job import check_cameras
+from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.eval.benchmark.evaluate.results import PlannerResult
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.scoring.aggregate import (
@@ -22,7 +23,11 @@ from swerve.eval.scoring.aggregate import (
     pair_scores,
 )
 from swerve.eval.scoring.thresholds import POSE_INTERVAL, STEP, STEPS
+from swerve.planners.learning.auxiliary import AuxiliaryHeads, bev_output, cell_overlaps
+from swerve.planners.learning.bev_targets import bev_targets
+from swerve.planners.learning.inputs import inputs_of
 from swerve.planners.learning.learned_planner import LearnedPlanner
+from swerve.planners.learning.precision import autocast
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.transforms import relative_poses
@@ -52,15 +57,22 @@ class Validation:
 
 
 class _Judged(NamedTuple):
-    """Scene group: its index, its tokens, their scores, and the errors (m) of the first stage's trajectories."""
+    """Scene group: index, tokens and scores; of its first stage, errors (m) of trajectories and overlaps of cells."""
 
     number: int
     group: GroupTokens
     scores: SceneScores
     errors: list[float]
+    overlaps: dict[str, tuple[float, float]]
 
 
-def validate(planner: LearnedPlanner, benchmark: Benchmark, rank: int = 0, world: int = 1) -> dict[str, float]:
+def validate(
+    planner: LearnedPlanner,
+    benchmark: Benchmark,
+    rank: int = 0,
+    world: int = 1,
+    heads: AuxiliaryHeads | None = None,
+) -> dict[str, float]:
     """Run `swerve evaluate` for the planner, in this process.
 
     Several processes share the scene groups, and all of them get the result (torch.distributed must be initialised). It
@@ -71,17 +83,19 @@ def validate(planner: LearnedPlanner, benchmark: Benchmark, rank: int = 0, world
         benchmark: benchmark with the scene groups and its traffic policy.
         rank: rank of this process.
         world: world size.
+        heads: auxiliary heads of the training, if any.
 
     Returns:
         `score` (EPDMS of both stages), `stage_one` and `stage_two` (their means, unweighted between the stages), and
         `ade`: mean distance in metres between plan and logged human up to 4 s, over the scenes of the first stage.
+        With heads also their IoU in these scenes, see `cell_overlaps`.
 
     Raises:
         SwerveError: the benchmark lacks a camera or an image, or the planner fails.
     """
     names = [name for log in benchmark.logs for name in benchmark.scene_groups(log)]
     own = [
-        _judged(number, benchmark.scene_group(names[number]), planner, benchmark)
+        _judged(number, benchmark.scene_group(names[number]), planner, benchmark, heads)
         for number in range(rank, len(names), world)
     ]
     judged = sorted(_gathered(own, world), key=lambda one: one.number)
@@ -93,7 +107,34 @@ def validate(planner: LearnedPlanner, benchmark: Benchmark, rank: int = 0, world
         "stage_one": float(table.stage_one[score]),
         "stage_two": float(table.stage_two[score]),
         "ade": float(np.mean(errors)),
+        **_ious([one.overlaps for one in judged]),
     }
+
+
+def _ious(overlaps: Sequence[Mapping[str, tuple[float, float]]]) -> dict[str, float]:
+    """Return the IoU of cells over all scene groups; 1 where neither has any."""
+    sums = {name: np.sum([one[name] for one in overlaps], axis=0) for name in overlaps[0]}
+    return {name: float(both / either) if either else 1.0 for name, (both, either) in sums.items()}
+
+
+@torch.inference_mode()
+def _overlaps(
+    case: SceneGroup, planner: LearnedPlanner, heads: AuxiliaryHeads | None
+) -> dict[str, tuple[float, float]]:
+    """Count the cells of the heads' predictions in the scenes of the first stage."""
+    if heads is None:
+        return {}
+    scenes = [scene for scene in case.scenes.values() if not scene.follow_up]
+    contexts = [scene.context(lane_following=False) for scene in scenes]
+    pairs = zip(scenes, contexts, strict=True)
+    observations = [observation_of(scene, context, planner, case.views) for scene, context in pairs]
+    device = next(heads.parameters()).device
+    inputs = inputs_of(observations, planner.model.config).to(device)
+    with autocast(planner.precision, device):
+        found = bev_output(heads, planner.model(inputs).placed, inputs)
+    agents, drivable, _ = (torch.as_tensor(one, device=device) for one in bev_targets(contexts))
+    overlaps = cell_overlaps(found, agents, drivable.float(), found.seen.float())
+    return {name: (float(both), float(either)) for name, (both, either) in overlaps.items()}
 
 
 def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: LearnedPlanner) -> None:
@@ -115,7 +156,9 @@ def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: Le
     check_cameras(benchmark, [planner])
 
 
-def _judged(number: int, case: SceneGroup, planner: LearnedPlanner, benchmark: Benchmark) -> _Judged:
+def _judged(
+    number: int, case: SceneGroup, planner: LearnedPlanner, benchmark: Benchmark, heads: AuxiliaryHeads | None
+) -> _Judged:
     """Evaluate a scene group.
 
     Raises:
@@ -125,7 +168,8 @@ def _judged(number: int, case: SceneGroup, planner: LearnedPlanner, benchmark: B
     for token, error in zip(evaluated.group.tokens, evaluated.errors, strict=True):
         if error:
             raise SwerveError(f"validation: the planner fails in scene {token}: {error.splitlines()[-1]}")
-    return _Judged(number, case.group, pair_scores(evaluated.scenes, [case.group]), _errors(case, evaluated))
+    scores, overlaps = pair_scores(evaluated.scenes, [case.group]), _overlaps(case, planner, heads)
+    return _Judged(number, case.group, scores, _errors(case, evaluated), overlaps)
 
 
 def _gathered(own: list[_Judged], world: int) -> list[_Judged]:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from swerve.planners.learning.inputs import STATUS, ModelInput
 from swerve.planners.learning.layers import SelfAttentionBlock, mlp
-from swerve.planners.learning.projection import project
+from swerve.planners.learning.projection import project, sample
 from swerve.planners.rap.rap_config import RapConfig
 
 # Scale of the head's outputs: 10 m/s forward, 4 m/s laterally, 0.3 rad/s.
@@ -204,20 +203,3 @@ def body_points(
     corners = corners[..., None, :].expand(-1, -1, -1, len(heights), -1)
     levels = heights[:, None].expand(*corners.shape[:-1], 1)
     return torch.cat([corners, levels.to(corners)], dim=-1).flatten(2, 3)
-
-
-def sample(
-    maps: Float[Tensor, "b c e p q"], pixels: Float[Tensor, "b c n 2"], size: tuple[int, int]
-) -> Float[Tensor, "b c e n"]:
-    """Sample features at image pixels, bilinearly between patch centres.
-
-    Between the image border and the outer patches' centres the outer patches' features are used. Maps in half
-    precision, as in mixed training, are sampled in it: positions are then rounded by up to a thousandth of the image's
-    width and height (bfloat16; 0.8 pixels of 768), for half the memory.
-    """
-    grid = 2 * pixels / pixels.new_tensor(size) - 1
-    flat = functional.grid_sample(
-        maps.flatten(0, 1), grid.flatten(0, 1)[:, None].to(maps.dtype), padding_mode="border", align_corners=False
-    )
-    samples: Float[Tensor, "b c e n"] = flat[:, :, 0].unflatten(0, maps.shape[:2])
-    return samples

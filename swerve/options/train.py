@@ -45,11 +45,15 @@ class Train:
             of them, in proportion to their samples of it.
         contexts: Contexts of the set, made by swerve contexts, and of each further set, in the same order; without them
             sub-scores are not trained.
+        hidden_states: Hidden states of the set, made by swerve hidden-states, and of each further set;
+            chainflow is then conditioned on them.
         family: Network: rap, proposals from camera features; chainflow, controls of a bicycle refined by a flow; or
             ego-mlp, without images.
         model: paper, tiny, or a JSON file with the fields of the network's config that differ from the defaults.
         fields: Fields of the network's config in addition, NAME=VALUE, such as proposals=0 anchors=64 profiles=true
             scorer_layers=2 for a scored vocabulary; docs/train_rap.md has all.
+        auxiliary: Heads that are trained beside the planner on the same image features, and left out of it: agents,
+            drivable. They need contexts; the fields agents_weight and drivable_weight weigh their losses.
         parts: Parts of every batch: paired, raster_only, recovery, cross_agent, follow_up or visited, each with its
             share, and raster (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25
             follow_up:0.25 visited:0.25, of which those are left out that the set lacks; without photos raster_only
@@ -71,9 +75,11 @@ class Train:
     ]
     more_sets: Annotated[tuple[Path, ...], arg(metavar="[SET ...]")] = ()
     contexts: Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]")] = ()
+    hidden_states: Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]")] = ()
     family: Literal["rap", "chainflow", "ego-mlp"] = "rap"
     model: Annotated[str, arg(metavar="paper|tiny|FILE.json")] = "paper"
     fields: Annotated[tuple[str, ...], arg(metavar="[NAME=VALUE ...]")] = ()
+    auxiliary: Annotated[tuple[Literal["agents", "drivable"], ...], arg(metavar="[agents|drivable ...]")] = ()
     parts: tuple[BatchPart, ...] = ()
     batch: int = BATCH
     training: Annotated[TrainingOptions, FLAT] = field(default_factory=TrainingOptions)
@@ -88,3 +94,8 @@ class Train:
         sets = 1 + len(self.more_sets)
         if len(self.contexts) not in (0, sets):
             raise SwerveError(f"contexts: {len(self.contexts)} are given for {sets} sets; give one for each, or none")
+        if len(self.hidden_states) not in (0, sets) or (self.hidden_states and self.rounds.rounds > 1):
+            raise SwerveError(
+                f"hidden_states: {len(self.hidden_states)} are given for {sets} sets; give one for each, or none, and "
+                "none for several rounds, whose sets are made in between"
+            )

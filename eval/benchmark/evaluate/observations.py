@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -11,18 +12,20 @@ from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.targets import ego_history, interpolate_poses_at
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, format_error
-from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
+from swerve.eval.benchmark.scene_group import BenchmarkScene, PastViews, SceneViews
 from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.errors import PlannerError
+from swerve.scenes.past_frames import past_camera, split_past_name
 from swerve.scenes.planning import History, Observation, Planner, chosen_names
 from swerve.scenes.transforms import relative_poses
 from swerve.scenes.viewpoints import Viewpoint
 
 HISTORY_SECONDS = 1.5
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+PastPlacement = Callable[..., Camera]
 _T = TypeVar("_T")
 _LONGEST_REASON: Final = 1000
 
@@ -143,7 +146,9 @@ def required_cameras(benchmark_scene: BenchmarkScene, planner: Planner, views: S
     if _gets_recording(planner, views):
         return ()
     cameras = views.cameras(benchmark_scene) if views else ()
-    return declared_cameras(planner, cameras, benchmark_scene.token, "this benchmark has none. Build it with views")
+    lacking = "this benchmark has none. Build it with views"
+    place = partial(past_camera, viewpoint=benchmark_scene.viewpoint) if isinstance(views, PastViews) else None
+    return declared_cameras(planner, cameras, benchmark_scene.token, lacking, place)
 
 
 def uses_images(planner: Planner) -> bool:
@@ -152,17 +157,27 @@ def uses_images(planner: Planner) -> bool:
     return names is None or callable(names) or len(names) > 0
 
 
-def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, lacking: str) -> tuple[Camera, ...]:
+def declared_cameras(
+    planner: Planner,
+    cameras: Sequence[Camera],
+    token: str,
+    lacking: str,
+    place_past: PastPlacement | None = None,
+) -> tuple[Camera, ...]:
     """Return the cameras that a planner declares, in the rig's order; all if it declares nothing.
+
+    Past frames (`swerve.scenes.past_frames`) follow, in the order in which it names them.
 
     Args:
         planner: see `Planner`.
         cameras: those with images.
         token: of the scene.
         lacking: reason why there are no images, and a remedy.
+        place_past: places a camera as it stood some time ago, given it, `seconds` and `name`; None if there are no past
+            frames.
 
     Raises:
-        SwerveError: there are no images, there is no camera of that name, or the planner refuses.
+        SwerveError: there are no images, there is no camera of that name, or of that time; or the planner refuses.
         PlannerError: the planner raised anything else.
     """
     check = getattr(planner, "check_sensors", None)
@@ -175,10 +190,20 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
         raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
     choice = getattr(planner, "cameras", None)
     names = _ask(planner, "cameras", lambda: chosen_names(choice, cameras))
-    known = [camera.name for camera in cameras]
-    if missing := [name for name in names if name not in known]:
+    known = {camera.name: camera for camera in cameras}
+    past = {name: split_past_name(name) for name in names if name not in known and split_past_name(name)[1]}
+    wanted = [past[name][0] if name in past else name for name in names]
+    if missing := [name for name in wanted if name not in known]:
         raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}")
-    return tuple(camera for camera in cameras if camera.name in names)
+    if past and place_past is None:
+        raise SwerveError(
+            f"{who} needs past frames ({', '.join(past)}), and only images of now are given here. Past frames are "
+            "rendered on demand, of the views raster and photo of a benchmark, and in closed loop"
+        )
+    own = [camera for camera in cameras if camera.name in names]
+    if place_past is not None:
+        own += [place_past(known[base], seconds=ago, name=name) for name, (base, ago) in past.items()]
+    return tuple(own)
 
 
 def check_available(required: Callable[[], object]) -> None:
@@ -214,7 +239,15 @@ def _ask(planner: Planner, what: str, ask: Callable[[], _T]) -> _T:
 def _images(benchmark_scene: BenchmarkScene, views: SceneViews | None, names: set[str]) -> Images:
     if views is None or not names:
         return {}
-    images = views.images(benchmark_scene, sorted(names))
+    times = dict[float, list[str]]()
+    own = {camera.name for camera in views.cameras(benchmark_scene)}
+    for name in sorted(names):
+        times.setdefault(0.0 if name in own else split_past_name(name)[1], []).append(name)
+    images = dict(views.images(benchmark_scene, times.pop(0.0))) if 0.0 in times else {}
+    for seconds, past in times.items():
+        assert isinstance(views, PastViews)
+        found = views.past_images(benchmark_scene, [split_past_name(name)[0] for name in past], seconds)
+        images |= {name: found[split_past_name(name)[0]] for name in past}
     for image in images.values():
         image.setflags(write=False)
     return images

@@ -57,6 +57,20 @@ def checked(viewpoint, drawer):
     return image
 
 
+def test_photos_of_past_frames_are_those_of_that_time(log):
+    """Scenes are half a second apart."""
+    stand_ins = SyntheticPhotos(log, OPTIONS)
+    earlier, later = (
+        build_viewpoints(scene, [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(log))[0][0]
+        for scene in extract_scenes(log)[:2]
+    )
+    (known,) = stand_ins.render(earlier, image_requests(earlier, OPTIONS.cameras, OPTIONS.resize))
+    now, past = stand_ins.render(later, image_requests(later, OPTIONS.cameras, OPTIONS.resize, (0.5,)))
+    assert (now.camera.name, past.camera.name) == ("front", "front@0.5")
+    assert past.time_us == known.time_us
+    assert past.photo.read() == known.photo.read() != now.photo.read()
+
+
 def test_without_the_option_there_is_none(log):
     options = replace(OPTIONS, photos=False)
     made, _ = build_viewpoints(

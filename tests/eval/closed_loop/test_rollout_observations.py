@@ -255,3 +255,28 @@ def test_a_plan_longer_and_denser_than_nuplans_is_followed_too():
 
     rollout = drive(viewpoint(), Dense(), ClosedLoopOptions(10.0, 4.0))
     np.testing.assert_allclose(rollout.states[:, 3], 10.0, atol=1e-3)
+
+
+def test_past_frames_are_what_was_seen_then():
+    """Within the rollout the images of earlier steps; before it those of the log."""
+    planner = Looks(("front", "front@0.4"))
+    views = RolloutViews(RasterRenderer().prepare(road()), Resize((64, 36)))
+    start = closed_loop_scene_from(viewpoint(), rate=5.0)
+    rollout = drive_prepared(start, planner, views=views)
+    told = planner.told
+    for count in (2, 3, 9):  # a plan each 0.2 s
+        assert np.array_equal(told[count].images["front@0.4"], told[count - 2].images["front"])
+        assert [camera.name for camera in told[count].cameras] == ["front", "front@0.4"]
+        front, past = (camera.ego_from_camera[:3, 3] for camera in told[count].cameras)
+        step = 2 * count
+        poses = [world_from_ego(start, rollout.states, at) for at in (step, step - 4)]
+        there = np.linalg.inv(poses[0]) @ poses[1] @ np.append(front, 1.0)
+        np.testing.assert_allclose(past, there[:3], atol=1e-9)
+    # 0.4 s before the start the log's ego was four steps further back.
+    now = slice(NOW - 4, NOW - 3)
+    moving = build_dynamic(road().tracks.at(now), road().lights.at(now), 0)
+    (camera,) = [one for one in views.cameras(start) if one.name == "front"]
+    pose = road().ego.world_from_ego[NOW - 4][None]
+    drawn = render(build_static(road().road_map).concatenate(moving), [camera], pose, Style.rap())[0][0].rgb
+    image = told[0].images["front@0.4"]
+    assert (np.abs(image.astype(int) - drawn).max(axis=-1) > 8).mean() < 0.01

@@ -245,7 +245,7 @@ def test_a_stopped_job_makes_what_is_missing_and_the_same(dataset, store, tmp_pa
 
 def test_samples_that_cannot_be_scored_are_noted(dataset, store, batch, tmp_path):
     (viewpoint,) = made(replace(small_log(), road_map=None), 40, [ViewpointKind.LOGGED])
-    members = _members(viewpoint)
+    members = _members(viewpoint, None)
     folder, origin = tmp_path / "store", batch.provenance[0]
     shutil.copytree(store[0], folder)
     keys = [one["key"] for one in read_records_of(dataset, origin.shard)]

@@ -92,7 +92,7 @@ def test_batches_are_prepared_at_the_same_time_and_stay_in_order(dataset, monkey
     module = import_module("swerve.planners.learning.train")
     together, steps = threading.Barrier(3, timeout=20), {}
 
-    def slow(batch, contexts, config):
+    def slow(batch, contexts, config, hidden=None):
         if batch.step < 3:
             together.wait()
             time.sleep(0.02 * (2 - batch.step))

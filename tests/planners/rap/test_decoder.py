@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.planners.learning.neck import Neck, camera_positions
-from swerve.planners.learning.projection import CameraRig, patch_centres, project
-from swerve.planners.rap.decoder import Decoder, PoseAttention, body_points, sample
+from swerve.planners.learning.projection import CameraRig, patch_centres, project, sample
+from swerve.planners.rap.decoder import Decoder, PoseAttention, body_points
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from tests.support.rap_views import inputs_of_images, turning_batch

@@ -1,0 +1,52 @@
+"""Options of `swerve hidden-states`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from swerve.options.shared import Config, Dataset, OutFolder
+from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import ImageSize
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """Compute hidden states of a vision-language model for a training set: what ChainFlow can be conditioned on.
+
+    The model is any of Hugging Face transformers that takes images and text, in a local folder (config.json, weights in
+    safetensors, tokenizer, image processor); nothing is downloaded. Each view of each sample gets some tokens, stored
+    beside the set. A stopped job goes on by the same command. Needs the extras `torch` and `vlm`.
+
+    Example: swerve hidden-states sets/town sets/town-states --vlm ~/models/vlm --cameras front --size 448x256
+
+    Attributes:
+        dataset: Training set.
+        out: Output folder.
+        vlm: Folder of the model.
+        cameras: Cameras that it sees, in this order: those of the network.
+        size: Size of the images, in pixels: that of the network.
+        images: Images of a sample that are views: raster, photo, or both.
+        layer: Layer whose states are taken: 0 for the embeddings, -1 for the last.
+        tokens: Tokens of a view; the states along the sequence are averaged in so many parts.
+        prompt: Text that follows the images; with none: a question about how to drive.
+        config: Options to start from.
+    """
+
+    dataset: Dataset
+    out: OutFolder
+    vlm: Annotated[Path, arg(metavar="FOLDER")]
+    cameras: tuple[str, ...]
+    size: ImageSize = None
+    images: Literal["raster", "photo", "both"] = "both"
+    layer: int = -1
+    tokens: int = 16
+    prompt: str | None = None
+    config: Config = None
+
+    def __post_init__(self) -> None:
+        if self.size is None or not self.cameras:
+            raise SwerveError("hidden-states: needs --cameras and --size, those of the network")
+        if not 1 <= self.tokens <= 4096:
+            raise SwerveError(f"tokens is {self.tokens}, it must be between 1 and 4096")
