@@ -62,7 +62,7 @@ def _undisturbed(name: str, folder: Path) -> Path:
 
 def _run(name: str, out: str, needed: Path | str, check: bool = False) -> "subprocess.CompletedProcess[str]":
     given = [out if one == "OUT" else one for one in JOBS[name].arguments(needed)]  # type: ignore[arg-type]
-    return subprocess.run([*_SWERVE, *given, "--workers", "2"], capture_output=True, text=True, check=check)
+    return subprocess.run([*_SWERVE, *given, *JOBS[name].workers], capture_output=True, text=True, check=check)
 
 
 def _completed(name: str, place: str) -> tuple[int, bool]:
