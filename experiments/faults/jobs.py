@@ -23,7 +23,8 @@ class FaultJob:
 
     Attributes:
         needs: name of the job whose output it reads; empty if none.
-        arguments: of the command, given the output of `needs`, without OUT, which stands where "OUT" is.
+        arguments: of the command, given the output of `needs` (folder or URL) and a folder of this machine for sources;
+            without OUT, which stands where "OUT" is.
         items: what an output holds, each as often as it is there.
         digest: of an output.
         workers: arguments that give it two workers.
@@ -31,7 +32,7 @@ class FaultJob:
     """
 
     needs: str
-    arguments: Callable[[Path], list[str]]
+    arguments: Callable[[Path | str, Path], list[str]]
     items: Callable[[Path], Counter[str]]
     digest: Callable[[Path], str]
     workers: tuple[str, ...] = ("--workers", "2")
@@ -74,7 +75,7 @@ def _streets(folder: Path) -> list[str]:
     return [f"kitti:{place}" for place in places]
 
 
-def _fit(folder: Path) -> list[str]:
+def _fit(_: Path | str, folder: Path) -> list[str]:
     small = ["--cameras", "left", "--steps", "160", "--densification.max-gaussians", "2000"]
     return ["fit", *_streets(folder), "OUT", *small, "--holdout-interval", "4", "--checkpoint-seconds", "0.2"]
 
@@ -102,35 +103,52 @@ def _training(folder: Path) -> str:
     return hashlib.sha256(weights + json.dumps(_steps(folder)).encode()).hexdigest()
 
 
+def _driven(folder: Path) -> str:
+    """Return the digest of the rows of roll-outs, without times."""
+    table = pq.read_table(folder / "rollouts.parquet").drop_columns(["seconds_per_plan"])
+    return hashlib.sha256(json.dumps(table.to_pylist()).encode()).hexdigest()
+
+
 _TINY = ["--family", "ego-mlp", "--model", "tiny", "--batch", "4", "--steps", "200", "--checkpoint-every", "10"]
 
 JOBS = {
     "augment": FaultJob(
         "",
-        lambda _: ["augment", LOGS, "OUT", *_SMALL, "--viewpoints", "logged"],
+        lambda *_: ["augment", LOGS, "OUT", *_SMALL, "--viewpoints", "logged"],
         _rows("manifest.parquet", "key"),
         dataset_digest,
     ),
-    "contexts": FaultJob("augment", lambda needed: ["contexts", LOGS, str(needed), "OUT"], _contexts, dataset_digest),
+    "contexts": FaultJob(
+        "augment", lambda needed, _: ["contexts", LOGS, str(needed), "OUT"], _contexts, dataset_digest
+    ),
     "build": FaultJob(
         "",
-        lambda _: ["build", LOGS, "OUT", "--scene-interval", "4", "--views", "--max-follow-ups", "5"],
+        lambda *_: ["build", LOGS, "OUT", "--scene-interval", "4", "--views", "--max-follow-ups", "5"],
         _rows("scenes.parquet", "token"),
         dataset_digest,
     ),
     "evaluate": FaultJob(
         "build",
-        lambda needed: [
+        lambda needed, _: [
             *("evaluate", str(needed), "OUT", "--no-report", "--planners"),
             *("constant-velocity", "constant-acceleration", "human"),
         ],
         _rows("results.parquet", "planner", "token"),
         _scores,
     ),
+    "drive": FaultJob(
+        "",
+        lambda *_: [
+            *("drive", LOGS, "OUT", "--rate", "1", "--seconds", "4", "--scene-interval", "4"),
+            *("--planners", "constant-velocity", "human"),
+        ],
+        _rows("rollouts.parquet", "planner", "log", "token"),
+        _driven,
+    ),
     "fit": FaultJob("", _fit, lambda folder: Counter(str(path.relative_to(folder)) for path in _splats(folder)), _fits),
     "train": FaultJob(
         "augment",
-        lambda needed: ["train", str(needed), "OUT", *_TINY],
+        lambda needed, _: ["train", str(needed), "OUT", *_TINY],
         lambda folder: Counter(row["step"] for row in _steps(folder)),
         _training,
         shared=False,

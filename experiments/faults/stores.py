@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             for share in args.shares:
                 faults.counts.clear()
                 faults.share = share
-                starts, plain = _completed(name, f"{url}/{share}")
+                starts, plain = _completed(name, f"{url}/{share}", Path(folder))
                 faults.share = 0.0
                 there = _download(f"{url}/{share}/{name}", Path(folder) / f"{share}" / name)
                 same = JOBS[name].digest(there) == JOBS[name].digest(whole[name])
@@ -56,20 +56,22 @@ def _with_needed(names: Sequence[str]) -> list[str]:
 
 def _undisturbed(name: str, folder: Path) -> Path:
     """Run a job in a folder."""
-    _run(name, str(folder / name), folder / (JOBS[name].needs or name), check=True)
+    _run(name, str(folder / name), folder / (JOBS[name].needs or name), folder, check=True)
     return folder / name
 
 
-def _run(name: str, out: str, needed: Path | str, check: bool = False) -> "subprocess.CompletedProcess[str]":
-    given = [out if one == "OUT" else one for one in JOBS[name].arguments(needed)]  # type: ignore[arg-type]
+def _run(
+    name: str, out: str, needed: Path | str, folder: Path, check: bool = False
+) -> "subprocess.CompletedProcess[str]":
+    given = [out if one == "OUT" else one for one in JOBS[name].arguments(needed, folder)]
     return subprocess.run([*_SWERVE, *given, *JOBS[name].workers], capture_output=True, text=True, check=check)
 
 
-def _completed(name: str, place: str) -> tuple[int, bool]:
+def _completed(name: str, place: str, folder: Path) -> tuple[int, bool]:
     """Start a job until it ends well; return the number of starts, and whether all its errors were one line."""
     plain = True
     for start in range(1, _STARTS + 1):
-        done = _run(name, f"{place}/{name}", f"{place}/{JOBS[name].needs}")
+        done = _run(name, f"{place}/{name}", f"{place}/{JOBS[name].needs}", folder)
         if done.returncode == 0:
             return start, plain
         plain &= "Traceback" not in done.stderr
