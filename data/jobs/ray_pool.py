@@ -72,14 +72,14 @@ def run_on_ray(
     if own:
         _connect(ray, execution.on)
     try:
-        size = execution.workers or _capacity(ray.cluster_resources(), needs)
+        size = execution.workers or capacity(ray.cluster_resources(), needs)
         return _RayPool(ray, work, folder.absolute(), schedule, (size, needs), listener).run()
     finally:
         if own:
             ray.shutdown()
 
 
-def _capacity(there: Mapping[str, float], needs: Resources) -> int:
+def capacity(there: Mapping[str, float], needs: Resources) -> int:
     """Return how many actors a cluster holds at a time, at least one."""
     holds = there.get("CPU", 1) // needs.cpus
     return max(int(min(holds, there.get("GPU", 0) // needs.gpus) if needs.gpus else holds), 1)
