@@ -91,7 +91,7 @@ class DrivenScene:
 
 @dataclass(frozen=True)
 class DriveSettings:
-    """What is driven.
+    """Planners, views and options of the roll-outs.
 
     Attributes:
         planners: the planners.

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from swerve.consoles import progress_console, results_console
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import file_digest, os_errors_as_swerve_errors
+from swerve.data.storage.mirror import mirror_of, shown
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.part import PARTS, PartName
@@ -35,6 +36,11 @@ def run(args: Train) -> int:
     """Train a planner, in one or more rounds, and return the exit code."""
     require_torch()
     require_safetensors()
+    if args.rounds.rounds > 1 and mirror_of(args.out) is not None:
+        raise SwerveError(
+            f"rounds: {shown(args.out)} is in a store, and a round reads the sets of earlier ones: give a folder "
+            "of this machine, or run the commands of a round in turn"
+        )
     base, console = _sets(args), results_console()
 
     def say(line: str) -> None:

@@ -249,10 +249,14 @@ def held(folder: Path) -> Iterator[None]:
     """Hold the lock of an output folder, which is made if it does not exist, so that no other process writes to it.
 
     Raises:
-        SwerveError: another process holds it, or the folder cannot be made.
+        SwerveError: another process holds it, the folder cannot be made, or its store does not answer.
     """
     make_folder(folder)
-    with _locked(folder / _LOCK):
+    with ExitStack() as locks:
+        with os_errors_as_swerve_errors(folder):
+            locks.enter_context(leased(folder, None))
+            refresh(folder)
+            locks.enter_context(_locked(folder / _LOCK))
         yield
 
 
