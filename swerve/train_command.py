@@ -54,7 +54,7 @@ def run(args: Train) -> int:
         path = train_in_rounds(
             base, args.out, args.rounds, train, _recipe(args), console=progress_console(), report=say
         )
-    say(f"wrote {path}")
+    say(f"wrote {shown(path)}")
     return 0
 
 
@@ -84,7 +84,7 @@ def _train(args: Train, sets: Sequence[RoundSet], folder: Path, say: Callable[[s
         with _progress(progress_console(), process.rank > 0, args.training.steps) as reports:
             path = train(stream, store, config, args.training, folder, process, run_options, *reports)
     if process.rank == 0:
-        say(f"wrote {path} and {folder / METRICS}")
+        say(f"wrote {shown(path)} and {shown(folder / METRICS)}")
     return path
 
 
