@@ -45,7 +45,7 @@ from swerve.eval.closed_loop.rollout_observations import DrivenHistory, initial_
 from swerve.eval.scoring.inactive_scores import missing_inputs
 from swerve.planners.open_planner import OpenedPlanner, PlannerLoader
 from swerve.scene_rollouts import LogScenes, ViewSettings, drive_scene
-from swerve.scenes import LogError, SwerveError
+from swerve.scenes import SwerveError
 
 JOB: Final = "job"
 TIMING: Final = "timing.json"
@@ -193,13 +193,13 @@ class DriveWork:
         """
         record: dict[str, Any] = read_json(path, _RECORD)
         if record["version"] != _VERSION or path.stem != part_stem(record["log"], record["chunk"]):
-            raise LogError(f"{path}: not the record of this part")
+            raise SwerveError(f"{path}: not the record of this part")
         if any(set(row) != set(self.settings.columns) for row in record["rows"]):
-            raise LogError(f"{path}: rows of other columns")
+            raise SwerveError(f"{path}: rows of other columns")
         name = f"{_ROLLOUTS}/{path.stem}.npz"
         there = self.folder / name
         if set(record["files"]) != {name} or not there.is_file() or there.stat().st_size != record["files"][name]:
-            raise LogError(f"{path}: its roll-outs are missing or of another size")
+            raise SwerveError(f"{path}: its roll-outs are missing or of another size")
         return record
 
     def remove_damaged_records(self) -> list[Path]:

@@ -59,7 +59,7 @@ class ArrayPart:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a worker uses, which a cluster reserves for it.
+    """CPUs and GPUs that a worker uses, and a cluster reserves for it.
 
     Attributes:
         cpus: threads that compute.
