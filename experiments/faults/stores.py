@@ -40,11 +40,11 @@ def main(arguments: Sequence[str]) -> int:
                 faults.share = share
                 starts, plain = _completed(name, f"{url}/{share}", Path(folder))
                 faults.share = 0.0
+                requests = sum(faults.counts[method] for method in ("GET", "PUT", "HEAD", "POST", "DELETE"))
+                bad = sum(faults.counts[kind] for kind in KINDS)
                 there = _download(f"{url}/{share}/{name}", Path(folder) / f"{share}" / name)
                 same = JOBS[name].digest(there) == JOBS[name].digest(whole[name])
                 wrong += not (same and plain)
-                requests = sum(faults.counts[method] for method in ("GET", "PUT", "HEAD", "POST", "DELETE"))
-                bad = sum(faults.counts[kind] for kind in KINDS)
                 print(f"{name:<10} {share:>6} {starts:>6} {requests:>8} {bad:>6}  {same}", flush=True)
     return 1 if wrong else 0
 
