@@ -5,7 +5,8 @@ import inspect
 import sys
 from pathlib import Path
 
-from swerve.planners.load_planner import LoadedPlanner
+from swerve.planners.load_planner import TRAINED, LoadedPlanner
+from swerve.planners.trained_file import trained_path
 
 
 def fingerprint(named: LoadedPlanner) -> str:
@@ -19,7 +20,12 @@ def fingerprint(named: LoadedPlanner) -> str:
     module = sys.modules.get(head.partition(":")[0])
     wrapped = getattr(named.planner, "planner", named.planner)
     listed = getattr(wrapped, "source_files", ())
-    paths = (head, getattr(module, "__file__", None), _source(type(named.planner)), *listed)
+    paths = (
+        trained_path(head) if head.endswith(TRAINED) else head,
+        getattr(module, "__file__", None),
+        _source(type(named.planner)),
+        *listed,
+    )
     files = sorted({Path(path).resolve() for path in paths if path and Path(path).is_file()})
     digest = hashlib.sha256(named.spec.encode() + str(getattr(wrapped, "identity", "")).encode())
     for file in files:

@@ -18,7 +18,7 @@ from swerve.planners.baselines.disturbed import DisturbedPlanner
 from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
 from swerve.planners.import_class import describe, import_class
-from swerve.planners.trained_file import INSTALL, read_header
+from swerve.planners.trained_file import INSTALL, read_header, trained_path
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.planning import Planner
 
@@ -122,7 +122,7 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
     if head in BUILT_INS:
         return BUILT_INS[head]
     if head.endswith(TRAINED):
-        return lambda: _trained(head)
+        return lambda: _trained(trained_path(head))
     if head.startswith(_NAVSIM):
         from swerve.planners.navsim.load_agent import AgentFactory
 
@@ -160,7 +160,7 @@ def _first_class(head: str) -> str:
     return next(iter(plans), "Class")
 
 
-def _trained(path: str) -> Planner:
+def _trained(path: Path) -> Planner:
     """Load a trained planner.
 
     Raises:

@@ -6,6 +6,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from swerve.data.storage.checked_json import parse_json
+from swerve.data.storage.store import url_of
+from swerve.data.storage.stored_folder import source_files
 from swerve.scenes import LogError, MissingExtraError, SwerveError
 from swerve.scenes.printable import printable
 
@@ -13,6 +15,15 @@ HEADER: Final = "swerve"
 INSTALL: Final = "pip install 'PATH[torch]', where PATH is Swerve's folder"
 # Safetensors are as safe as their library; these are what it and the frameworks raise for damaged files.
 _DAMAGE: Final = (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, OverflowError, MemoryError)
+
+
+def trained_path(place: str) -> Path:
+    """Return the path of a trained planner's file; one at a URL is copied to the cache, anew where it has changed.
+
+    Raises:
+        SwerveError: there is nothing at the URL, or the store does not answer.
+    """
+    return source_files(place) if url_of(place) else Path(place)
 
 
 def require_safetensors() -> ModuleType:

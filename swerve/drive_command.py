@@ -1,6 +1,7 @@
 """Run `swerve drive`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +13,33 @@ from swerve.cells import cell
 from swerve.consoles import print_table, progress_console, results_console
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
-from swerve.data.jobs.folder import log_names
+from swerve.data.jobs import log_names
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
-from swerve.drive_page import SHOWN, SceneRollout, drive_page, reason_text
+from swerve.data.storage.mirror import shown
+from swerve.drive_job import JOB, DriveSettings, DriveWork, run_drive
+from swerve.drive_page import SHOWN, SceneRollout, drive_page
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS
-from swerve.eval.benchmark.evaluate.planner_records import check_labels
+from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec, check_folder, check_labels
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
-from swerve.eval.closed_loop import (
-    ClosedLoopOptions,
-    metric_names,
-)
-from swerve.eval.closed_loop.rollout_file import (
-    FOLDER,
-    LogRollouts,
-    RecordedRollout,
-    record_of,
-    write_index,
-    write_rollouts,
-)
-from swerve.eval.closed_loop.rollout_image import rollout_image
+from swerve.eval.closed_loop import ClosedLoopOptions, metric_names
+from swerve.eval.closed_loop.rollout_file import FOLDER, LogRollouts, RolloutFile, write_index, write_rollouts
 from swerve.eval.closed_loop.rollout_record import WORST, displayed_record, save_rollout
-from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
+from swerve.eval.scoring.inactive_scores import describe_missing
 from swerve.eval.scoring.score_tables import provenance, write_rows
-from swerve.job_report import open_sources
+from swerve.job_report import execution_of, open_sources, show_failures, stoppable
 from swerve.options.drive import Drive
-from swerve.output import write_output
 from swerve.planners.load_planner import with_options
-from swerve.planners.open_planner import OpenedPlanner, open_planner
-from swerve.scene_rollouts import ViewSettings, rollouts_of
-from swerve.scenes import Log, SwerveError
+from swerve.planners.open_planner import OpenedPlanner, PlannerLoader, open_planner
+from swerve.scene_rollouts import ViewSettings
+from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 from swerve.scenes.resize import Resize
 from swerve.views.rollout_view import view_of_rollout
 from swerve.viz.film import film_of, import_av
 
 PAGE = "index.html"
+# Side of worst-PLANNER.png.
+_PIXELS = 900
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
 _SHORT = {
     "epdms": ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "MP", "SL"),
@@ -61,82 +54,95 @@ _METRIC = {
 def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
-    sources, console, progress = open_sources(args.sources), results_console(), progress_console()
     check_labels([one.label for one in planners])
+    sources, console = open_sources(args.sources), results_console()
     if args.video:
         import_av()
-    view_settings = ViewSettings(
-        renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
-    )
-    worst: dict[str, list[SceneRollout]] = {}
-    rows: list[dict[str, Any]] = []
-    missing: dict[str, tuple[bool, ...]] = {}
-    recorded: dict[tuple[str, str], list[RecordedRollout]] = {}
-    logs = _named_logs(sources, args.logs)
-    for one in rollouts_of(logs, planners, view_settings, args.options, args.scene_interval, progress):
-        rollout = one.rollout
-        rows.append(_row(one))
-        if rollout.log not in missing:
-            missing[rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
-        if args.record:
-            recorded.setdefault((rollout.log, one.label), []).append(record_of(one.closed_loop_scene, rollout))
-        shown = sorted([*worst.get(one.label, ()), one], key=lambda other: other.rollout.score)
-        worst[one.label] = shown[:SHOWN]
-    if not rows:
-        length = f"{HISTORY_SECONDS} s before and {args.options.seconds:g} s after it"
-        raise SwerveError(f"{' '.join(args.sources)}: no scene has {length}: use fewer --seconds")
-    inactive = describe_missing(list(missing.values()))
-    print_table(console, _table(rows, args.options))
-    for line in inactive:
+    work = _work(args, sources, planners)
+    check_folder(args.out)
+    results = list[_Results]()
+    with stoppable():
+        outcome = run_drive(work, lambda: results.append(_complete(args, work)), execution_of(args), progress_console())
+    show_failures(console, outcome.failures)
+    (found,) = results
+    print_table(console, _table(found.rows, args.options))
+    for line in found.inactive:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
-    films = _films(worst) if args.video else {}
-    write_output(args.out, lambda folder: _write(folder, rows, worst, args.options, inactive, films))
-    if args.record:
-        write_output(args.out, lambda folder: _write_recorded(folder / FOLDER, recorded, planners, args.options))
-    console.print(
-        f"{len(rows)} rollouts; tables and images in {args.out}, page {args.out / PAGE}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    _print_failures(console, rows)
-    return 1 if any(row["failed"] for row in rows) else 0
+    where = f"tables and images in {shown(args.out)}, page {shown(args.out)}/{PAGE}"
+    console.print(f"{len(found.rows)} rollouts; {where}", highlight=False, markup=False, soft_wrap=True)
+    _print_failures(console, found.rows)
+    return 1 if outcome.failures or any(row["failed"] for row in found.rows) else 0
 
 
-def _named_logs(sources: Sequence[Source], names: Sequence[str]) -> Iterator[Log]:
-    """Yield the logs of these names, all if none is given.
+def _work(args: Drive, sources: Sequence[Source], planners: Sequence[OpenedPlanner]) -> DriveWork:
+    """Return the work of the job.
 
     Raises:
         SwerveError: no source has a log of a name, or two have.
     """
-    owners = {name: sources[number] for name, number in log_names(sources).items()}
-    if unknown := [name for name in names if name not in owners]:
+    owners = log_names(sources)
+    if unknown := [name for name in args.logs if name not in owners]:
         raise SwerveError(f"the source has no log {unknown[0]!r}; it has {', '.join(list(owners)[:5])}")
-    return (owners[name].load(name) for name in names or owners)
+    view_settings = ViewSettings(
+        renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
+    )
+    specs = tuple(PlannerSpec(one.label, one.spec, one.identity) for one in planners)
+    settings = DriveSettings(specs, view_settings, args.options, args.scene_interval)
+    chosen = {name: owners[name] for name in args.logs or owners}
+    return DriveWork(args.out / JOB, tuple(sources), chosen, settings, PlannerLoader(args.limits, planners))
 
 
-def _row(one: SceneRollout) -> dict[str, Any]:
-    rollout = one.rollout
-    return {
-        "planner": one.label,
-        "log": rollout.log,
-        "token": rollout.token,
-        "seconds": round(float(rollout.times[-1]), 1),
-        "score": rollout.score,
-        **{
-            name: None if np.isnan(rollout.metrics[name]) else rollout.metrics[name]
-            for name in metric_names(one.closed_loop_scene.options)
-        },
-        "progress": rollout.progress,
-        "human_progress": rollout.human_progress,
-        "failed": rollout.failed,
-        "error": rollout.error,
-        "plans": len(rollout.plans),
-        "seconds_per_plan": float(np.mean([plan.planning_seconds for plan in rollout.plans]))
-        if rollout.plans
-        else None,
-        "reasons": "; ".join(reason_text(item.seconds, item.text) for item in rollout.reasons),
-    }
+@dataclass(frozen=True)
+class _Results:
+    """Rows of all roll-outs, and a line for each input of sub-scores that logs lack."""
+
+    rows: list[dict[str, Any]]
+    inactive: list[str]
+
+
+def _complete(args: Drive, work: DriveWork) -> _Results:
+    """Write what is made of the records.
+
+    Raises:
+        SwerveError: there is no roll-out, or the folder cannot be written.
+    """
+    rows, missing = list[dict[str, Any]](), dict[str, tuple[bool, ...]]()
+    parts = list[tuple[str, int]]()
+    for record in work.records():
+        rows += [{name: row[name] for name in work.settings.columns} for row in record["rows"]]
+        parts += [(record["log"], record["chunk"])] * len(record["rows"])
+        if record["rows"]:
+            missing[record["log"]] = tuple(record["missing"])
+    if not rows:
+        length = f"{HISTORY_SECONDS} s before and {args.options.seconds:g} s after it"
+        raise SwerveError(f"{' '.join(args.sources)}: no scene has {length}: use fewer --seconds")
+    results = _Results(rows, describe_missing(list(missing.values())))
+    worst = _worst(work, rows, parts)
+    _write(args.out, rows, worst, args.options, results.inactive, _films(worst) if args.video else {})
+    if args.record:
+        _write_recorded(args.out / FOLDER, work)
+    return results
+
+
+def _worst(
+    work: DriveWork, rows: Sequence[Mapping[str, Any]], parts: Sequence[tuple[str, int]]
+) -> dict[str, list[SceneRollout]]:
+    """Return the worst roll-outs of each planner, in the scenes of their logs, which are read again one by one."""
+    numbers = dict[str, list[int]]()
+    for number in sorted(range(len(rows)), key=lambda one: rows[one]["score"]):
+        numbers.setdefault(rows[number]["planner"], []).append(number)
+    chosen = {label: own[:SHOWN] for label, own in numbers.items()}
+    found = dict[int, SceneRollout]()
+    needed = {parts[number] for own in chosen.values() for number in own}
+    for log in sorted({log for log, _ in needed}):
+        scenes = work.scenes_of(log)
+        for chunk in sorted(chunk for name, chunk in needed if name == log):
+            scene, driven = scenes.closed_loop_scene(chunk), work.driven(log, chunk)
+            by_label = {one.label: SceneRollout(one.label, scene, one.rollout) for one in driven.planners}
+            for number in (one for own in chosen.values() for one in own if parts[one] == (log, chunk)):
+                found[number] = by_label[rows[number]["planner"]]
+    order = dict.fromkeys(row["planner"] for row in rows)
+    return {label: [found[number] for number in chosen[label]] for label in order}
 
 
 def _write(
@@ -159,28 +165,27 @@ def _write(
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)
     for label, (one, *_) in worst.items():
-        image = rollout_image(one.closed_loop_scene, one.rollout, one.static)
-        write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(image))
-        for number, shown in enumerate(worst[label]):
-            record = displayed_record(label, shown.closed_loop_scene, shown.rollout)
+        write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(one.image(_PIXELS)))
+        for number, other in enumerate(worst[label]):
+            record = displayed_record(label, other.closed_loop_scene, other.rollout)
             save_rollout(folder / WORST / f"{safe_name(label)}-{number}.npz", record)
     for name, film in films.items():
         write_atomically(folder / name, film)
     write_atomically(folder / PAGE, drive_page(rows, worst, stamp).encode())
 
 
-def _write_recorded(
-    folder: Path,
-    recorded: Mapping[tuple[str, str], Sequence[RecordedRollout]],
-    planners: Sequence[OpenedPlanner],
-    options: ClosedLoopOptions,
-) -> None:
+def _write_recorded(folder: Path, work: DriveWork) -> None:
     """Write the roll-outs of every log and planner, and their index."""
-    identities = {one.label: one.identity for one in planners}
-    files = [
-        write_rollouts(folder, LogRollouts(log, label, identities[label], options, tuple(rollouts)))
-        for (log, label), rollouts in recorded.items()
-    ]
+    files, identities = list[RolloutFile](), {one.label: one.identity for one in work.settings.planners}
+    chunks = dict[str, list[int]]()
+    for record in work.records():
+        if record["rows"]:
+            chunks.setdefault(record["log"], []).append(record["chunk"])
+    for log, own in chunks.items():
+        driven = [one for chunk in own for one in work.driven(log, chunk).planners]
+        for label, identity in identities.items():
+            rollouts = tuple(one.recorded for one in driven if one.label == label)
+            files.append(write_rollouts(folder, LogRollouts(log, label, identity, work.settings.options, rollouts)))
     write_index(folder, files)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from jaxtyping import UInt8
 
 from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
 from swerve.eval.closed_loop import ClosedLoopScene, Rollout, metric_names
@@ -13,7 +14,7 @@ from swerve.eval.closed_loop.rollout_image import DRIVEN, EGO, HUMAN, rollout_im
 from swerve.eval.report.comparison_tables import difference_text
 from swerve.eval.scoring.thresholds import STEP
 from swerve.rasterizer import Style
-from swerve.scenes.primitives import Face, Primitives, Semantic
+from swerve.scenes.primitives import Face, Semantic, build_static
 from swerve.viz.html_page import data_url, html_page
 
 # Rollouts shown of each planner, failures listed, and pixels of a side of an image.
@@ -42,13 +43,16 @@ class SceneRollout:
         label: of the planner.
         closed_loop_scene: the scene.
         rollout: of the planner in the scene.
-        static: `build_static` of the log's map.
     """
 
     label: str
     closed_loop_scene: ClosedLoopScene
     rollout: Rollout
-    static: Primitives
+
+    def image(self, pixels: int) -> UInt8[np.ndarray, "h w 3"]:
+        """Return it from above, see `rollout_image`."""
+        scene = self.closed_loop_scene
+        return rollout_image(scene, self.rollout, build_static(scene.viewpoint.scene.log.road_map), pixels)
 
 
 def drive_page(
@@ -157,7 +161,7 @@ def _planner(label: str, rollouts: Sequence[SceneRollout]) -> str:
 
 def _figure(one: SceneRollout) -> str:
     rollout = one.rollout
-    image = rollout_image(one.closed_loop_scene, rollout, one.static, _PIXELS)
+    image = one.image(_PIXELS)
     title = f"log {rollout.log}, scene {rollout.token}"
     driven = f"{rollout.progress:.0f} m driven, the human {rollout.human_progress:.0f} m"
     moment = f"at {worst_step(rollout) * STEP:.1f} of {one.closed_loop_scene.options.seconds:g} s"

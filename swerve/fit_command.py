@@ -9,11 +9,10 @@ from rich.table import Table
 
 from swerve.cells import cell
 from swerve.consoles import print_table, progress_console, results_console
-from swerve.data.jobs import Execution
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
 from swerve.data.storage.mirror import shown
-from swerve.job_report import open_sources, show_failures, stoppable
+from swerve.job_report import execution_of, open_sources, show_failures, stoppable
 from swerve.options.fit import Fit
 
 
@@ -23,8 +22,14 @@ def run(args: Fit) -> int:
 
     console = results_console()
     with stoppable():
-        execution = Execution.parse(None, args.part, "bar")
-        report = fit_logs(open_sources(args.sources), args.out, _resolved(args.options), progress_console(), execution)
+        report = fit_logs(
+            open_sources(args.sources),
+            args.out,
+            _resolved(args.options),
+            progress_console(),
+            execution_of(args),
+            args.checkpoint_seconds,
+        )
     show_report(console, args.out, report.fits)
     show_failures(console, report.failures)
     return 1 if report.failures else 0
@@ -38,7 +43,7 @@ def _resolved(options: SceneOptions) -> SceneOptions:
 
 def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]]) -> None:
     """Print the quality of the scenes, and where their previews are."""
-    from swerve.data.splats.fit_job import PREVIEW  # it needs torch
+    from swerve.data.splats.fit_log import PREVIEW  # it needs torch
 
     table = Table("log", "Gaussians", "minutes", "photos", "images", "PSNR", "SSIM", box=None)
     for log, fit in fits.items():

@@ -50,7 +50,8 @@ def show_plan(console: Console, pilot: Pilot, plan: AugmentPlan, nodes: str) -> 
     table.add_row("logs, scenes", f"{plan.logs:,}, {plan.scenes:,}")
     table.add_row("samples", f"{plan.samples:,} in {plan.parts:,} shards")
     table.add_row("size", size_text(plan.bytes))
-    table.add_row("core hours", f"{plan.core_seconds / 3600:,.1f}")
+    hours = plan.core_seconds / 3600
+    table.add_row("core hours", f"{hours:,.1f}" if hours >= 10 else f"{hours:.4f}")
     wall, finish = (str(timedelta(seconds=round(seconds))) for seconds in (plan.wall_seconds, plan.finish_seconds))
     table.add_row(f"time on {nodes}", f"{wall}, of which {finish} to complete the set")
     table.add_row("store requests", f"{plan.puts:,} that write, {plan.gets:,} that read, {plan.lists:,} that list")

@@ -84,7 +84,7 @@ def _driven(
     folder: Path,
     console: Console,
 ) -> RolloutFile:
-    found = rollouts_of([log], [planner], view_settings, options, every, console)
+    found = rollouts_of(log, [planner], view_settings, options, every, console)
     records = tuple(record_of(one.closed_loop_scene, one.rollout) for one in found)
     if failed := [one for one in records if one.error]:
         reason = printable(failed[0].error.splitlines()[-1])[:300]

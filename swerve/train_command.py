@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from swerve.consoles import progress_console, results_console
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import file_digest, os_errors_as_swerve_errors
+from swerve.data.storage.mirror import mirror_of, shown
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.part import PARTS, PartName
@@ -36,6 +37,11 @@ def run(args: Train) -> int:
     """Train a planner, in one or more rounds, and return the exit code."""
     require_torch()
     require_safetensors()
+    if args.rounds.rounds > 1 and mirror_of(args.out) is not None:
+        raise SwerveError(
+            f"rounds: {shown(args.out)} is in a store, and a round reads the sets of earlier ones: give a folder "
+            "of this machine, or run the commands of a round in turn"
+        )
     base, console = _sets(args), results_console()
 
     def say(line: str) -> None:
@@ -49,7 +55,7 @@ def run(args: Train) -> int:
         path = train_in_rounds(
             base, args.out, args.rounds, train, _recipe(args), console=progress_console(), report=say
         )
-    say(f"wrote {path}")
+    say(f"wrote {shown(path)}")
     return 0
 
 
@@ -80,7 +86,7 @@ def _train(args: Train, sets: Sequence[RoundSet], folder: Path, say: Callable[[s
         with _progress(progress_console(), process.rank > 0, args.training.steps) as reports:
             path = train(stream, store, config, args.training, folder, process, run_options, *reports, hidden)
     if process.rank == 0:
-        say(f"wrote {path} and {folder / METRICS}")
+        say(f"wrote {shown(path)} and {shown(folder / METRICS)}")
     return path
 
 

@@ -96,7 +96,7 @@ def augment(
     options = replace(options, backend=backend)
     packages = (*_PACKAGES, *rendering_packages(backend), *jpeg_packages(options))
     plain = {**asdict(options), **({"maker": maker.identity} if maker else {})}
-    with open_job(folder, job_config(plain, logs, packages), layout_of(options), execution):
+    with open_job(folder, job_config(plain, logs, packages), layout_of(options), execution, console):
         with os_errors_as_swerve_errors(folder):
             report_damaged(console, remove_damaged_records(folder))
             if execution.part is None:

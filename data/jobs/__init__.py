@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
-    from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, Workers
+    from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, Resources, Workers
     from swerve.data.jobs.failures import FailedPart, Failure, read_failures, report_damaged, write_failures
     from swerve.data.jobs.folder import (
         CORE_PACKAGES,
@@ -53,6 +53,7 @@ __all__ = [
     "LogHandle",
     "PartResult",
     "ProgressCallback",
+    "Resources",
     "RunResult",
     "Workers",
     "check_same_source",

@@ -58,6 +58,19 @@ class ArrayPart:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """CPUs and GPUs that a worker uses, and a cluster reserves for it.
+
+    Attributes:
+        cpus: threads that compute.
+        gpus: GPUs.
+    """
+
+    cpus: int = 1
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
 class Execution:
     """Way to execute a job. The output does not depend on it.
 

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from rich.console import Console
+
 from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.execution import ArrayPart, Execution, Workers
 from swerve.data.jobs.lease import leased
@@ -26,7 +28,7 @@ from swerve.data.storage.files import (
     to_json,
     write_atomically,
 )
-from swerve.data.storage.mirror import refresh
+from swerve.data.storage.mirror import refresh, shown
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.printable import name_problem, printable
 from swerve.scenes.source_digest import code_digest
@@ -143,7 +145,11 @@ def existing_parts(folder: str | Path, ending: str) -> dict[str, set[int]]:
 
 @contextmanager
 def open_job(
-    folder: str | Path, config: dict[str, Any], layout: FolderLayout, workers: Workers = None
+    folder: str | Path,
+    config: dict[str, Any],
+    layout: FolderLayout,
+    workers: Workers = None,
+    console: Console | None = None,
 ) -> Iterator[None]:
     """Lock the folder for this job: start it, or resume it after removing incomplete files.
 
@@ -154,6 +160,7 @@ def open_job(
         config: result of `job_config`; written to job.json.
         layout: allowed files of the folder.
         workers: how the job is executed.
+        console: where it is said that a job without output is replaced; nowhere if None.
 
     Raises:
         SwerveError: the folder is another job's, holds foreign files, is in use, or cannot be written.
@@ -171,9 +178,11 @@ def open_job(
             if part is not None:
                 locks.enter_context(_lock_part(folder, part))
                 with _locked(folder / RUNS / "setup.lock", waits=True):
-                    _set_up(folder, config, layout, alone=False)
+                    replaced = _set_up(folder, config, layout, alone=False)
             else:
-                _set_up(folder, config, layout, alone=True)
+                replaced = _set_up(folder, config, layout, alone=True)
+        if replaced and console is not None:
+            console.print(replaced, style="yellow", markup=False, highlight=False, soft_wrap=True)
         yield
         if (folder / layout.completion_file).is_file():
             with os_errors_as_swerve_errors(folder):
@@ -212,12 +221,12 @@ def _lock_part(folder: Path, part: ArrayPart) -> BinaryIO:
     return _locked(folder / RUNS / f"{part.stem}.lock")
 
 
-def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: bool) -> None:
-    """Prepare the folder for writing parts. Safe to interrupt and repeat."""
+def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: bool) -> str:
+    """Prepare the folder for writing parts; return what it says of a job that is replaced. Safe to repeat."""
     path = folder / JOB
     there = _read_config(path) if path.is_file() else config
     _refuse_strangers(folder, layout, {safe_name(name) for _, name in there["logs"]})
-    _compare(folder, layout, there, config)
+    replaced = _compare(folder, layout, there, config)
     # The completion marker must not exist before this run has finished.
     for name in (layout.completion_file, f"{RUNS}/{TABLES}"):
         remove_file(folder / name)
@@ -227,6 +236,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
         write_atomically(path, to_json(config))
     for name in layout.parts:
         make_folder(folder / name)
+    return replaced
 
 
 def _is_start(path: Path) -> bool:
@@ -239,10 +249,14 @@ def held(folder: Path) -> Iterator[None]:
     """Hold the lock of an output folder, which is made if it does not exist, so that no other process writes to it.
 
     Raises:
-        SwerveError: another process holds it, or the folder cannot be made.
+        SwerveError: another process holds it, the folder cannot be made, or its store does not answer.
     """
     make_folder(folder)
-    with _locked(folder / _LOCK):
+    with ExitStack() as locks:
+        with os_errors_as_swerve_errors(folder):
+            locks.enter_context(leased(folder, None))
+            refresh(folder)
+            locks.enter_context(_locked(folder / _LOCK))
         yield
 
 
@@ -273,20 +287,21 @@ def _read_config(path: Path) -> dict[str, Any]:
     return there
 
 
-def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: dict[str, Any]) -> None:
-    """Compare the folder's job with this one; a job without output is replaced."""
+def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: dict[str, Any]) -> str:
+    """Compare the folder's job with this one; return a line that says so if a job without output is replaced."""
     here = json.loads(to_json(config))
     if json.loads(to_json(there)) == here:
-        return
+        return ""
+    differences = "; ".join(_differences(there, here))
     made = [name for name in layout.parts if name not in layout.disposable_folders]
     if any(_part_files(folder, layout, made)) or any(_log_files(folder, layout, there)):
         was, now = (config["options"].get("version") for config in (there, here))
         if was != now:  # other differences follow from it
             raise SwerveError(f"{folder} has format version {was}, and this is version {now}: choose another folder")
-        differences = "; ".join(_differences(there, here))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
     for path in (*_part_files(folder, layout, layout.disposable_folders), *(folder / SOURCES).glob("*.json")):
         remove_file(path)
+    return f"{shown(folder)}: a job of other options, which had made nothing, is replaced: {differences}"
 
 
 def _part_files(folder: Path, layout: FolderLayout, names: Iterable[str]) -> Iterator[Path]:

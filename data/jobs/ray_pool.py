@@ -9,12 +9,13 @@ import os
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from swerve.data.jobs.execution import Execution, Resources
 from swerve.data.jobs.failures import FailedPart
 from swerve.data.jobs.pool import ONE_THREAD, JobBook, ProgressListener, Worker
 from swerve.data.jobs.schedule import Schedule, Task
@@ -40,7 +41,12 @@ class _Actor(Worker):
 
 
 def run_on_ray(
-    work: JobSpec, folder: Path, schedule: Schedule, workers: int | None, address: str, listener: ProgressListener
+    work: JobSpec,
+    folder: Path,
+    schedule: Schedule,
+    execution: Execution,
+    needs: Resources,
+    listener: ProgressListener,
 ) -> list[FailedPart]:
     """Run all tasks of a schedule on a Ray cluster.
 
@@ -48,8 +54,9 @@ def run_on_ray(
         work: work of the job.
         folder: output folder, which all nodes see.
         schedule: tasks.
-        workers: number of actors, each with one CPU; as many as the cluster has CPUs if None.
-        address: "ray" for the cluster of `RAY_ADDRESS`, or a new one on this machine; else ray://HOST:PORT.
+        execution: number of actors, by default as many as the cluster can hold; and the cluster: "ray" for that of
+            `RAY_ADDRESS`, or a new one on this machine, else ray://HOST:PORT.
+        needs: CPUs and GPUs of an actor.
         listener: receiver of progress events.
 
     Returns:
@@ -63,13 +70,19 @@ def run_on_ray(
     ray = _ray()
     own = not ray.is_initialized()
     if own:
-        _connect(ray, address)
+        _connect(ray, execution.on)
     try:
-        size = workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        return _RayPool(ray, work, folder.absolute(), schedule, size, listener).run()
+        size = execution.workers or capacity(ray.cluster_resources(), needs)
+        return _RayPool(ray, work, folder.absolute(), schedule, (size, needs), listener).run()
     finally:
         if own:
             ray.shutdown()
+
+
+def capacity(there: Mapping[str, float], needs: Resources) -> int:
+    """Return how many actors a cluster holds at a time, at least one."""
+    holds = there.get("CPU", 1) // needs.cpus
+    return max(int(min(holds, there.get("GPU", 0) // needs.gpus) if needs.gpus else holds), 1)
 
 
 def _ray() -> Any:  # noqa: ANN401 a module
@@ -107,15 +120,18 @@ class _RayPool:
         work: JobSpec,
         folder: Path,
         schedule: Schedule,
-        size: int,
+        size: tuple[int, Resources],
         listener: ProgressListener,
     ) -> None:
-        self._ray, self._schedule, self._size, self._listener = ray, schedule, size, listener
+        self._ray, self._schedule, self._listener = ray, schedule, listener
+        self._size, needs = size
         self._work, self._folder = ray.put(work), str(folder)
         self._actors, self._book, self._numbers = list[_Actor](), JobBook(schedule, listener), 0
         self._again, self._tries, self._lost_starts = list[Task](), Counter[Task](), 0
         environment = {"env_vars": dict.fromkeys(ONE_THREAD, "1")}
-        self._class = ray.remote(num_cpus=1, max_restarts=0, runtime_env=environment)(RayWorker)
+        self._class = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0, runtime_env=environment)(
+            RayWorker
+        )
 
     def run(self) -> list[FailedPart]:
         """Run until no task is left; end every actor on any exit."""

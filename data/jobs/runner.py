@@ -16,7 +16,7 @@ from swerve.data.jobs.array_runs import (
     missing_parts,
     write_array_result,
 )
-from swerve.data.jobs.execution import LOCAL, ArrayPart, ArrayPartDone, Execution, Workers
+from swerve.data.jobs.execution import LOCAL, ArrayPart, ArrayPartDone, Execution, Resources, Workers
 from swerve.data.jobs.failures import FailedPart, Failure
 from swerve.data.jobs.job_progress import JobProgress
 from swerve.data.jobs.pool import run_tasks
@@ -69,6 +69,7 @@ def run_work(
     console: Console | None = None,
     is_last: bool = True,
     single: bool = False,
+    needs: Resources = Resources(),  # noqa: B008 it is frozen
 ) -> RunResult:
     """Run every unfinished part of every log, or those of this run of an array.
 
@@ -82,6 +83,7 @@ def run_work(
         console: console for progress; none if None.
         single: whether every log has one part; runs of an array then take whole logs.
         is_last: whether nothing follows but summing up; otherwise a run of an array goes on where all of them are done.
+        needs: what a worker uses, which a cluster reserves for it.
 
     Raises:
         SwerveError: the folder cannot be written; or the job is to be completed, and parts are missing.
@@ -99,7 +101,7 @@ def run_work(
         if execution.on == LOCAL:
             failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
         else:
-            failed = run_on_ray(work, folder, schedule, execution.workers, execution.on, progress)
+            failed = run_on_ray(work, folder, schedule, execution, needs, progress)
     failures = tuple(one.failure for one in failed)
     result = RunResult(noun, progress.count, progress.elapsed, progress.seconds, failures)
     if part is None:

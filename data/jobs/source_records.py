@@ -17,7 +17,14 @@ from swerve.data.jobs.log_digest import log_digest, sensor_digest
 from swerve.data.jobs.schedule import FinishedParts
 from swerve.data.sources.source import FileSource, Source
 from swerve.data.storage.checked_json import fields, plain_name, read_json, text
-from swerve.data.storage.files import make_folder, remove_file, safe_name, to_json, write_concurrently
+from swerve.data.storage.files import (
+    make_folder,
+    os_errors_as_swerve_errors,
+    remove_file,
+    safe_name,
+    to_json,
+    write_concurrently,
+)
 from swerve.scenes import Log, LogError, SwerveError
 
 SOURCES: Final = "sources"
@@ -150,8 +157,9 @@ def read_source_record(folder: Path, log: str) -> SourceRecord | None:
 
 
 def _write(folder: Path, record: SourceRecord) -> None:
-    make_folder(folder / SOURCES)
-    write_concurrently(source_record_path(folder, record.log), to_json(asdict(record)))
+    with os_errors_as_swerve_errors(folder):
+        make_folder(folder / SOURCES)
+        write_concurrently(source_record_path(folder, record.log), to_json(asdict(record)))
 
 
 def file_state(source: Source, name: str) -> str:

@@ -40,7 +40,7 @@ class LogHandle(Protocol):
 
         Raises:
             SwerveError: this part cannot be built; it is listed as a failure, and the job continues.
-            OSError: the folder cannot be written; the job ends.
+            OSError, WriteError: the folder cannot be written; the job ends.
         """
 
 

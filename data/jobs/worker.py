@@ -21,6 +21,7 @@ from swerve.data.storage.files import unwritable_message
 from swerve.data.storage.mirror import Attachment, attach
 from swerve.scenes import SwerveError
 from swerve.scenes.compilation import tell_compilation
+from swerve.scenes.errors import WriteError
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,9 @@ def _opened(work: JobSpec, log: str, watch: Stopwatch, channel: Sender) -> LogHa
     try:
         opened = work.open(log, watch)
         chunks = opened.chunks
+    except WriteError as error:
+        channel.send(PartFailed(Failure(log, "", "", str(error)), stop=True))
+        return None
     except SwerveError as error:
         channel.send(PartFailed(Failure(log, "", "", str(error)), whole_log=True))
         return None
@@ -220,6 +224,8 @@ def _made(opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, channel
         made = opened.make(task.chunk, report)
     except OSError as error:
         return PartFailed(Failure(task.log, at[0], "", unwritable_message(folder, error)), stop=True)
+    except WriteError as error:
+        return PartFailed(Failure(task.log, at[0], "", str(error)), stop=True)
     except SwerveError as error:
         return PartFailed(Failure(task.log, at[0], "", str(error)))
     except Exception as error:  # boundary of the process, as above

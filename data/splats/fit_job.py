@@ -1,85 +1,49 @@
-"""Job that fits scenes to logs, one after the other; resumable after `kill -9`.
+"""Job that fits scenes to logs; resumable after `kill -9`. Each log is one part.
 
 A folder of fitted scenes holds a subfolder for each log, with the scene (`splat_files`), `preview.jpg`, `progress.json`
 and, last of all, `fit.json`; during a fit also `state.safetensors`, from which the same call resumes.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import simplejpeg
-from jaxtyping import Float
 from rich.console import Console
 
 from swerve.data.jobs import (
     Execution,
-    FailedPart,
     Failure,
-    FinishedParts,
     FolderLayout,
-    RunResult,
+    PartResult,
+    ProgressCallback,
+    Resources,
     check_sources,
-    completed_runs,
     job_config,
     load_log,
     log_names,
     open_job,
-    part_done,
     report_damaged,
+    run_work,
     write_failures,
 )
+from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.fit_log import AGAIN, fit_log
 from swerve.data.splats.fit_outputs import FIT
-from swerve.data.splats.fit_progress import FitProgressBar
-from swerve.data.splats.held_out_quality import Quality, evaluate_quality, exposures_between, render_at
-from swerve.data.splats.image_priors import image_priors
-from swerve.data.splats.initialization import initial_scene
-from swerve.data.splats.log_images import LogImages, PosedImage, images_of_log, training_poses
+from swerve.data.splats.log_images import training_poses
 from swerve.data.splats.masks import digest_of
-from swerve.data.splats.memory_bound import memory_line
-from swerve.data.splats.moving_tracks import box_size, moving_rows
-from swerve.data.splats.optimization.fit_scene import Progress, fit_scene
-from swerve.data.splats.optimization.fit_state import FitCheckpoint
-from swerve.data.splats.optimization.regularization import Ground
-from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.data.splats.photo_poses import PHOTOS, write_training_poses
-from swerve.data.splats.pose_corrections import corrected
-from swerve.data.splats.splat_files import write_splats
-from swerve.data.storage.checked_json import anything, list_of, mapping_of, read_json
-from swerve.data.storage.files import (
-    PART,
-    file_digest,
-    make_folder,
-    os_errors_as_swerve_errors,
-    remove_file,
-    safe_name,
-    to_json,
-    write_atomically,
-)
-from swerve.rasterizer.splats.splat_scene import SplatScene
-from swerve.scenes import Camera, Log, SwerveError
-from swerve.scenes.camera_roles import cameras_named
+from swerve.data.storage.checked_json import anything, mapping_of, read_json
+from swerve.data.storage.files import os_errors_as_swerve_errors, remove_file, safe_name, to_json, write_atomically
+from swerve.scenes import Log, SwerveError
 
 PACKAGES = ("numba", "numpy", "torch")
 _LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True, kind="fit")
 NOUN = "fits"
-_AGAIN = "Remove it and run the same command again"
-_STATE, _HISTORY, PREVIEW = "state.safetensors", "progress.json", "preview.jpg"
-_WORKING = (_STATE, _HISTORY, PREVIEW)
-# Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
-_STATE_EVERY = 60.0
-_MEASURES, _MEASURED = 10, 5
-# Fitted photos whose quality is stated.
-_FITTED = 16
-_PREVIEWED, _PREVIEW_QUALITY = 3, 90
-# Without a map: distance beside the driven path within which the ground height is known, metres.
-_BESIDE = 1.5
+# Seconds between checkpoints of a fit.
+CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,12 +59,72 @@ class FitReport:
     failures: tuple[Failure, ...]
 
 
+@dataclass(frozen=True)
+class FitWork:
+    """Work of the job, sent once to every worker.
+
+    Attributes:
+        folder: output folder.
+        sources: of the logs.
+        owners: number of the source of each log.
+        options: of the scenes.
+        versions: of the packages, for fit.json.
+        checkpoint_seconds: time between checkpoints.
+    """
+
+    folder: Path
+    sources: tuple[Source, ...]
+    owners: Mapping[str, int]
+    options: SceneOptions
+    versions: Mapping[str, str]
+    checkpoint_seconds: float
+
+    def open(self, log: str, watch: Stopwatch) -> "OpenedFit":
+        """Read a log.
+
+        Raises:
+            SwerveError: it cannot be read, or has changed since it was fitted.
+        """
+        with watch.measure("loading"):
+            return OpenedFit(load_log(self.folder, self.sources[self.owners[log]], log), self, watch)
+
+
+@dataclass(frozen=True)
+class OpenedFit:
+    """A log to fit, see `swerve.data.jobs.LogHandle`."""
+
+    log: Log
+    work: FitWork
+    watch: Stopwatch
+
+    @property
+    def chunks(self) -> int:
+        """Return 1: a scene is fitted as a whole."""
+        return 1
+
+    def make(self, chunk: int, report: ProgressCallback) -> PartResult:
+        """Fit the scene and write it; of one that an earlier version fitted, write the poses that it lacks.
+
+        Raises:
+            SwerveError: the log cannot be fitted, or its checkpoint is damaged.
+        """
+        own = self.work.folder / safe_name(self.log.name)
+        with self.watch.measure("fitting"):
+            if (own / FIT).is_file():
+                write_training_poses(own, training_poses(self.log, self.work.options))
+            else:
+                work = self.work
+                fit_log(self.log, own, work.options, work.versions, work.checkpoint_seconds, report)
+        return PartResult(1)
+
+
 def fit_logs(
     sources: Sequence[Source],
     folder: str | Path,
     options: SceneOptions,
     console: Console | None = None,
     execution: Execution | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> FitReport:
     """Fit a scene to every unfitted log, and write it to `folder / safe_name(log)`.
 
@@ -109,56 +133,41 @@ def fit_logs(
         folder: output folder; new, empty, or of the same job, which is resumed.
         options: options of the scenes.
         console: console for progress; none if None.
-        execution: which logs are fitted by this run; all in this process if None.
+        execution: how the job is executed; one log after the other if None.
+        checkpoint_seconds: time between checkpoints of a fit.
 
     Raises:
         SwerveError: there are no logs, a log has changed since it was fitted, or the folder is another job's, in use,
             or cannot be written.
         ArrayPartDone: this run of an array made its part.
     """
-    folder, execution = Path(folder), execution or Execution()
-    owners, shown = log_names(sources), console or Console(quiet=True)
-    plain = asdict(options)
-    # The number of threads and the location of masks do not affect the output.
-    del plain["fit"]["threads"]
-    plain["masks"] = digest_of(Path(options.masks)) if options.masks else ""
-    config = job_config(plain, ((sources[number].kind, name) for name, number in owners.items()), PACKAGES)
-    fits, failures, start = dict[str, dict[str, Any]](), list[Failure](), time.monotonic()
-    with open_job(folder, config, _LAYOUT, execution):
+    folder, execution, owners = Path(folder), execution or Execution(1), log_names(sources)
+    kinds = [(sources[number].kind, name) for name, number in owners.items()]
+    config = job_config(_job_options(options), kinds, PACKAGES)
+    needs = Resources(options.fit.threads, int(options.fit.backend.startswith("gsplat")))
+    with open_job(folder, config, _LAYOUT, execution, console):
         with os_errors_as_swerve_errors(folder):
             report_damaged(console, _remove_damaged_fits(folder, owners))
-            finished = {name: ({0}, 1) for name in owners if (folder / safe_name(name) / FIT).is_file()}
-            check_sources(folder, sources, owners, finished, execution.part is None)
-        if execution.finish:
-            failures += completed_runs(folder, list(owners), finished, NOUN).failures
-        for name in _own_logs(list(owners), finished, execution):
-            own, source = folder / safe_name(name), sources[owners[name]]
-            try:
-                if not (own / FIT).is_file():
-                    _fit_log(load_log(folder, source, name), own, options, config["versions"], shown)
-                elif not (own / PHOTOS).is_file():
-                    write_training_poses(own, training_poses(source.load(name), options))
-                fits[name] = read_json(own / FIT, mapping_of(anything), _AGAIN)
-            except SwerveError as error:
-                shown.print(f"{name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-                failures.append(Failure(name, "", "", str(error)))
-        if execution.part is not None:
-            made = len(set(fits) - set(finished))
-            result = RunResult(NOUN, made, time.monotonic() - start, {}, tuple(failures))
-            part_done(folder, execution.part, result, [FailedPart(one.log, None, one) for one in failures], True)
+            fitted = {name: ({0}, 1) for name in owners if (folder / safe_name(name) / FIT).is_file()}
+            check_sources(folder, sources, owners, fitted, execution.part is None)
+        finished = {name: one for name, one in fitted.items() if (folder / safe_name(name) / PHOTOS).is_file()}
+        work = FitWork(folder, tuple(sources), owners, options, config["versions"], checkpoint_seconds)
+        outcome = run_work(work, folder, list(owners), finished, NOUN, execution, console, single=True, needs=needs)
         with os_errors_as_swerve_errors(folder):
-            write_failures(folder, failures)
+            paths = {name: folder / safe_name(name) / FIT for name in owners}
+            fits = {n: read_json(path, mapping_of(anything), AGAIN) for n, path in paths.items() if path.is_file()}
+            write_failures(folder, outcome.failures)
             write_atomically(
-                folder / _LAYOUT.completion_file, to_json({"logs": sorted(fits), "failures": len(failures)})
+                folder / _LAYOUT.completion_file, to_json({"logs": sorted(fits), "failures": len(outcome.failures)})
             )
-    return FitReport(fits, tuple(failures))
+    return FitReport(fits, outcome.failures)
 
 
-def _own_logs(logs: Sequence[str], finished: FinishedParts, execution: Execution) -> list[str]:
-    """Return the logs that a run goes through: all, its part of them, or those that were fitted."""
-    owns = execution.part.owns(logs, single=True) if execution.part else None
-    mine = [log for log in logs if owns is None or owns(log, 0)]
-    return [log for log in mine if log in finished] if execution.finish else mine
+def _job_options(options: SceneOptions) -> dict[str, Any]:
+    """Return the options that affect the output: not the number of threads, nor where the masks lie."""
+    plain = asdict(options)
+    del plain["fit"]["threads"]
+    return {**plain, "masks": digest_of(Path(options.masks)) if options.masks else ""}
 
 
 def _remove_damaged_fits(folder: Path, logs: Iterable[str]) -> list[Path]:
@@ -176,196 +185,3 @@ def _is_fit(path: Path) -> bool:
     except SwerveError:
         return False
     return True
-
-
-def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, str], console: Console) -> None:
-    """Fit one log's scene and write it, fit.json last."""
-    make_folder(folder)
-    images = images_of_log(log, options)
-    console.print(f"{log.name}: {memory_line(images, options)}", markup=False, highlight=False, soft_wrap=True)
-    known = image_priors(log, images.train)
-    # Half of the Gaussians may exist at first; densification places the others.
-    start = initial_scene(log, known, options.fit.densification.max_gaussians // 2)
-    shots = [view.to_training_image for view in known]
-    watch = _Watch(folder, images, shots, options)
-    with FitProgressBar(console, log.name, options.fit.steps, watch.state.step if watch.state else 0) as bar:
-        fitted = fit_scene(
-            start,
-            shots,
-            options.fit,
-            ground_of(log),
-            _sizes(log),
-            partial(watch.note, bar),
-            watch.state,
-        )
-        scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
-        own = fitted.exposures.astype(np.float64)
-        record = {
-            "log": log.name,
-            "source": log.source,
-            "options": asdict(options),
-            "versions": versions,
-            "train_images": len(images.train),
-            "started_with": _count(start),
-            "gaussians": _count(scene),
-            "nodes": len(scene.nodes),
-            "seconds": watch.seconds,
-            "cpu_seconds": watch.cpu_seconds,
-            **_quality(scene, images, own, options, cameras_named(log.cameras, options.test_cameras)),
-        }
-    with os_errors_as_swerve_errors(folder):
-        write_splats(scene, folder)
-        write_atomically(folder / PREVIEW, preview(scene, images, threads))
-        write_training_poses(folder, training_poses(log, options))
-        files = sorted(path for path in folder.iterdir() if path.name not in (*_WORKING, FIT) and path.suffix != PART)
-        record["sha256"] = {path.name: file_digest(path) for path in files}
-        write_atomically(folder / FIT, to_json(record))
-        remove_file(folder / _STATE)
-
-
-def _quality(
-    scene: SplatScene,
-    images: LogImages,
-    exposures: Float[np.ndarray, "n 3 4"],
-    options: SceneOptions,
-    test_cameras: Mapping[str, Camera],
-) -> dict[str, Any]:
-    """Return the quality of held-out photos, as rendered and with interpolated exposures, and of each test camera.
-
-    Beside them is that of at most 16 fitted photos, with their own exposures: what is far better was learnt by heart.
-    """
-    quality = partial(evaluate_quality, scene, threads=options.fit.threads)
-    of_cameras = {
-        name: [image for image in images.test_cameras if image.camera.name == camera.name]
-        for name, camera in test_cameras.items()
-    }
-    rows = _spread(len(images.train), _FITTED)
-    between = exposures_between(images.held_out, images.train, exposures)
-    return {
-        "fitted": _as_json(quality([images.train[row] for row in rows], exposures[rows])),
-        "held_out": _as_json(quality(images.held_out, None)),
-        "held_out_exposed": _as_json(quality(images.held_out, between)),
-        "test_cameras": {name: _as_json(quality(own, None)) for name, own in of_cameras.items()},
-    }
-
-
-class _Watch:
-    """Callback of a fit: writes checkpoints, evaluates quality, and renders the preview.
-
-    Attributes:
-        state: checkpoint of an earlier run, or None.
-
-    Args:
-        folder: folder of the log.
-        images: images of the log.
-        shots: training images.
-        options: options of the job.
-    """
-
-    def __init__(self, folder: Path, images: LogImages, shots: Sequence[TrainingImage], options: SceneOptions) -> None:
-        self._folder, self._options, self._images, self._shots = folder, options, images, shots
-        self._measured = _some(images.held_out, _MEASURED)
-        self.state, self._history = _left_state(folder), list[dict[str, int | float]]()
-        if self.state is not None:
-            self._history = [e for e in _left_history(folder) if e["step"] <= self.state.step]
-        last = self._history[-1] if self._history else {}
-        self._before, self._cpu_before = last.get("seconds", 0.0), last.get("cpu_seconds", 0.0)
-        self._begin = self._saved = time.monotonic()
-        self._cpu_begin = time.process_time()
-        self._every = max(options.fit.steps // _MEASURES, 1)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds spent on the fit, including earlier runs (up to their last evaluation)."""
-        return self._before + time.monotonic() - self._begin
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU seconds of all cores spent on the fit, including earlier runs: independent of the machine's load."""
-        return self._cpu_before + time.process_time() - self._cpu_begin
-
-    def note(self, bar: FitProgressBar, progress: Progress) -> None:
-        """Handle the end of a training step."""
-        if progress.step % self._every == 0:
-            self._measure(progress)
-        if time.monotonic() - self._saved > _STATE_EVERY:
-            with os_errors_as_swerve_errors(self._folder):
-                write_atomically(self._folder / _STATE, progress.state().to_bytes())
-            self._saved = time.monotonic()
-        bar.show(progress, self._history[-1] if self._history else None)
-
-    def _measure(self, progress: Progress) -> None:
-        fitted, threads = progress.fitted(), self._options.fit.threads
-        scene = corrected(fitted.scene, self._shots, fitted.world_from_ego)
-        found = evaluate_quality(scene, self._measured, None, threads)
-        values = {"psnr": found.psnr, "ssim": found.ssim} if found else {}
-        counts = {"step": progress.step, "gaussians": progress.count, "loss": progress.loss}
-        times = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
-        self._history.append({**counts, **times, **values})
-        with os_errors_as_swerve_errors(self._folder):
-            write_atomically(self._folder / _HISTORY, to_json(self._history))
-            write_atomically(self._folder / PREVIEW, preview(scene, self._images, threads))
-
-
-def preview(scene: SplatScene, images: LogImages, threads: int = 1) -> bytes:
-    """Render a preview JPEG: up to three photos, held-out ones if available, each above the scene's rendering."""
-    chosen = _some(images.held_out or images.train, _PREVIEWED)
-    columns = [np.concatenate([image.rgb, render_at(scene, image, None, threads)]) for image in chosen]
-    height = max(len(column) for column in columns)
-    sheet = np.concatenate([np.pad(c, ((0, height - len(c)), (0, 0), (0, 0))) for c in columns], axis=1)
-    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=_PREVIEW_QUALITY, colorspace="RGB")
-    return jpeg
-
-
-def ground_of(log: Log) -> Ground:
-    """Return the ground height function: of the map, or else of the driven path.
-
-    Without a map the ground is level across the path, and known up to 1.5 m beside it.
-    """
-    if log.road_map is not None and log.road_map.has_height:
-        return log.road_map.ground.at
-    path = log.ego.positions
-
-    def height(places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
-        from scipy.spatial import cKDTree
-
-        distance, nearest = cKDTree(path[:, :2]).query(places)
-        return np.where(distance < _BESIDE, path[nearest, 2], np.nan)
-
-    return height
-
-
-def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
-    """Return the box sizes of the moving tracks by id."""
-    tracks = log.tracks
-    return {tracks.ids[row]: box_size(tracks, row) for row in moving_rows(tracks).tolist()}
-
-
-def _some(images: Sequence[PosedImage], count: int) -> list[PosedImage]:
-    """Select `count` images, evenly spaced; all if there are fewer."""
-    return [images[row] for row in _spread(len(images), count)]
-
-
-def _spread(size: int, count: int) -> list[int]:
-    """Return `count` rows of so many, evenly spaced; all if there are fewer."""
-    rows: list[int] = np.unique(np.linspace(0, size - 1, count).astype(int)).tolist() if size else []
-    return rows
-
-
-def _count(scene: SplatScene) -> int:
-    return sum(len(part) for part in (scene.background, *(node.gaussians for node in scene.nodes)))
-
-
-def _as_json(found: Quality | None) -> dict[str, Any] | None:
-    return None if found is None else asdict(found)
-
-
-def _left_state(folder: Path) -> FitCheckpoint | None:
-    path = folder / _STATE
-    return FitCheckpoint.from_bytes(path.read_bytes()) if path.is_file() else None
-
-
-def _left_history(folder: Path) -> list[dict[str, int | float]]:
-    path = folder / _HISTORY
-    history: list[dict[str, Any]] = read_json(path, list_of(mapping_of(anything)), _AGAIN) if path.is_file() else []
-    return history

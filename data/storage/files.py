@@ -47,7 +47,12 @@ def publisher_of(path: Path) -> Publisher | None:
     return next((one for folder, one in PUBLISHERS.items() if whole.is_relative_to(folder)), None)
 
 
-def _publish(path: Path) -> None:
+def publish(path: Path) -> None:
+    """Copy a file to the store of its folder, if it has one: one that grows, and is complete for now.
+
+    Raises:
+        OSError: it cannot be copied.
+    """
     if publisher := publisher_of(path):
         publisher.publish(path.absolute())
 
@@ -122,7 +127,7 @@ def write_concurrently(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
     _write_synced(temporary, content)
     os.replace(temporary, path)
-    _publish(path)
+    publish(path)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -139,7 +144,7 @@ def commit(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    _publish(path)
+    publish(path)
 
 
 def temporary_path(path: Path) -> Path:

@@ -13,9 +13,10 @@ from swerve.data.dataset.read_manifest import MANIFEST, read_manifest
 from swerve.data.stream.part import PARTS
 from swerve.scenes import Split, SwerveError
 
-# Keys that are text at a time.
+# Keys that are joined at a time.
 _TOGETHER = 65_536
 _COLUMNS = ("key", "shard", "kind", "photos", "split", "log", "weight", "offset")
+_ENCODED = ("shard", "kind", "split", "log")
 
 
 @dataclass(frozen=True)
@@ -58,31 +59,33 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     Raises:
         SwerveError: the set is not finished, its manifest is damaged, or the split is empty.
     """
-    table = read_manifest(folder, _COLUMNS)
+    table = read_manifest(folder, _COLUMNS, _ENCODED)
     splits = pc.unique(table["split"]).to_pylist()
-    table = table.filter(pc.equal(table["split"], split)).combine_chunks()
+    if splits != [split]:
+        table = table.filter(pc.equal(table["split"], split))
+    table = table.combine_chunks()
     if not len(table):
         there = ", ".join(splits) or "none"
         raise SwerveError(f"{folder}: no samples of split {split!r}; there are of {there}. Choose one with --split")
-    keys, shards = table["key"].combine_chunks(), table["shard"].combine_chunks().dictionary_encode()
+    keys, shards = table["key"].combine_chunks(), table["shard"].combine_chunks()
     codes = shards.indices.to_numpy()
     # Rows of a shard are contiguous, in the order of its samples.
-    firsts = np.unique(codes, return_index=True)[1]
+    begins = np.append(True, codes[1:] != codes[:-1])
+    rows = np.arange(len(table))
     digest = _digest(keys)
     logs = frozenset(pc.unique(table["log"]).to_pylist())
-    indices, weights = np.arange(len(table)) - firsts[codes], table["weight"].to_numpy()
+    indices, weights = rows - np.maximum.accumulate(np.where(begins, rows, 0)), table["weight"].to_numpy()
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise SwerveError(
             f"{folder}/{MANIFEST}: weight: is negative or not finite. Run the job that made the set again"
         )
     offsets = table["offset"].to_numpy()
-    is_last = np.append(codes[1:] != codes[:-1], True)
-    ends = np.where(is_last, -1, np.append(offsets[1:], -1))
+    ends = np.where(np.append(begins[1:], True), -1, np.append(offsets[1:], -1))
     return Catalogue(folder, keys, shards, indices, offsets, ends, weights, _parts(table), logs, digest)
 
 
 def _parts(table: pa.Table) -> dict[str, Int[np.ndarray, "_"]]:
-    kinds, photos = table["kind"].combine_chunks().dictionary_encode(), table["photos"].to_numpy() > 0
+    kinds, photos = table["kind"].combine_chunks(), table["photos"].to_numpy() > 0
     codes, names = kinds.indices.to_numpy(), kinds.dictionary.to_pylist()
     masks = {name: codes == code for code, name in enumerate(names)}
     nothing = np.zeros(len(codes), bool)
@@ -92,9 +95,11 @@ def _parts(table: pa.Table) -> dict[str, Int[np.ndarray, "_"]]:
 
 
 def _digest(keys: pa.Array) -> str:
-    """Compute the SHA-256 over the keys, one on a line, some at a time: as text they take more memory than the rest."""
+    """Compute the SHA-256 over the keys, one on a line; some at a time, since a copy of all would take memory."""
     total = hashlib.sha256()
     for first in range(0, len(keys), _TOGETHER):
-        lines = "\n".join(keys.slice(first, _TOGETHER).to_pylist())
-        total.update(("\n" * (first > 0) + lines).encode())
+        some = pa.concat_arrays([keys.slice(first, _TOGETHER)])
+        lines = pc.binary_join(pa.ListArray.from_arrays([0, len(some)], some), "\n")[0].as_buffer()
+        total.update(b"\n" * (first > 0))
+        total.update(lines)
     return total.hexdigest()

@@ -123,7 +123,7 @@ def write_contexts(
     _check_maker(dataset, options, maker)
     named = [(sources[owners[log]].kind, log) for log in logs]
     config = job_config({"manifest": digest, "version": STORE_VERSION}, named, CORE_PACKAGES)
-    with open_job(folder, config, _LAYOUT, execution):
+    with open_job(folder, config, _LAYOUT, execution, console):
         with os_errors_as_swerve_errors(folder):
             report_damaged(console, remove_damaged(folder, records))
             finished = finished_contexts(folder, records)

@@ -102,7 +102,7 @@ def run_study(
     asked = {"version": STUDY_VERSION, **asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
     logs = [("benchmark", log) for log in benchmark.logs]
     config = job_config({**asked, "planners": _named(planner_specs)}, logs, CORE_PACKAGES)
-    with open_job(folder, config, _LAYOUT, workers):
+    with open_job(folder, config, _LAYOUT, workers, console):
         work = StudyWork(folder, benchmark, tuple(planner_specs), load, options)
         with os_errors_as_swerve_errors(folder):
             report_damaged(console, work.remove_damaged_records())

@@ -19,6 +19,9 @@ from experiments.faults.kills import Counts, Disturbed, disturb
 def main(arguments: Sequence[str]) -> int:
     """Disturb the jobs, print a line for each, and return the exit code."""
     args = _parsed(arguments)
+    if args.shards > 1 and (whole := [name for name in args.jobs if not JOBS[name].shared]):
+        print(f"{', '.join(whole)}: not shared by runs of an array", file=sys.stderr)
+        return 2
     faults = 0
     with tempfile.TemporaryDirectory(prefix="swerve-faults-") as folder:
         print(

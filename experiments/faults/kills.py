@@ -65,9 +65,9 @@ class Disturbed:
 
     def command(self, out: Path, shard: int | None = None) -> list[str]:
         """Return the command line of the job, or of a run of its array."""
-        given = [str(out) if one == "OUT" else one for one in self.job.arguments(self.needed)]
+        given = [str(out) if one == "OUT" else one for one in self.job.arguments(self.needed, self.folder.parent)]
         part = ["--part", f"{shard}/{self.shards}"] if shard is not None else []
-        return [*_SWERVE, *given, "--workers", "2", *part, *self.extra]
+        return [*_SWERVE, *given, *self.job.workers, *part, *self.extra]
 
 
 def disturb(disturbed: Disturbed, kills: int, rng: random.Random) -> Counts:

@@ -38,13 +38,13 @@ def main(arguments: Sequence[str]) -> int:
             for share in args.shares:
                 faults.counts.clear()
                 faults.share = share
-                starts, plain = _completed(name, f"{url}/{share}")
+                starts, plain = _completed(name, f"{url}/{share}", Path(folder))
                 faults.share = 0.0
+                requests = sum(faults.counts[method] for method in ("GET", "PUT", "HEAD", "POST", "DELETE"))
+                bad = sum(faults.counts[kind] for kind in KINDS)
                 there = _download(f"{url}/{share}/{name}", Path(folder) / f"{share}" / name)
                 same = JOBS[name].digest(there) == JOBS[name].digest(whole[name])
                 wrong += not (same and plain)
-                requests = sum(faults.counts[method] for method in ("GET", "PUT", "HEAD", "POST", "DELETE"))
-                bad = sum(faults.counts[kind] for kind in KINDS)
                 print(f"{name:<10} {share:>6} {starts:>6} {requests:>8} {bad:>6}  {same}", flush=True)
     return 1 if wrong else 0
 
@@ -56,20 +56,22 @@ def _with_needed(names: Sequence[str]) -> list[str]:
 
 def _undisturbed(name: str, folder: Path) -> Path:
     """Run a job in a folder."""
-    _run(name, str(folder / name), folder / (JOBS[name].needs or name), check=True)
+    _run(name, str(folder / name), folder / (JOBS[name].needs or name), folder, check=True)
     return folder / name
 
 
-def _run(name: str, out: str, needed: Path | str, check: bool = False) -> "subprocess.CompletedProcess[str]":
-    given = [out if one == "OUT" else one for one in JOBS[name].arguments(needed)]  # type: ignore[arg-type]
-    return subprocess.run([*_SWERVE, *given, "--workers", "2"], capture_output=True, text=True, check=check)
+def _run(
+    name: str, out: str, needed: Path | str, folder: Path, check: bool = False
+) -> "subprocess.CompletedProcess[str]":
+    given = [out if one == "OUT" else one for one in JOBS[name].arguments(needed, folder)]
+    return subprocess.run([*_SWERVE, *given, *JOBS[name].workers], capture_output=True, text=True, check=check)
 
 
-def _completed(name: str, place: str) -> tuple[int, bool]:
+def _completed(name: str, place: str, folder: Path) -> tuple[int, bool]:
     """Start a job until it ends well; return the number of starts, and whether all its errors were one line."""
     plain = True
     for start in range(1, _STARTS + 1):
-        done = _run(name, f"{place}/{name}", f"{place}/{JOBS[name].needs}")
+        done = _run(name, f"{place}/{name}", f"{place}/{JOBS[name].needs}", folder)
         if done.returncode == 0:
             return start, plain
         plain &= "Traceback" not in done.stderr

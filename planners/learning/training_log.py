@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, publish, write_atomically
 from swerve.planners.learning.wandb_run import WandbRun
 from swerve.scenes import MissingExtraError
 
@@ -56,10 +56,14 @@ class TrainingLog:
         return float(_cell(row["score"])) > best
 
     def flush(self) -> None:
-        """Flush to disk; to be called before a checkpoint."""
+        """Flush to disk, and to the store of the folder if it has one; to be called before a checkpoint."""
         with os_errors_as_swerve_errors(self._folder):
             if self._writer:
                 self._writer.flush()
+            tables = (self._folder / name for name in (METRICS, VALIDATION))
+            for path in (*tables, *(self._folder / TENSORBOARD).glob("*")):
+                if path.is_file():
+                    publish(path)
 
     def close(self) -> None:
         """Close the files."""

@@ -1,15 +1,24 @@
 """Options of `swerve drive`."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
-
-from tyro.conf import Positional, arg
 
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.planner_process.planner_limits import PlannerLimits
-from swerve.options.shared import Config, Logs, PlannerOption, Planners, Sources, Splats
+from swerve.options.shared import (
+    Config,
+    Logs,
+    On,
+    OutFolder,
+    Part,
+    PlannerOption,
+    Planners,
+    ProgressForm,
+    Sources,
+    Splats,
+    Workers,
+)
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT, ImageSize
 from swerve.scenes.resize import Fit
@@ -23,9 +32,9 @@ class Drive:
 
     Prints the mean scores of each planner, and writes OUT/index.html (scores, what failed, and the worst rollouts from
     above with their reasons), OUT/rollouts.csv and .parquet (a row per rollout) and OUT/worst-PLANNER.png (its worst
-    rollout). docs/closed_loop.md defines the scores.
+    rollout). docs/closed_loop.md defines the scores. A job that was stopped or killed is resumed by the same command.
 
-    Exit code: 0; 1 if a planner failed; 2 if nothing could be simulated.
+    Exit code: 0; 1 if a planner or a log failed; 2 if nothing could be simulated.
 
     Example: swerve drive town:3 rollouts --planners idm pdm-closed --rate 2 --traffic lane-following
 
@@ -45,12 +54,16 @@ class Drive:
         seed: Seed of the weather in synthetic photos.
         record: Also write where the planners get to into OUT/rollouts, for swerve augment --viewpoints visited.
         video: Also write OUT/worst-LABEL.mp4, a film of each planner's worst rollout; needs the extra video.
+        workers: Worker processes, each with planners of its own.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         limits: Limits of planners that are not Swerve's own.
         config: Options to start from.
     """
 
     sources: Sources
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for tables and images.")]
+    out: OutFolder
     planners: Planners
     planner_option: PlannerOption = ()
     logs: Logs = ()
@@ -63,6 +76,10 @@ class Drive:
     seed: int = 0
     record: bool = False
     video: bool = False
+    workers: Workers = None
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     config: Config = None
 

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from tyro.conf import arg
+
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.options.shared import Config, OutFolder, Part, Sources
+from swerve.options.shared import Config, On, OutFolder, Part, ProgressForm, Sources
+from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
 
 
@@ -24,12 +27,24 @@ class Fit:
         sources: Logs.
         out: Output folder.
         options: The splat scene.
+        checkpoint_seconds: Time between checkpoints of a fit, in seconds, from which the same command resumes it.
+        workers: Logs that are fitted at a time.
         part: Share of the logs.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
     sources: Sources
     out: OutFolder
     options: Annotated[SceneOptions, FLAT] = field(default_factory=SceneOptions)
+    checkpoint_seconds: float = 60.0
+    workers: Annotated[int, arg(metavar="COUNT", help="Logs that are fitted at a time, each with --threads.")] = 1
     part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.checkpoint_seconds <= 86_400.0:
+            raise SwerveError(f"checkpoint_seconds: {self.checkpoint_seconds:g} must lie between 0 and 86400 seconds")

@@ -10,6 +10,7 @@ from swerve.data.jobs import Failure, FolderLayout, PartResult, existing_parts, 
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import to_json, write_atomically
 from swerve.scenes import SwerveError
+from swerve.scenes.errors import WriteError
 
 LAYOUT = FolderLayout(
     completion_file="done.json",
@@ -24,7 +25,7 @@ class CountingWork:
     """Work that writes the square of every chunk's index.
 
     `chunks` are the parts by log. `wrong` states failures at (log, chunk), by kind: "refused" (chunk None: the whole
-    log), "prints", "bug", "killed", "disk", "failures" (two items of three fail).
+    log), "prints", "bug", "killed", "disk", "unwritable", "failures" (two items of three fail).
     """
 
     folder: Path
@@ -68,6 +69,8 @@ def _go_wrong(kind: str | None) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "disk":
         raise OSError(28, "No space left on device")
+    if kind == "unwritable":
+        raise WriteError("squares: cannot be written (No space left on device). Run the same command again")
 
 
 def squares_of(folder: Path) -> dict[str, int]:

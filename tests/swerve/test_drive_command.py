@@ -8,8 +8,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from swerve import drive_job
 from swerve.eval.closed_loop import NUPLAN_METRICS, ROLLOUT_METRICS
+from swerve.eval.closed_loop.rollout_file import read_index
 from tests.support.command import invoke
+from tests.support.in_process import run_jobs_in_process
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch):
+    run_jobs_in_process(monkeypatch)
 
 
 def run(*arguments):
@@ -42,7 +50,7 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     for name in ("driver", "constant-velocity"):
         with Image.open(out / f"worst-{name}.png") as picture:
             assert picture.size == (900, 900)
-    assert len(list(out.iterdir())) == 9
+    assert len(list(out.iterdir())) == 10
     page = (out / "index.html").read_text()
     shown = re.findall(r"<b>score ([\d.]+)</b> at [\d.]+ of 4 s; log (\S+), scene (\S+);", page)
     assert sorted(shown) == sorted((f"{row['score']:.3f}", row["log"], row["token"]) for row in rows)
@@ -51,6 +59,31 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     assert "Failed" not in page
     for row in rows:
         assert all(html.escape(reason) in page for reason in row["reasons"].split("; ") if reason)
+
+
+def tables_of(folder):
+    return pq.read_table(folder / "rollouts.parquet").drop_columns(["seconds_per_plan"]).to_pylist()
+
+
+def test_runs_of_an_array_drive_the_scenes_together_and_resume(tmp_path, monkeypatch):
+    """The tables are those of one run; what a finished job lacks is written without driving again."""
+    given, whole, out = ("--planners", "human", *FAST), tmp_path / "whole", tmp_path / "shared"
+    assert run("town:1", whole, *given).exit_code == 0
+    for part in ("1/2", "2/2"):
+        assert "rollouts" in run("town:1", out, *given, "--part", part).output
+    (record, *_) = sorted((out / "job" / "records").iterdir())
+    record.write_text("{}")
+    assert "1 parts of logs are missing, the first: town-000000, part 0" in str(invoke("finish", out).exception)
+    assert run("town:1", out, *given, "--part", "1/2").exit_code == 0
+    assert invoke("finish", out).exit_code == 0
+    assert tables_of(out) == tables_of(whole)
+    assert invoke("verify", out).exit_code == 0
+    monkeypatch.setattr(drive_job, "drive_scene", None)
+    assert run("town:1", out, *given, "--record").exit_code == 0
+    ((log, rollouts),) = [(one.log, one.rollouts) for one in read_index(out)]
+    assert (log, rollouts) == ("town-000000", len(tables_of(out)))
+    refused = run("town:1", out, "--planners", "stationary", *FAST)
+    assert "holds another job" in str(refused.exception)
 
 
 def test_the_independent_closed_loop_is_chosen_by_options(tmp_path):

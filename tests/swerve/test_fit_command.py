@@ -18,7 +18,7 @@ def options_of(monkeypatch, tmp_path, *arguments):
     """What the command would fit with."""
     seen = []
 
-    def remember(sources, folder, options, console, execution):
+    def remember(sources, folder, options, *_):
         seen.append(options)
         return FitReport({}, ())
 

@@ -120,7 +120,7 @@ def build(
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     names = {kind: renderer.name for kind, renderer in drawn.items()}
     config = job_config({**asdict(options), "renderers": names}, logs, _PACKAGES)
-    with open_job(folder, config, _LAYOUT, execution):
+    with open_job(folder, config, _LAYOUT, execution, console):
         copied = _copy_logs(LogWork(folder, tuple(sources), owners, options, drawn), execution, console)
         usable = tuple(name for name in owners if bank_path(folder, safe_name(name)).is_file())
         if not usable:

@@ -177,7 +177,7 @@ def make_records(
             failures.json is written.
         ArrayPartDone: this run of an array made its part.
     """
-    with open_job(records.folder, config, records.layout, workers), os_errors_as_swerve_errors(folder):
+    with open_job(records.folder, config, records.layout, workers, console), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         report_damaged(console, remove_damaged_records(records.folder, schema))
         logs, done = tuple(records.chunks), records.finished()

@@ -2,8 +2,10 @@
 
 import errno
 import fcntl
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from swerve.data.jobs import existing_parts, job_config, log_names, open_job, part_stem
 from swerve.data.jobs import folder as folder_module
@@ -161,7 +163,12 @@ def test_another_job_is_refused_with_every_difference(tmp_path):
 def test_a_job_that_made_nothing_gives_way(tmp_path):
     opened(tmp_path)
     (tmp_path / "notes" / "a-00000.txt").write_bytes(b"nothing came of it")
-    opened(tmp_path, config(("c",)))
+    console = Console(file=StringIO(), width=300)
+    with open_job(tmp_path, config(("c",)), LAYOUT, console=console):
+        assert "of other options, which had made nothing, is replaced: 2 logs are missing" in console.file.getvalue()
+        assert console.file.getvalue().count("\n") == 1
+    with open_job(tmp_path, config(("c",)), LAYOUT, console=console):
+        assert console.file.getvalue().count("\n") == 1, "the same job is resumed"
     assert not list((tmp_path / "notes").iterdir())
     (tmp_path / "squares" / "c-00000.json").write_bytes(b"0")
     with pytest.raises(SwerveError, match="holds another job"):

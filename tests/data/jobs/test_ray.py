@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swerve.data.jobs import Execution, job_config, open_job, ray_pool, run_work
+from swerve.data.jobs import Execution, Resources, job_config, open_job, ray_pool, run_work
 from swerve.data.jobs.ray_pool import TRIES, RayWorker
 from swerve.data.jobs.schedule import Task
 from swerve.data.jobs.worker import PartFinished
@@ -82,3 +82,18 @@ def test_places_are_checked():
         with pytest.raises(SwerveError, match="--on"):
             Execution(on=text)
     assert Execution.parse(2, None, "bar", "ray://head:10001").on == "ray://head:10001"
+
+
+@pytest.mark.parametrize(
+    ("there", "needs", "actors"),
+    [
+        ({"CPU": 8.0}, Resources(), 8),
+        ({"CPU": 8.0}, Resources(3), 2),
+        ({"CPU": 8.0, "GPU": 2.0}, Resources(2, 1), 2),
+        ({"CPU": 8.0}, Resources(2, 1), 1),
+        ({}, Resources(), 1),
+    ],
+)
+def test_a_cluster_holds_as_many_actors_as_its_resources_allow(there, needs, actors):
+    """At least one, which waits where the cluster has too little: nodes may join it."""
+    assert ray_pool.capacity(there, needs) == actors

@@ -71,10 +71,11 @@ def test_failures_are_told_and_the_rest_goes_on(tmp_path):
     assert "counting_work.py" in told["c", "token-0"].traceback
 
 
-def test_a_full_disk_ends_the_job(tmp_path):
-    with pytest.raises(SwerveError, match=r"cannot be written .*No space left.* run the same command again"):
-        run(tmp_path, {("a", 1): "disk"})
-    assert squares_of(tmp_path) == {"a-00000": 0}
+@pytest.mark.parametrize(("chunk", "kind"), [(1, "disk"), (1, "unwritable"), (None, "unwritable")])
+def test_a_full_disk_ends_the_job(tmp_path, chunk, kind):
+    with pytest.raises(SwerveError, match=r"cannot be written .*No space left.* (?i:run the same command again)"):
+        run(tmp_path, {("a", chunk): kind})
+    assert squares_of(tmp_path) == ({"a-00000": 0} if chunk else {})
 
 
 def test_workers_are_one_or_more(tmp_path):

@@ -15,18 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swerve.data.jobs import Failure
+from swerve.data.jobs import ArrayPart, ArrayPartDone, Execution, Failure
 from swerve.data.jobs import folder as job_folder
 from swerve.data.sources.registry import open_source
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.splat_files import read_splats
 from tests.support.command import invoke
+from tests.support.in_process import run_jobs_in_process
 from tests.support.simple_source import SimpleSource
 from tests.support.splat_fits import scene_of
 
 pytest.importorskip("torch", reason="fits need torch")
 
-from swerve.data.splats import fit_job
+from swerve.data.splats import fit_job, fit_log
 from swerve.data.splats.fit_job import FitReport, fit_logs
 from swerve.data.splats.held_out_quality import evaluate_quality
 from swerve.data.splats.log_images import images_of_log
@@ -50,11 +51,19 @@ def run(street, folder, **changes):
     return fit_logs([open_source(f"kitti:{street}")], Path(folder), options(**changes))
 
 
+@pytest.fixture
+def here(monkeypatch):
+    """Fit in the test's own process."""
+    run_jobs_in_process(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def fitted(street, tmp_path_factory):
     """The folder of a job that nobody disturbed, and its report."""
     folder = tmp_path_factory.mktemp("fit") / "splats"
-    return folder, run(street, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        run_jobs_in_process(patch)
+        return folder, run(street, folder)
 
 
 def scene_files(folder):
@@ -87,6 +96,7 @@ def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
     assert json.loads((folder / "summary.json").read_bytes()) == {"failures": 0, "logs": ["street"]}
 
 
+@pytest.mark.usefixtures("here")
 def test_poses_of_photos_are_added_to_a_fit_without_them(street, fitted, tmp_path):
     folder = tmp_path / "fits"
     shutil.copytree(fitted[0], folder)
@@ -102,11 +112,12 @@ def test_poses_of_photos_are_added_to_a_fit_without_them(street, fitted, tmp_pat
 def start(street, folder):
     """The job in a process of its own, slow enough to be killed, which keeps its state after every step."""
     code = f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-    code += "import test_fit_job as t\nt.fit_job._STATE_EVERY = -1.0\n"
+    code += "import test_fit_job as t\n"
     code += "t.job_folder.code_digest = lambda: 'same'\n"
-    code += "show = t.fit_job.FitProgressBar.show\n"
-    code += "t.fit_job.FitProgressBar.show = lambda *a: (time.sleep(0.1), show(*a))\n"
-    code += f"t.run({str(street)!r}, {str(folder)!r})"
+    code += "t.run_jobs_in_process(t.pytest.MonkeyPatch())\n"
+    code += "note = t.fit_log._Watch.note\n"
+    code += "t.fit_log._Watch.note = lambda *a: (time.sleep(0.1), note(*a))\n"
+    code += f"t.fit_logs([t.open_source({f'kitti:{street}'!r})], {str(folder)!r}, t.options(), checkpoint_seconds=0.0)"
     paths = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
 
@@ -122,13 +133,14 @@ def kill_after_a_state(process, own):
     process.wait()
 
 
+@pytest.mark.usefixtures("here")
 def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path, monkeypatch):
     # Somebody may be at work on the code while this test runs.
     monkeypatch.setattr(job_folder, "code_digest", lambda: "same")
     own = tmp_path / "splats" / "street"
     kill_after_a_state(start(street, tmp_path / "splats"), own)
     assert not (own / "fit.json").exists(), "killed too late to show anything"
-    before = fit_job._left_state(own).step
+    before = fit_log._left_state(own).step
     assert 0 < before < STEPS
     run(street, tmp_path / "splats")
     assert scene_files(own) == scene_files(fitted[0] / "street")
@@ -136,6 +148,20 @@ def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path,
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_runs_of_an_array_fit_the_logs_together(street, fitted, tmp_path):
+    """In worker processes: the scene is that of one process, and the run that has no log makes nothing."""
+    sources, out = [open_source(f"kitti:{street}")], tmp_path / "splats"
+    with pytest.raises(SwerveError, match=r"1 logs are missing.*Start the job, or its runs"):
+        fit_logs(sources, out, options(), execution=Execution(finish=True))
+    for number in (1, 2):
+        with pytest.raises(ArrayPartDone, match=f"Run {number}/2 made {2 - number} fits"):
+            fit_logs(sources, out, options(), execution=Execution(1, ArrayPart(number, 2)))
+    report = fit_logs(sources, out, options(), execution=Execution(finish=True))
+    assert list(report.fits) == ["street"]
+    assert scene_files(out / "street") == scene_files(fitted[0] / "street")
+
+
+@pytest.mark.usefixtures("here")
 def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_log, tmp_path):
     changes = {"refine_egos": True, "steps": 60, "rates": LearningRates(ego_translations=LearningRate(5e-3, 5e-3))}
     report = run(street, tmp_path / "splats", **changes)
@@ -172,10 +198,11 @@ def test_corrections_take_logged_poses_to_refined_ones(street_log):
         )
 
 
+@pytest.mark.usefixtures("here")
 def test_a_finished_job_does_nothing_and_another_one_is_refused(street, fitted, monkeypatch):
     folder, report = fitted
     before = scene_files(folder / "street")
-    monkeypatch.setattr(fit_job, "fit_scene", None)
+    monkeypatch.setattr(fit_log, "fit_scene", None)
     assert run(street, folder, threads=2).fits == report.fits
     with pytest.raises(SwerveError, match=r"holds another job: options.fit.seed was 0, is 3"):
         run(street, folder, seed=3)
@@ -188,8 +215,16 @@ def test_a_finished_job_does_nothing_and_another_one_is_refused(street, fitted, 
     (folder / "notes.txt").unlink()
 
 
+def write_nothing(log, own, *_):
+    """In the place of a fit."""
+    own.mkdir()
+    for name in ("fit.json", "photos.npz"):
+        (own / name).write_text("{}")
+
+
+@pytest.mark.usefixtures("here")
 def test_other_masks_are_another_job_wherever_they_lie(street, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_job, "_fit_log", lambda log, own, *_: own.mkdir() or (own / "fit.json").write_text("{}"))
+    monkeypatch.setattr(fit_job, "fit_log", write_nothing)
     masks = Image.fromarray(np.uint8([[0, 255]]))
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -204,8 +239,9 @@ def test_other_masks_are_another_job_wherever_they_lie(street, tmp_path, monkeyp
         fit_logs([source], out, options())
 
 
+@pytest.mark.usefixtures("here")
 def test_a_log_that_fails_is_listed_and_the_others_go_on(street, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_job, "_fit_log", lambda log, own, *_: own.mkdir() or (own / "fit.json").write_text("{}"))
+    monkeypatch.setattr(fit_job, "fit_log", write_nothing)
     report = fit_logs([SimpleSource(("broken-0",)), open_source(f"kitti:{street}")], tmp_path / "s", options())
     assert report.fits == {"street": {}}
     (failure,) = report.failures
@@ -213,6 +249,7 @@ def test_a_log_that_fails_is_listed_and_the_others_go_on(street, tmp_path, monke
     assert json.loads((tmp_path / "s" / "summary.json").read_bytes()) == {"failures": 1, "logs": ["street"]}
 
 
+@pytest.mark.usefixtures("here")
 def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
     own = tmp_path / "splats" / "street"
 
@@ -221,11 +258,10 @@ def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
         (own / "state.safetensors").write_bytes(b"no state")
         raise KeyboardInterrupt
 
-    whole = fit_job._fit_log
-    monkeypatch.setattr(fit_job, "_fit_log", killed)
+    monkeypatch.setattr(fit_job, "fit_log", killed)
     with pytest.raises(KeyboardInterrupt):
         run(street, tmp_path / "splats")
-    monkeypatch.setattr(fit_job, "_fit_log", whole)
+    monkeypatch.setattr(fit_job, "fit_log", fit_log.fit_log)
     (failure,) = run(street, tmp_path / "splats").failures
     assert "not a checkpoint of a fit" in failure.reason
 
@@ -244,7 +280,7 @@ def found(psnr):
 def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
     calls = []
 
-    def fit_logs(sources, folder, options, console, execution):
+    def fit_logs(sources, folder, options, *_):
         calls.append((sources, folder, options))
         failures = (Failure("bad", "", "", "is broken"),) if options.fit.seed else ()
         return FitReport({"street": found(21.5)}, failures)

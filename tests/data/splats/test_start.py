@@ -11,8 +11,8 @@ from swerve.data.sources.registry import open_source
 from swerve.data.sources.town.photos import SyntheticImage, TownPhotoRenderer
 from swerve.data.splats import log_images as pictures_module
 from swerve.data.splats.depth_from_motion import depths_by_motion
-from swerve.data.splats.fit_job import ground_of
 from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.fit_log import ground_of
 from swerve.data.splats.held_out_quality import evaluate_quality, exposures_between, render_at
 from swerve.data.splats.image_priors import image_priors
 from swerve.data.splats.initialization import initial_scene
