@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests start many processes, which read compiled modules where this is not set.
+export PYTHONDONTWRITEBYTECODE :=
 # One more than there are cores: many tests wait for processes and time limits.
 TEST_WORKERS ?= $(shell expr $$(nproc) + 1)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
 from tests.support.nuplan_files import nuplan_archives, unpack
 from tests.support.rooms import ROOT, modules
+from tests.support.shape_checks import begin_test, install
 
 # Tests are small: on busy cores torch's threads wait for each other for minutes. It reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,7 +16,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Every module but the numba kernels, which a type checker cannot wrap.
 TYPED = [name for name, path in modules().items() if not path.stem.endswith("kernels") and path.stem != "__init__"]
 
-install_import_hook(TYPED, "beartype.beartype")
+install(TYPED)
+
+
+def pytest_runtest_setup() -> None:
+    """Check the types of the first calls of every function in every test."""
+    begin_test()
 
 
 # The first call of a kernel compiles it, so single examples may be slow; examples are the same in every run.
