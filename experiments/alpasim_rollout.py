@@ -96,13 +96,13 @@ async def drive_scene(args: argparse.Namespace) -> None:
         **services,
     )
     states: list[Any] = []
-    made = rollout._create_rollout_state  # noqa: SLF001
-    rollout._create_rollout_state = lambda: states.append(made()) or states[0]  # noqa: SLF001
+    made = rollout._create_rollout_state
+    rollout._create_rollout_state = lambda: states.append(made()) or states[0]
     await rollout.run()
     _report(states[0].ego_trajectory, scene.rig.trajectory, unbound)
 
 
-def _report(driven: Any, recorded: Any, unbound: Any) -> None:  # noqa: ANN401
+def _report(driven: Any, recorded: Any, unbound: Any) -> None:
     """Print where the car was at the end of each second."""
     times_us = driven.timestamps_us
     there = driven.positions
@@ -115,7 +115,7 @@ def _report(driven: Any, recorded: Any, unbound: Any) -> None:  # noqa: ANN401
         print(f"{(int(times_us[row]) - start) * 1e-6:5.1f} {length[row]:8.2f} {apart[row, 0]:8.3f}")
 
 
-def _data_source(held: dict[str, np.ndarray], cameras: list[str]) -> Any:  # noqa: ANN401
+def _data_source(held: dict[str, np.ndarray], cameras: list[str]) -> Any:
     """Return AlpaSim's `SceneDataSource`: a rig, traffic, no map."""
     scenario = import_module("alpasim_utils.scenario")
     times_us = held["times_us"].astype(np.uint64)
@@ -137,7 +137,7 @@ def _data_source(held: dict[str, np.ndarray], cameras: list[str]) -> Any:  # noq
     )
 
 
-def _traffic(held: dict[str, np.ndarray], times_us: np.ndarray) -> Any:  # noqa: ANN401
+def _traffic(held: dict[str, np.ndarray], times_us: np.ndarray) -> Any:
     scenario = import_module("alpasim_utils.scenario")
     objects = scenario.TrafficObjects()
     for row, name in enumerate(held["ids"]):
@@ -157,7 +157,7 @@ def _traffic(held: dict[str, np.ndarray], times_us: np.ndarray) -> Any:  # noqa:
     return objects
 
 
-def _trajectory(times_us: np.ndarray, poses: np.ndarray) -> Any:  # noqa: ANN401
+def _trajectory(times_us: np.ndarray, poses: np.ndarray) -> Any:
     geometry = import_module("alpasim_utils.geometry")
     return geometry.Trajectory.from_poses(times_us, [geometry.Pose.from_se3(one.astype(np.float32)) for one in poses])
 
@@ -180,7 +180,7 @@ def _services(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     return found, catalog
 
 
-def _simulation(args: argparse.Namespace) -> Any:  # noqa: ANN401
+def _simulation(args: argparse.Namespace) -> Any:
     config = import_module("alpasim_runtime.config")
     width, height = args.size
     return config.SimulationConfig(

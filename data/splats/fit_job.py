@@ -33,6 +33,7 @@ from swerve.data.jobs import (
     report_damaged,
     write_failures,
 )
+from swerve.data.jobs.log_digest import log_digest
 from swerve.data.sources.source import Source
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.fit_outputs import FIT
@@ -203,6 +204,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         record = {
             "log": log.name,
             "source": log.source,
+            "digest": log_digest(log),
             "options": asdict(options),
             "versions": versions,
             "train_images": len(images.train),

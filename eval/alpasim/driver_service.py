@@ -64,7 +64,7 @@ class DriverService:
                 "tell drivers. Serve one that sees images, or human, constant-velocity, ..."
             )
         self.label, self.options, self.planner = label, options, planner
-        self._queue, self._closed = PlannerQueue(planner), closed
+        self._queue, self._closed = PlannerQueue(planner, options.threads), closed
         self._prepare = preparation_of(planner)
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ class DriverService:
         return protocol().Empty()
 
     def submit_image_observation(self, request: Any) -> Any:  # noqa: ANN401
-        """Keep an image, prepared for the planner, so that drive calls need not do it; those of cameras that the planner does not see are let pass."""
+        """Keep an image, prepared for the planner; those of cameras that it does not see are let pass."""
         session, message = self._session(request.session_uuid), request.camera_image
         time_us = time_of(message.frame_end_us, "camera_image")
         if message.logical_id in session.images.cameras:

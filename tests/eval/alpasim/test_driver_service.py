@@ -474,3 +474,24 @@ def test_an_image_that_the_planner_cannot_prepare_is_told():
         with pytest.raises(SwerveError, match="camera front: prepare_image failed: too red"):
             client.image("front", encode_image(RED, "png"))
         client.close()
+
+
+def test_a_served_network_has_as_many_threads_as_asked():
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+
+    class Counting(Straight):
+        def plan(self, observation):
+            counted.append(torch.get_num_threads())
+            return super().plan(observation)
+
+    for threads in (1, 3):
+        counted = []
+        with served(Counting(), threads=threads) as (_, port, _):
+            client = Client(port)
+            client.start()
+            client.move(START_US + 100_000 * np.arange(-15, 1))
+            client.drive()
+            client.close()
+        assert set(counted) == {threads}
+    with pytest.raises(SwerveError, match=r"threads: 0 must lie in 1\.\.1024"):
+        DriverOptions(threads=0)
