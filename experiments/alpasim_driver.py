@@ -51,9 +51,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=100, help="sessions at once")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of faults")
     parser.add_argument("--planners", nargs="*", default=(), help="planners, in latency instead of those above")
-    parser.add_argument(
-        "--options", nargs="*", default=(), help="of swerve serve driver, without their dashes: threads=2"
-    )
+    parser.add_argument("--options", nargs="*", default=(), help="of swerve serve driver: threads=2, ...")
     parser.add_argument("--address", help="of the server, for `client`, which is started by `faults`")
     args = parser.parse_args()
     if args.what == "client":
@@ -70,9 +68,8 @@ def main() -> None:
 
 def measure_latency(planners: Sequence[str], calls: int, options: Sequence[str]) -> None:
     """Print quantiles of drive calls, and of the submission of eight images, in milliseconds."""
-    print(
-        f"{'planner':24} {'median':>8} {'90 %':>8} {'99 %':>8} {'most':>8} {'>0.1 s':>7} {'late':>5} {'images':>8}   (ms)"
-    )
+    titles = ("median", "90 %", "99 %", "most", "> 0.1 s", "late", "images")
+    print(f"{'planner':24} " + " ".join(f"{one:>8}" for one in titles) + "   (ms)")
     for planner in planners:
         seen = rig() if planner.endswith(".safetensors") else ()
         with driver(planner, *(f"--{one}" for one in options)) as server:
@@ -82,10 +79,8 @@ def measure_latency(planners: Sequence[str], calls: int, options: Sequence[str])
         quantiles = 1e3 * np.quantile(times[:, 1], [0.5, 0.9, 0.99, 1.0])
         late = int(re.findall(r"drive calls, (\d+) late", server.ended())[-1])
         shown = " ".join(f"{one:8.2f}" for one in quantiles)
-        print(
-            f"{Path(planner).stem:24} {shown} {np.mean(times[:, 1] > 0.1):7.1%} {late:5d} {1e3 * np.median(times[:, 0]):8.1f}",
-            flush=True,
-        )
+        over, images = np.mean(times[:, 1] > 0.1), 1e3 * np.median(times[:, 0])
+        print(f"{Path(planner).stem:24} {shown} {over:8.1%} {late:8d} {images:8.1f}", flush=True)
 
 
 def measure_sessions(planners: Sequence[str], sessions: int, calls: int) -> None:
