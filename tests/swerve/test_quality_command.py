@@ -78,9 +78,9 @@ class Left:
         self.share = float(share)
 
     def vehicles(self, image):
-        # Boxes of 8 by 6 pixels around every fourth pixel, whatever the image shows.
-        middles = np.stack(np.meshgrid(*(np.arange(0.0, side, 4.0) for side in image.shape[1::-1])), axis=-1)
-        half = np.array([8.0, 6.0]) * self.share
+        # Boxes around every pixel, whatever the image shows: of a size that no box of whole pixels has.
+        middles = np.stack(np.meshgrid(*(np.arange(0.0, side) for side in image.shape[1::-1])), axis=-1)
+        half = np.array([8.3, 6.3]) * self.share
         return np.concatenate([middles - half, middles + half], axis=-1).reshape(-1, 4)
 
     def lines(self, image):
