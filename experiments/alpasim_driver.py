@@ -2,7 +2,7 @@
 
 - latency: times of drive calls, as a client on this machine sees them, for planners one after the other: the built-in
   ones, and RAP of the tiny size with random weights and eight cameras of 1920x1080. A rollout has images and egomotion
-  at 2 Hz, as in the challenge's nuPlan track. `--planners FILE.safetensors` adds trained ones.
+  at 2 Hz, as in the challenge's nuPlan track. `--planners FILE.safetensors` measures trained ones instead.
 - sessions: a hundred sessions at once, each a client in a thread of its own that drives as fast as it is answered.
 - faults: rounds of clients that are killed in the midst of a call, of malformed messages and of methods that are not
   there; memory, threads and open files of the server after each round.
@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=100, help="drive calls of each planner or session")
     parser.add_argument("--sessions", type=int, default=100, help="sessions at once")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of faults")
-    parser.add_argument("--planners", nargs="*", default=(), help="further planners")
+    parser.add_argument("--planners", nargs="*", default=(), help="planners, in latency instead of those above")
+    parser.add_argument("--options", nargs="*", default=(), help="of swerve serve driver: threads=2, ...")
     parser.add_argument("--address", help="of the server, for `client`, which is started by `faults`")
     args = parser.parse_args()
     if args.what == "client":
@@ -58,26 +59,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rap = tiny_rap(Path(folder))
         if args.what == "latency":
-            measure_latency([*BUILT_INS, rap, *args.planners], args.calls)
+            measure_latency(args.planners or [*BUILT_INS, rap], args.calls, args.options)
         elif args.what == "sessions":
             measure_sessions(["constant-velocity", rap, *args.planners], args.sessions, args.calls)
         else:
             measure_faults(args.rounds, args.sessions)
 
 
-def measure_latency(planners: Sequence[str], calls: int) -> None:
+def measure_latency(planners: Sequence[str], calls: int, options: Sequence[str]) -> None:
     """Print quantiles of drive calls, and of the submission of eight images, in milliseconds."""
-    print(f"{'planner':24} {'median':>8} {'90 %':>8} {'99 %':>8} {'most':>8} {'late':>5} {'images':>8}   (ms)")
+    titles = ("median", "90 %", "99 %", "most", "> 0.1 s", "late", "images")
+    print(f"{'planner':24} " + " ".join(f"{one:>8}" for one in titles) + "   (ms)")
     for planner in planners:
         seen = rig() if planner.endswith(".safetensors") else ()
-        with driver(planner) as server:
+        with driver(planner, *(f"--{one}" for one in options)) as server:
             rollout = Rollout(server.address, "latency", seen)
             times = np.array([rollout.step(row) for row in range(calls)])
             rollout.close()
         quantiles = 1e3 * np.quantile(times[:, 1], [0.5, 0.9, 0.99, 1.0])
         late = int(re.findall(r"drive calls, (\d+) late", server.ended())[-1])
         shown = " ".join(f"{one:8.2f}" for one in quantiles)
-        print(f"{Path(planner).stem:24} {shown} {late:5d} {1e3 * np.median(times[:, 0]):8.1f}", flush=True)
+        over, images = np.mean(times[:, 1] > 0.1), 1e3 * np.median(times[:, 0])
+        print(f"{Path(planner).stem:24} {shown} {over:8.1%} {late:8d} {images:8.1f}", flush=True)
 
 
 def measure_sessions(planners: Sequence[str], sessions: int, calls: int) -> None:

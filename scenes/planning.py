@@ -55,6 +55,7 @@ class Observation:
             for all others.
         route: x, y of the way ahead, relative to the ego, from beside it on, in closed loop, for planners that declare
             `route`; None for all others. Its last point is where it ends or forks.
+        prepared: whether images and cameras are what the planner's own `prepare_image` returned.
     """
 
     token: str
@@ -67,6 +68,7 @@ class Observation:
     privileged: Any = None
     recording: Any = None
     route: Float[np.ndarray, "_ 2"] | None = None
+    prepared: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ class Planner(Protocol):
     - `recording = True`: it gets `Observation.recording` where there is one, and then no images.
     - `route = True`: it gets `Observation.route` where there is one.
     - `max_image_age`, `missing_images`: of planners that are served to AlpaSim, see docs/alpasim.md.
+    - `prepare_image(image: np.ndarray, camera: Camera) -> tuple[np.ndarray, Camera]`: what it does first to each image,
+      such as a resize. It may be called when the image arrives, ahead of the plan, in any thread; the observation is
+      then `prepared`.
     - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner
       needs sensors that observations do not have.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from swerve.cells import bar_text, cell
 from swerve.consoles import print_table, progress_console, results_console
-from swerve.data.splats.fit_outputs import FIT, read_fit_options
+from swerve.data.splats.fit_outputs import FIT, check_fitted_log, read_fit_options
 from swerve.data.splats.log_images import images_of_log, training_poses
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
@@ -113,6 +113,7 @@ def _measured(
 ) -> Measurement:
     """Measure the scene in a log's folder; the views at the middle time step are shown."""
     options = read_fit_options(folder)
+    check_fitted_log(folder, log)
     truth = ReferenceImages(log, options.fit.seed)
     console.print(f"{log.name}: reading photos", highlight=False, markup=False)
     images = images_of_log(log, options)

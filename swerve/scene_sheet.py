@@ -151,8 +151,13 @@ def _photo_section(scene: Scene) -> Section:
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
-    panels = [Panel(camera.name, reduced(_colors(primitives, camera, pose, Style.rap()))) for camera in cameras]
-    return Section("Logged pose", "All cameras at the logged pose.", tuple(panels))
+    drawn = {camera.name: reduced(_colors(primitives, camera, pose, Style.rap())) for camera in cameras}
+    black = [name for name, image in drawn.items() if not image.any()]
+    text = "All cameras at the logged pose."
+    if black:
+        text += f" Nothing that the log annotates is seen by {', '.join(black)}: left out."
+    panels = [Panel(name, image) for name, image in drawn.items() if name not in black or len(black) == len(drawn)]
+    return Section("Logged pose", text, tuple(panels))
 
 
 def _layer_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:

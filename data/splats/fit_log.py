@@ -16,6 +16,7 @@ import simplejpeg
 from jaxtyping import Float
 
 from swerve.data.jobs import ProgressCallback
+from swerve.data.jobs.log_digest import log_digest
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.fit_outputs import FIT
 from swerve.data.splats.held_out_quality import Quality, evaluate_quality, exposures_between, render_at
@@ -93,6 +94,7 @@ def fit_log(
     record = {
         "log": log.name,
         "source": log.source,
+        "digest": log_digest(log),
         "options": asdict(options),
         "versions": dict(versions),
         "train_images": len(images.train),

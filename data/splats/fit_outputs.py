@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+from swerve.data.jobs.log_digest import log_digest
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
-from swerve.scenes import LogError
+from swerve.scenes import Log, LogError
 
 FIT = "fit.json"
 _AGAIN: Final = "Fit the log again, with swerve fit"
@@ -38,3 +39,26 @@ def read_fit_options(folder: Path) -> SceneOptions:
         raise LogError(path, str(error.args[0]), "is missing", _AGAIN) from error
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise LogError(path, "options", str(error), _AGAIN) from error
+
+
+def check_fitted_log(folder: Path, log: Log) -> None:
+    """Check that a fit is of this version of the log, where its record says of which it is.
+
+    Args:
+        folder: of one log.
+        log: as its source gives it now.
+
+    Raises:
+        LogError: it is of another version, or the record is invalid.
+    """
+    path = folder / FIT
+    known = read_json(path, anything, _AGAIN)
+    digest = known.get("digest") if isinstance(known, dict) else None
+    if digest is not None and digest != log_digest(log):
+        raise LogError(
+            path,
+            "digest",
+            f"is not that of log {log.name} as its source gives it now: the log, or the program that generated it, has "
+            "changed since the fit, which shows another scene",
+            _AGAIN,
+        )

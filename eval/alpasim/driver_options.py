@@ -24,6 +24,9 @@ class DriverOptions:
             (max_image_age).
         max_sessions: Most sessions at once.
         session_timeout: Time without a call after which a session is closed, in seconds: its client is gone.
+        threads: Threads of a learned planner's operators on the CPU. More than one speed up large networks on cores of
+            their own; on cores that other processes use as well they wait for each other, and plans take many times as
+            long.
         vehicle: Length, width, height, wheelbase and rear overhang of the car, in metres, which AlpaSim does not tell;
             those of nuPlan's car.
 
@@ -37,6 +40,7 @@ class DriverOptions:
     max_image_age: float = 0.6
     max_sessions: int = 128
     session_timeout: float = 600.0
+    threads: int = 1
     vehicle: tuple[float, float, float, float, float] = (5.176, 2.297, 1.777, 3.089, 1.127)
 
     def __post_init__(self) -> None:
@@ -45,6 +49,8 @@ class DriverOptions:
                 raise SwerveError(f"{name}: {getattr(self, name):g} must be above 0 s, and 1e6 s at most")
         if not 1 <= self.max_sessions <= 1000:
             raise SwerveError(f"max_sessions: {self.max_sessions} must lie in 1..1000")
+        if not 1 <= self.threads <= 1024:
+            raise SwerveError(f"threads: {self.threads} must lie in 1..1024")
         try:
             self.body()
         except ValueError as error:

@@ -25,7 +25,7 @@ from swerve.eval.alpasim.session import (
     blank_observation,
     response_poses,
 )
-from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage, decoded_image, negotiated
+from swerve.eval.alpasim.session_cameras import CameraImages, decoded_image, negotiated, preparation_of, timed_image
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
 from swerve.eval.benchmark.evaluate.observations import hash_token
 from swerve.scenes import Camera, SwerveError
@@ -64,7 +64,8 @@ class DriverService:
                 "tell drivers. Serve one that sees images, or human, constant-velocity, ..."
             )
         self.label, self.options, self.planner = label, options, planner
-        self._queue, self._closed = PlannerQueue(planner), closed
+        self._queue, self._closed = PlannerQueue(planner, options.threads), closed
+        self._prepare = preparation_of(planner)
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._warmed = set[tuple[str, ...]]()
@@ -116,12 +117,13 @@ class DriverService:
         return protocol().Empty()
 
     def submit_image_observation(self, request: Any) -> Any:  # noqa: ANN401
-        """Keep an image; those of cameras that the planner does not see are let pass."""
+        """Keep an image, prepared for the planner; those of cameras that it does not see are let pass."""
         session, message = self._session(request.session_uuid), request.camera_image
         time_us = time_of(message.frame_end_us, "camera_image")
         if message.logical_id in session.images.cameras:
             image = decoded_image(message.image_bytes, printable(message.logical_id))
-            session.add_image(message.logical_id, TimedImage(time_us, image))
+            camera = session.images.cameras[message.logical_id]
+            session.add_image(message.logical_id, timed_image(time_us, image, camera, self._prepare))
         return protocol().Empty()
 
     def submit_egomotion_observation(self, request: Any) -> Any:  # noqa: ANN401

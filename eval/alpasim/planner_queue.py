@@ -1,6 +1,7 @@
 """Planner behind a queue: sessions ask at once, one thread plans, in batches where the planner takes them."""
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
@@ -58,10 +59,11 @@ class PlannerQueue:
 
     Args:
         planner: is called from one thread only.
+        threads: of torch's operators in that thread, if the planner has loaded torch.
     """
 
-    def __init__(self, planner: Planner) -> None:
-        self.planner = planner
+    def __init__(self, planner: Planner, threads: int = 1) -> None:
+        self.planner, self._threads = planner, threads
         facts = getattr(planner, "facts", None)
         self._batches = callable(getattr(planner, "plan_batch", None)) or bool(getattr(facts, "batches", False))
         self._waiting: queue.SimpleQueue[Plan | None] = queue.SimpleQueue()
@@ -80,6 +82,8 @@ class PlannerQueue:
         self._thread.join(seconds)
 
     def _work(self) -> None:
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(self._threads)
         ended = False
         while not ended:
             batch, ended = self._next_batch()

@@ -3,11 +3,12 @@
 import itertools
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.image_encoding import encode_image
 from swerve.eval.alpasim.camera_specs import camera_message
@@ -27,8 +28,8 @@ from swerve.eval.alpasim.planar_motion import sampled
 from swerve.eval.alpasim.protocol import DRIVER, protocol
 from swerve.eval.alpasim.route_command import SPACING, WAYPOINTS, command_bytes, command_route, route_message
 from swerve.eval.alpasim.stub import Stub
-from swerve.scenes import SwerveError
-from swerve.scenes.planning import Observation, Trajectory
+from swerve.scenes import Camera, SwerveError
+from swerve.scenes.planning import CameraChoice, Observation, Trajectory
 from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
 from swerve.scenes.transforms import inverse
 
@@ -41,6 +42,8 @@ _HORIZON_US: Final = 4_000_000
 # An answer that goes on for longer is a mistake, and would be interpolated to any number of poses.
 _LONGEST_US: Final = 120_000_000
 _QUALITY: Final = 95
+# Between a camera's name and how many seconds ago its image is.
+_PAST_MARK: Final = "@"
 
 
 @dataclass
@@ -81,20 +84,32 @@ class RemotePlanner:
         cameras: names of the cameras whose images are sent, joined by +; all; or none.
         image_format: of the images that are sent; AlpaSim's own is jpeg.
         timeout: longest time of a call, seconds.
+        frames: images of each camera that the driver gets before its first drive call, that of now included.
+        frame_interval: seconds between them.
 
     Raises:
-        SwerveError: there is no such driver.
+        SwerveError: there is no such driver, or a number is outside its range.
     """
 
     route = True
 
-    def __init__(self, address: str, cameras: str = "all", image_format: str = "png", timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        cameras: str = "all",
+        image_format: str = "png",
+        timeout: float = 60.0,
+        frames: int = 1,
+        frame_interval: float = 0.5,
+    ) -> None:
+        if not (1 <= frames <= 100 and 0.0 < frame_interval <= 10.0):
+            raise SwerveError(f"frames: {frames} must lie in 1..100, frame_interval: {frame_interval} in 0..10 s")
         if image_format not in ("png", "jpeg"):
             raise SwerveError(f"image_format: {image_format!r} must be png or jpeg")
         if not 0.0 < timeout <= 1e6:
             raise SwerveError(f"timeout: {timeout} must be above 0 s, and 1e6 s at most")
         self.address, self.image_format, self.timeout = address, image_format, timeout
-        self.cameras = {"all": None, "none": ()}.get(cameras, tuple(cameras.split("+")))
+        self.cameras = _camera_choice(cameras, [frame_interval * row for row in range(frames - 1, 0, -1)])
         self._stub: Stub | None = None
         self._session: _RemoteSession | None = None
         self._numbers = itertools.count()
@@ -116,7 +131,10 @@ class RemotePlanner:
             SwerveError: the driver did not answer, or not with a trajectory.
         """
         try:
-            session = self._continued(observation) or self._started(observation)
+            session = self._continued(observation)
+            if session is None:
+                session = self._started(observation)
+                self._submit_past_images(session, observation)
             self._submit_images(session, observation)
             self._submit_route(session, observation)
             answer = self._call(
@@ -156,10 +174,13 @@ class RemotePlanner:
         name = f"{observation.token}-{os.getpid()}-{next(self._numbers)}-{uuid.uuid4().hex[:8]}"
         request = messages.DriveSessionRequest(session_uuid=name)
         request.debug_info.scene_id = observation.token
-        request.rollout_spec.vehicle.available_cameras.extend(camera_message(one) for one in observation.cameras)
+        request.rollout_spec.vehicle.available_cameras.extend(
+            camera_message(one) for one in observation.cameras if not _seconds_ago(one.name)
+        )
         self._connected().call("start_session", request)
         steps, now_us = len(observation.history.poses), observation.time_us
-        shift_us = max(STEP_US * steps - now_us, 0)
+        oldest_us = round(1e6 * max([0.0, *map(_seconds_ago, observation.images)]))
+        shift_us = max(STEP_US * steps - now_us, oldest_us + STEP_US - now_us, 0)
         self._session = _RemoteSession(name, observation.token, now_us, np.eye(4), shift_us)
         self._submit_history(self._session, observation, steps)
         return self._session
@@ -193,17 +214,26 @@ class RemotePlanner:
         )
         self._connected().call("submit_egomotion_observation", request)
 
+    def _submit_past_images(self, session: _RemoteSession, observation: Observation) -> None:
+        """Submit the images of before the first drive call, as AlpaSim does while it forces the recorded drive."""
+        past = [(name, seconds) for name in observation.images if (seconds := _seconds_ago(name)) > 0.0]
+        for name, seconds in sorted(past, key=lambda one: -one[1]):
+            time_us = session.told_us - round(1e6 * seconds)
+            self._submit_image(session, name.rpartition(_PAST_MARK)[0], observation.images[name], time_us)
+
     def _submit_images(self, session: _RemoteSession, observation: Observation) -> None:
-        messages = protocol()
         for name, image in observation.images.items():
-            encoded = encode_image(image, "png" if self.image_format == "png" else "jpeg", _QUALITY)
-            message = messages.RolloutCameraImage.CameraImage(
-                frame_start_us=session.told_us,
-                frame_end_us=session.told_us,
-                image_bytes=encoded,
-                logical_id=name,
-            )
-            self._call("submit_image_observation", session_uuid=session.uuid, camera_image=message)
+            if not _seconds_ago(name):
+                self._submit_image(session, name, image, session.told_us)
+
+    def _submit_image(
+        self, session: _RemoteSession, name: str, image: UInt8[np.ndarray, "_ _ 3"], time_us: int
+    ) -> None:
+        encoded = encode_image(image, "png" if self.image_format == "png" else "jpeg", _QUALITY)
+        message = protocol().RolloutCameraImage.CameraImage(
+            frame_start_us=time_us, frame_end_us=time_us, image_bytes=encoded, logical_id=name
+        )
+        self._call("submit_image_observation", session_uuid=session.uuid, camera_image=message)
 
     def _submit_route(self, session: _RemoteSession, observation: Observation) -> None:
         """Submit the route as AlpaSim does: waypoints 4.2 m apart, up to 80 m."""
@@ -227,7 +257,7 @@ class RemotePlanner:
         if not later.any():
             raise SwerveError(
                 f"{self.address}: drive: the trajectory has no pose later than {now_us} us; drivers that need several "
-                "images of each camera answer so at first, and cannot be asked for a single moment"
+                "images of each camera answer so at first: tell how many (frames=N)"
             )
         if (ahead_us := int(times_us[-1]) - now_us) > _LONGEST_US:
             raise SwerveError(
@@ -246,6 +276,24 @@ class RemotePlanner:
         except SwerveError:
             self._stub.close()
             self._stub = None
+
+
+def _camera_choice(names: str, ago: Sequence[float]) -> CameraChoice:
+    """Return which images the planner declares: cameras by name, and each of them so many seconds ago."""
+    if names == "none" or (names == "all" and not ago):
+        return () if names == "none" else None
+
+    def chosen(cameras: Sequence[Camera]) -> tuple[str, ...]:
+        now = [camera.name for camera in cameras] if names == "all" else names.split("+")
+        return (*now, *(f"{name}{_PAST_MARK}{seconds:g}" for seconds in ago for name in now))
+
+    return chosen if ago else tuple(names.split("+"))
+
+
+def _seconds_ago(name: str) -> float:
+    """Return how many seconds ago a camera's image is, which its name says: `front@0.5`; 0 for one of now."""
+    _, mark, seconds = name.rpartition(_PAST_MARK)
+    return float(seconds) if mark else 0.0
 
 
 def _evenly(times_us: np.ndarray, poses: Float[np.ndarray, "n 3"]) -> Trajectory:

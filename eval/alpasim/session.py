@@ -15,7 +15,7 @@ from swerve.eval.alpasim.planar_motion import along_arc, sampled
 from swerve.eval.alpasim.planner_queue import Plan
 from swerve.eval.alpasim.route_command import route_command, waypoints_of
 from swerve.eval.alpasim.service_error import invalid, not_ready
-from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage
+from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage, preparation_of, timed_image
 from swerve.scenes import Camera
 from swerve.scenes.planning import History, LoggedFuture, Observation, Planner, Trajectory
 from swerve.scenes.polyline import arc_lengths, remove_duplicate_points, to_frenet
@@ -183,6 +183,7 @@ class Session:
                 images=images,
                 privileged=self._logged_future(now_us) if getattr(planner, "privileged", False) else None,
                 route=self._route_at(now_us) if getattr(planner, "route", False) else None,
+                prepared=preparation_of(planner) is not None,
             )
 
     def remember(self, made_us: int, local_from_ego: Float[np.ndarray, "4 4"], plan: Trajectory) -> LocalPlan:
@@ -255,15 +256,19 @@ def blank_observation(cameras: tuple[Camera, ...], planner: Planner, options: Dr
         0.1 * np.arange(1 - HISTORY_STEPS, 1), zeros, zeros[:, :2].copy(), zeros[:, :2].copy(), zeros[:, 0].copy()
     )
     future = LoggedFuture(np.zeros((len(_FUTURE_US), 3)), _FUTURE_STEP)
+    prepare = preparation_of(planner)
+    black = [np.zeros((camera.height, camera.width, 3), np.uint8) for camera in cameras]
+    seen = [timed_image(0, image, camera, prepare) for image, camera in zip(black, cameras, strict=True)]
     return Observation(
         token="warm-up",
         time_us=0,
         vehicle=options.body(),
         history=history,
         command=Command.STRAIGHT,
-        cameras=cameras,
-        images={camera.name: np.zeros((camera.height, camera.width, 3), np.uint8) for camera in cameras},
+        cameras=tuple(one.camera for one in seen),
+        images={one.camera.name: one.image for one in seen},
         privileged=future if getattr(planner, "privileged", False) else None,
+        prepared=prepare is not None,
     )
 
 

@@ -1,6 +1,6 @@
 """Cameras of a session: those that a planner declares, among those that AlpaSim has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,10 +24,11 @@ Image = UInt8[np.ndarray, "_ _ 3"]
 
 @dataclass(frozen=True)
 class TimedImage:
-    """An image and the time at which its frame ended."""
+    """An image, the time at which its frame ended, and its camera, both prepared if the planner prepares images."""
 
     time_us: int
     image: Image
+    camera: Camera
 
 
 def negotiated(planner: Planner, available: Sequence[Any]) -> Mapping[str, Camera]:
@@ -101,10 +102,34 @@ class CameraImages:
             raise not_ready(
                 f"images are missing at {now_us} us: {', '.join(missing)}; {max_age:g} s is the most they may be old"
             )
-        cameras = tuple(
-            sized(self.cameras[name], one.image.shape[1], one.image.shape[0]) for name, one in found.items()
-        )
-        return cameras, {self.cameras[name].name: one.image for name, one in found.items()}
+        cameras = tuple(one.camera for one in found.values())
+        return cameras, {one.camera.name: one.image for one in found.values()}
+
+
+Prepare = Callable[[Image, Camera], tuple[Image, Camera]]
+
+
+def preparation_of(planner: Planner) -> Prepare | None:
+    """Return what a planner does first to each image, if it says so, see `Planner`."""
+    prepare: Prepare | None = getattr(getattr(planner, "planner", planner), "prepare_image", None)
+    return prepare if callable(prepare) else None
+
+
+def timed_image(time_us: int, image: Image, camera: Camera, prepare: Prepare | None) -> TimedImage:
+    """Return an image with its camera, prepared.
+
+    Raises:
+        ServiceError: the planner failed to prepare it.
+    """
+    camera = sized(camera, image.shape[1], image.shape[0])
+    if prepare is None:
+        return TimedImage(time_us, image, camera)
+    try:
+        image, camera = prepare(image, camera)
+    except Exception as error:  # of a planner that may be anyone's: told to the client
+        raise ServiceError("INTERNAL", f"camera {camera.name}: prepare_image failed: {error}") from error
+    image.setflags(write=False)
+    return TimedImage(time_us, image, camera)
 
 
 def decoded_image(encoded: bytes, logical_id: str) -> Image:

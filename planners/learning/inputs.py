@@ -119,6 +119,11 @@ def inputs_of(observations: Sequence[Observation], config: ModelConfig) -> Model
     return ModelInput(images, rig, present, status, torch.as_tensor(np.concatenate(past)), moving, footprint, hidden)
 
 
+def image_fit(config: ModelConfig) -> ImageFit:
+    """Return how images are cropped and resized for a network."""
+    return ImageFit((config.image_width, config.image_height), config.trim)
+
+
 def no_images(count: int, config: ModelConfig) -> tuple[UInt8[Tensor, "b c 3 h w"], CameraRig]:
     """Return images and rigs without cameras."""
     size = (config.image_width, config.image_height)
@@ -127,12 +132,16 @@ def no_images(count: int, config: ModelConfig) -> tuple[UInt8[Tensor, "b c 3 h w
 
 def _images(observations: Sequence[Observation], config: ModelConfig) -> tuple[UInt8[Tensor, "b c 3 h w"], CameraRig]:
     """Return the images as in training, with their cameras."""
-    fit = ImageFit((config.image_width, config.image_height), config.trim)
+    fit = image_fit(config)
     rigs, images = [], []
     for one in observations:
         cameras = [_camera(one, name, config) for name in config.cameras]
-        images.append([fit.pixels(one.images[camera.name], camera) for camera in cameras])
-        rigs.append([fit.camera(camera) for camera in cameras])
+        own = [one.images[camera.name] for camera in cameras]
+        if not one.prepared:
+            own = [fit.pixels(image, camera) for image, camera in zip(own, cameras, strict=True)]
+            cameras = [fit.camera(camera) for camera in cameras]
+        images.append(own)
+        rigs.append(cameras)
     stacked = torch.as_tensor(np.array(images)).movedim(-1, -3).contiguous()
     return stacked, CameraRig.of(camera_arrays(rigs)).with_rays(patch_of(config))
 

@@ -9,18 +9,19 @@ from typing import Any, Final
 import numpy as np
 import safetensors.torch
 import torch
+from jaxtyping import UInt8
 
 from swerve.data.storage.checked_json import told
 from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.planners.learning.families import build_model, model_class
-from swerve.planners.learning.inputs import inputs_of
+from swerve.planners.learning.inputs import image_fit, inputs_of
 from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.precision import autocast
 from swerve.planners.learning.selection import best_proposal
 from swerve.planners.learning.train_options import Precision
 from swerve.planners.trained_file import HEADER, read_tensors
-from swerve.scenes import SwerveError
+from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import Observation, Trajectory
 from swerve.scenes.printable import printable
 
@@ -52,6 +53,13 @@ class LearnedPlanner:
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras of the network."""
         return self.model.config.cameras
+
+    def prepare_image(
+        self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera
+    ) -> tuple[UInt8[np.ndarray, "_ _ 3"], Camera]:
+        """Crop and resize an image to the network's size, with its camera."""
+        fit = image_fit(self.model.config)
+        return fit.pixels(image, camera), fit.camera(camera)
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return the proposal with the highest predicted score.

@@ -1,14 +1,16 @@
 """`swerve quality` on a small scene made by hand."""
 
 import json
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from swerve.data import open_source
+from swerve.data.jobs.log_digest import log_digest
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.data.splats.fit_outputs import read_fit_options
+from swerve.data.splats.fit_outputs import check_fitted_log, read_fit_options
 from swerve.data.splats.optimization.initial_gaussians import gaussians_on_surfaces
 from swerve.data.splats.splat_files import write_splats
 from swerve.rasterizer import Style
@@ -76,7 +78,10 @@ class Left:
         self.share = float(share)
 
     def vehicles(self, image):
-        return np.array([[0.0, 0.0, image.shape[1] * self.share, image.shape[0]]])
+        # Boxes around every pixel, whatever the image shows: of a size that no box of whole pixels has.
+        middles = np.stack(np.meshgrid(*(np.arange(0.0, side) for side in image.shape[1::-1])), axis=-1)
+        half = np.array([8.3, 6.3]) * self.share
+        return np.concatenate([middles - half, middles + half], axis=-1).reshape(-1, 4)
 
     def lines(self, image):
         return np.ones(image.shape[:2], bool)
@@ -101,8 +106,10 @@ def test_a_detector_of_ones_own_replaces_labels(splats, tmp_path, monkeypatch):
     assert all(0 < view == true < 1 for view, true in shares)
     assert numbers["frechet"]["test camera left"]["views"] == 3
     assert numbers["frechet"]["test camera left"]["distance"] > 0
-    # The true images' boxes are known only with a detector: half an image matches none of the vehicles.
-    assert {row["true_box_iou"] for row in numbers["views"]} <= {0.0, None}
+    # Its boxes are the same in all images: those of views and true images overlap the vehicles alike.
+    boxes = [(row["box_iou"], row["true_box_iou"]) for row in numbers["views"] if row["true_box_iou"] is not None]
+    assert boxes
+    assert all(0 < view == true < 1 for view, true in boxes)
 
 
 def test_what_cannot_be_measured_is_told(splats, tmp_path):
@@ -115,6 +122,21 @@ def test_what_cannot_be_measured_is_told(splats, tmp_path):
         result = invoke("quality", *arguments[:2], tmp_path / "out", *arguments[2:], "--no-lpips")
         assert isinstance(result.exception, SwerveError)
         assert message in str(result.exception)
+
+
+def test_a_fit_of_an_older_version_of_the_log_is_refused(splats, tmp_path):
+    folder = tmp_path / "splats" / NAME
+    shutil.copytree(splats / NAME, folder)
+    log = open_source("town:1").load(NAME)
+    (folder / "fit.json").write_text(json.dumps({"options": asdict(OPTIONS), "digest": log_digest(log)}))
+    check_fitted_log(folder, log)
+    ego = replace(log.ego, velocity=log.ego.velocity + 1e-9)
+    with pytest.raises(LogError, match="town-000000 as its source gives it now"):
+        check_fitted_log(folder, replace(log, ego=ego))
+    (folder / "fit.json").write_text(json.dumps({"options": asdict(OPTIONS), "digest": "of another town"}))
+    result = invoke("quality", "town:1", folder.parent, tmp_path / "out", "--no-lpips")
+    assert isinstance(result.exception, LogError)
+    assert "Fit the log again, with swerve fit" in str(result.exception)
 
 
 def test_the_record_of_a_fit_is_read_again(splats, tmp_path):

@@ -426,3 +426,72 @@ def test_a_server_of_another_service_is_no_driver():
             other.call("get_available_scenes", protocol().Empty())
         other.close()
         assert Stub(DRIVER, f"127.0.0.1:{port}", 5.0).check_version().endswith("0.54.0")
+
+
+class Halving(Seeing):
+    """Planner whose images are of half the size, and which counts them."""
+
+    def __init__(self):
+        super().__init__()
+        self.prepared = 0
+
+    def prepare_image(self, image, camera):
+        self.prepared += 1
+        return image[::2, ::2].copy(), camera.resized(camera.width // 2, camera.height // 2)
+
+
+def test_images_are_prepared_when_they_arrive():
+    planner = Halving()
+    with served(planner) as (_, port, _):
+        client = Client(port)
+        client.start([camera("front")])
+        assert planner.prepared == 1  # the black image of the first plan
+        client.move(START_US + 100_000 * np.arange(-15, 1))
+        client.image("front", encode_image(RED, "png"))
+        assert planner.prepared == 2
+        for _ in range(2):
+            client.drive()
+        assert planner.prepared == 2
+        client.close()
+    observation = planner.seen[-1]
+    assert observation.prepared
+    assert observation.images["front"].shape == (15, 20, 3)
+    seen_by = observation.cameras[0]
+    # The sensor's 80 x 60 pixels, sent as 40 x 30, halved.
+    assert (seen_by.name, seen_by.width, seen_by.height, seen_by.fx, seen_by.cx) == ("front", 20, 15, 15.0, 10.0)
+
+
+def test_an_image_that_the_planner_cannot_prepare_is_told():
+    class Failing(Halving):
+        def prepare_image(self, image, camera):
+            if image.any():
+                raise ValueError("too red")
+            return image, camera
+
+    with served(Failing()) as (_, port, _):
+        client = Client(port)
+        client.start([camera("front")])
+        with pytest.raises(SwerveError, match="camera front: prepare_image failed: too red"):
+            client.image("front", encode_image(RED, "png"))
+        client.close()
+
+
+def test_a_served_network_has_as_many_threads_as_asked():
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+
+    class Counting(Straight):
+        def plan(self, observation):
+            counted.append(torch.get_num_threads())
+            return super().plan(observation)
+
+    for threads in (1, 3):
+        counted = []
+        with served(Counting(), threads=threads) as (_, port, _):
+            client = Client(port)
+            client.start()
+            client.move(START_US + 100_000 * np.arange(-15, 1))
+            client.drive()
+            client.close()
+        assert set(counted) == {threads}
+    with pytest.raises(SwerveError, match=r"threads: 0 must lie in 1\.\.1024"):
+        DriverOptions(threads=0)

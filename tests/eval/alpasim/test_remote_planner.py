@@ -6,10 +6,12 @@ rollouts of 4 s stay within 1e-3 m, and scores within 1e-4.
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from swerve.data.storage.checked_image import decode_pixels
 from swerve.eval.alpasim import Server
 from swerve.eval.alpasim.protocol import DRIVER, protocol, version_message
 from swerve.eval.alpasim.remote_planner import RemotePlanner
@@ -245,3 +247,79 @@ class Answering:
 
     def __exit__(self, *_):
         self.server.stop()
+
+
+class Remembering:
+    """A driver that keeps images by camera and time, and answers with an empty trajectory until it has enough."""
+
+    def __init__(self, frames):
+        self.frames, self.seen, self.cameras = frames, {}, []
+
+    def __enter__(self):
+        from swerve.eval.alpasim.frames import trajectory_message, upright
+
+        messages = protocol()
+
+        def start(request):
+            self.cameras = [one.logical_id for one in request.rollout_spec.vehicle.available_cameras]
+            self.seen = {name: [] for name in self.cameras}
+            return messages.SessionRequestStatus()
+
+        def submit(request):
+            image = request.camera_image
+            self.seen[image.logical_id].append((image.frame_end_us, image.image_bytes))
+            return messages.Empty()
+
+        def drive(request):
+            ready = all(len(one) >= self.frames for one in self.seen.values())
+            steps = np.arange(1, 41 if ready else 1) * 100_000
+            local = np.column_stack([4.0 * steps * 1e-6, np.zeros((len(steps), 2))])
+            return messages.DriveResponse(
+                trajectory=trajectory_message(request.time_now_us + steps, upright(local, 0.0))
+            )
+
+        methods = {name: lambda _, reply=method.reply: reply() for name, method in messages.services[DRIVER].items()}
+        own = {
+            "start_session": start,
+            "submit_image_observation": submit,
+            "drive": drive,
+            "get_version": lambda _: version_message("remembering"),
+        }
+        self.server = Server(DRIVER, {**methods, **own}, "127.0.0.1", 0, 4)
+        return self, self.server.port
+
+    def __exit__(self, *_):
+        self.server.stop()
+
+
+def looking_back(remote, cameras, time_us=0):
+    """Return an observation with the images that a remote planner declares, each of a grey level of its own."""
+    observation = replace(moving(), time_us=time_us)
+    names = remote.cameras(cameras) if callable(remote.cameras) else [one.name for one in cameras]
+    by_name = {one.name: one for one in cameras}
+    placed = tuple(replace(by_name[name.partition("@")[0]], name=name) for name in names)
+    images = {name: np.full((8, 16, 3), row, np.uint8) for row, name in enumerate(names)}
+    return replace(observation, cameras=placed, images=images)
+
+
+def test_a_driver_that_needs_several_images_gets_them_before_its_first_call():
+    cameras = tuple(one.resized(16, 8) for one in town(3).cameras if one.name in ("front", "front_left"))
+    with Remembering(4) as (driver, port):
+        remote = RemotePlanner(f"127.0.0.1:{port}", "front+front_left", frames=4)
+        found = remote.plan(looking_back(remote, cameras))
+        assert np.allclose(found.poses[:, 0], 4.0 * found.interval * np.arange(1, len(found.poses) + 1), atol=1e-5)
+        assert driver.cameras == ["front", "front_left"]
+        for row, name in enumerate(driver.cameras):
+            times, images = zip(*driver.seen[name], strict=True)
+            assert np.diff(times).tolist() == [500_000] * 3
+            assert times[0] >= 0
+            # Names are declared by time, the oldest first after those of now.
+            assert [int(decode_pixels(one, "RGB")[0, 0, 0]) for one in images] == [2 + row, 4 + row, 6 + row, row]
+        # A drive goes on with the images of now alone.
+        remote.plan(looking_back(remote, cameras, 500_000))
+        assert [len(one) for one in driver.seen.values()] == [5, 5]
+        remote.close()
+    with Remembering(4) as (_, port), pytest.raises(SwerveError, match=r"tell how many \(frames=N\)"):
+        RemotePlanner(f"127.0.0.1:{port}", "front").plan(looking_back(RemotePlanner(f"127.0.0.1:{port}"), cameras[:1]))
+    with pytest.raises(SwerveError, match=r"frames: 0 must lie in 1\.\.100"):
+        RemotePlanner("127.0.0.1:1", frames=0)

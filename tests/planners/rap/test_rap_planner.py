@@ -55,6 +55,20 @@ def test_batches_are_the_same_plans(planner):
     assert planner.plan_batch([]) == []
 
 
+def test_images_prepared_ahead_give_the_same_plan():
+    """Also where a part of each image is cut off, which must not be cut off twice."""
+    torch.manual_seed(1)
+    trimmed = LearnedPlanner(RapModel(replace(CONFIG, trim=(0.1, 0.0, 0.0, 0.2))).eval(), {})
+    observation = seeing()
+    made = {one.name: trimmed.prepare_image(observation.images[one.name], one) for one in observation.cameras}
+    images, cameras = ({name: pair[row] for name, pair in made.items()} for row in (0, 1))
+    prepared = replace(observation, images=images, cameras=tuple(cameras.values()), prepared=True)
+    assert all(one.shape == (48, 80, 3) for one in images.values())
+    np.testing.assert_array_equal(trimmed.plan(prepared).poses, trimmed.plan(observation).poses)
+    twice = trimmed.plan(replace(prepared, prepared=False))
+    assert not np.array_equal(twice.poses, trimmed.plan(observation).poses)
+
+
 def test_the_plan_is_the_proposal_that_promises_most(planner):
     output = planner.model(inputs_of([seeing()], CONFIG))
     np.testing.assert_allclose(
