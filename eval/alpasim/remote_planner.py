@@ -29,6 +29,7 @@ from swerve.eval.alpasim.protocol import DRIVER, protocol
 from swerve.eval.alpasim.route_command import SPACING, WAYPOINTS, command_bytes, command_route, route_message
 from swerve.eval.alpasim.stub import Stub
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.past_frames import past_name, split_past_name
 from swerve.scenes.planning import CameraChoice, Observation, Trajectory
 from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
 from swerve.scenes.transforms import inverse
@@ -42,8 +43,6 @@ _HORIZON_US: Final = 4_000_000
 # An answer that goes on for longer is a mistake, and would be interpolated to any number of poses.
 _LONGEST_US: Final = 120_000_000
 _QUALITY: Final = 95
-# Between a camera's name and how many seconds ago its image is.
-_PAST_MARK: Final = "@"
 
 
 @dataclass
@@ -219,7 +218,7 @@ class RemotePlanner:
         past = [(name, seconds) for name in observation.images if (seconds := _seconds_ago(name)) > 0.0]
         for name, seconds in sorted(past, key=lambda one: -one[1]):
             time_us = session.told_us - round(1e6 * seconds)
-            self._submit_image(session, name.rpartition(_PAST_MARK)[0], observation.images[name], time_us)
+            self._submit_image(session, split_past_name(name)[0], observation.images[name], time_us)
 
     def _submit_images(self, session: _RemoteSession, observation: Observation) -> None:
         for name, image in observation.images.items():
@@ -285,15 +284,14 @@ def _camera_choice(names: str, ago: Sequence[float]) -> CameraChoice:
 
     def chosen(cameras: Sequence[Camera]) -> tuple[str, ...]:
         now = [camera.name for camera in cameras] if names == "all" else names.split("+")
-        return (*now, *(f"{name}{_PAST_MARK}{seconds:g}" for seconds in ago for name in now))
+        return (*now, *(past_name(name, seconds) for seconds in ago for name in now))
 
     return chosen if ago else tuple(names.split("+"))
 
 
 def _seconds_ago(name: str) -> float:
     """Return how many seconds ago a camera's image is, which its name says: `front@0.5`; 0 for one of now."""
-    _, mark, seconds = name.rpartition(_PAST_MARK)
-    return float(seconds) if mark else 0.0
+    return split_past_name(name)[1]
 
 
 def _evenly(times_us: np.ndarray, poses: Float[np.ndarray, "n 3"]) -> Trajectory:
