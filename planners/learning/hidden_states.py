@@ -129,10 +129,11 @@ def _encoder(folder: str, layer: int, tokens: int, prompt: str) -> HiddenStates:
     return HiddenStates(folder, layer, tokens, prompt)
 
 
-def hidden_states_of(images: UInt8[Tensor, "b c 3 h w"], spec: HiddenStateSpec) -> Float[Tensor, "b t e"]:
-    """Compute the tokens of observations' images, by the model in the folder that `SWERVE_VLM` names.
+def require_model(spec: HiddenStateSpec) -> str:
+    """Return the folder that `SWERVE_VLM` names, after checking that it holds the model of a spec; nothing is loaded.
 
     Raises:
+        MissingExtraError: transformers is not installed.
         SwerveError: the variable is not set, or the model there is not the one of the spec.
     """
     folder = os.environ.get(VARIABLE)
@@ -141,8 +142,25 @@ def hidden_states_of(images: UInt8[Tensor, "b c 3 h w"], spec: HiddenStateSpec) 
             "this planner is conditioned on hidden states of a vision-language model: set "
             f"{VARIABLE} to its local folder"
         )
-    encoder = _encoder(folder, spec.layer, spec.tokens, spec.prompt)
-    if encoder.spec != spec:
+    if not (Path(folder) / "config.json").is_file():
+        raise SwerveError(f"{VARIABLE}: {folder}: no config.json: not a local folder of a Hugging Face model")
+    if _known_digest(folder) != spec.digest:
         raise SwerveError(f"{VARIABLE}: {folder} holds another model than the one that this planner was trained with")
+    require_transformers()
+    return folder
+
+
+@lru_cache(4)
+def _known_digest(folder: str) -> str:
+    return model_digest(Path(folder))
+
+
+def hidden_states_of(images: UInt8[Tensor, "b c 3 h w"], spec: HiddenStateSpec) -> Float[Tensor, "b t e"]:
+    """Compute the tokens of observations' images, by the model in the folder that `SWERVE_VLM` names.
+
+    Raises:
+        SwerveError: see `require_model`.
+    """
+    encoder = _encoder(require_model(spec), spec.layer, spec.tokens, spec.prompt)
     views = images.movedim(2, -1).cpu().numpy()
     return torch.as_tensor(np.stack([encoder.tokens(list(view)) for view in views]).astype(np.float32))
