@@ -105,7 +105,7 @@ def write_hidden_states(
         report: called after each shard with the number of shards done, and that of all.
 
     Raises:
-        SwerveError: the set is not finished or lacks a camera, or the folder is of another job.
+        SwerveError: the set is not finished, lacks a camera or has none of the images, or the folder is of another job.
     """
     dataset, folder = Path(dataset), Path(folder)
     if not (dataset / _MANIFEST).is_file():
@@ -115,8 +115,10 @@ def write_hidden_states(
     make_folder(folder)
     with held(folder):
         _check_same(folder, request)
-        write_atomically(folder / _REQUEST, to_json(request))
         records = [record for record in SetRecords(dataset) if record.shard]
+        if "raster" not in domains and not any(row["photos"] for record in records for row in record.rows):
+            raise SwerveError(f"{dataset}: has no photos. Make hidden states of its rasters (--images raster)")
+        write_atomically(folder / _REQUEST, to_json(request))
         views, renderer, reader = 0, RasterRenderer(dataset), ShardReader(dataset)
         for number, record in enumerate(records):
             path = folder / record.shard

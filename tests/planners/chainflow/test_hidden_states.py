@@ -236,6 +236,8 @@ def test_the_command_and_what_it_lacks(made, tmp_path, monkeypatch):
     assert len(list((tmp_path / "out" / "train").glob("*.tar"))) >= 2
     result = invoke("hidden-states", made / "set", made / "set", *given)
     assert "holds shards that are no hidden states" in str(result.exception)
+    result = invoke("hidden-states", made / "set", tmp_path / "photos", *given, "--images", "photo")
+    assert "has no photos. Make hidden states of its rasters" in str(result.exception)
     shape = ("--trim", 0, 0.25, 0, 0)
     result = invoke("hidden-states", made / "set", tmp_path / "trimmed", *given, *shape, "--layer", 9)
     assert "layer is 9, the model has 3" in str(result.exception)
