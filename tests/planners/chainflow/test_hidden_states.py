@@ -116,6 +116,8 @@ def test_states_are_the_models_averaged_over_parts_of_the_sequence(made):
     with torch.no_grad():
         states = model(**given, output_hidden_states=True).hidden_states[1][0].numpy()
     np.testing.assert_allclose(found, [states[:5].mean(axis=0), states[5:].mean(axis=0)], atol=2e-3)
+    # Planners of different layers, evaluated together, share one model.
+    assert HiddenStates(made / "vlm", layer=0, device=CPU)._model is model
     with pytest.raises(SwerveError, match="layer is 9, the model has 3"):
         HiddenStates(made / "vlm", layer=9, device=CPU).tokens([image])
 
