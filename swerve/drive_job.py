@@ -17,6 +17,7 @@ from swerve.data import Source
 from swerve.data.jobs import (
     CORE_PACKAGES,
     RECORDS,
+    Failure,
     FolderLayout,
     PartResult,
     ProgressCallback,
@@ -308,7 +309,7 @@ def run_drive(
         console: where progress is shown; nowhere if None.
 
     Raises:
-        SwerveError: the folder is another job's or cannot be written, or a log has changed.
+        SwerveError: the folder is another job's or cannot be written, a log has changed, or all scenes failed.
         ArrayPartDone: this run of an array made its part.
     """
     folder, execution = work.folder, Execution.of(workers)
@@ -319,6 +320,19 @@ def run_drive(
         finished = work.finished()
         check_sources(folder, work.sources, work.owners, finished, execution.part is None)
         outcome = run_work(work, folder, list(work.owners), finished, "rollouts", execution, console)
+        _require_rollouts(work, outcome.failures)
         complete()
         write_atomically(folder / TIMING, to_json(outcome.timing))
     return outcome
+
+
+def _require_rollouts(work: DriveWork, failures: Sequence[Failure]) -> None:
+    """Check that not all scenes failed.
+
+    Raises:
+        SwerveError: there are failures and no roll-out.
+    """
+    if failures and not any(record["rows"] for record in work.records()):
+        first = failures[0]
+        where = f"log {first.log}" + (f", scene {first.token}" if first.token else "")
+        raise SwerveError(f"no scene was driven, {len(failures)} failed; the first, of {where}: {first.reason}")

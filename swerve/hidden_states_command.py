@@ -1,6 +1,7 @@
 """Run `swerve hidden-states`."""
 
 from swerve.consoles import progress_console, results_console
+from swerve.data.storage.mirror import shown
 from swerve.data.stream import ImageFit
 from swerve.job_report import stoppable
 from swerve.options.hidden_states import HiddenStates
@@ -19,10 +20,11 @@ def run(args: HiddenStates) -> int:
         def report(done: int, of: int) -> None:
             progress.print(f"{done} of {of} shards", highlight=False)
 
-        fit = ImageFit(args.size)
+        fit = ImageFit(args.size, args.trim)
         views = hidden_state_store.write_hidden_states(
             args.dataset, args.out, encoder, args.cameras, fit, domains, report
         )
     tokens = f"{encoder.spec.tokens} tokens of {encoder.spec.width}"
-    console.print(f"{views} views have {tokens}, in {args.out}", highlight=False, soft_wrap=True, markup=False)
+    made = f"{views} views computed, {tokens} each" if views else "Everything was finished before"
+    console.print(f"{made}: {shown(args.out)}", highlight=False, soft_wrap=True, markup=False)
     return 0

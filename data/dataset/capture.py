@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from swerve.data.storage.files import safe_name
 from swerve.scenes import Camera, Log, Photo, SwerveError, Tracks
 from swerve.scenes.camera_roles import HINT, cameras_named
 from swerve.scenes.past_frames import past_name, past_step, split_past_name
@@ -60,12 +61,32 @@ def image_requests(
         past: seconds ago of past frames, which follow the images of now; see `swerve.scenes.past_frames`.
 
     Raises:
-        SwerveError: there is no camera of one of the names, or the history is shorter than a past frame is ago.
+        SwerveError: there is no camera of one of the names, the history is shorter than a past frame is ago, or a past
+            frame's file would have the name of another camera's.
     """
     chosen, resize = select_cameras(viewpoint.scene.log, viewpoint.cameras, names), resize or Resize()
     if past and (marked := [camera.name for camera in chosen if split_past_name(camera.name)[1]]):
         raise SwerveError(f"camera {marked[0]} bears the name of a past frame")
-    return tuple(_request(viewpoint, camera, resize, seconds) for seconds in (0.0, *past) for camera in chosen)
+    requests = tuple(_request(viewpoint, camera, resize, seconds) for seconds in (0.0, *past) for camera in chosen)
+    if past:
+        _check_file_names([one.camera.name for one in requests])
+    return requests
+
+
+def _check_file_names(cameras: Sequence[str]) -> None:
+    """Check that images of different cameras have different files, of which one would replace the other.
+
+    Raises:
+        SwerveError: they have not.
+    """
+    named = dict[str, str]()
+    for camera in cameras:
+        other = named.setdefault(safe_name(camera), camera)
+        if other != camera:
+            raise SwerveError(
+                f"cameras {other} and {camera} would have the same files ({safe_name(camera)}). Choose another "
+                "past_interval, or other cameras"
+            )
 
 
 def _request(viewpoint: Viewpoint, camera: Camera, resize: Resize, seconds: float) -> ImageRequest:

@@ -19,6 +19,7 @@ MAPS: Final = "maps"
 # Raise whenever the fields or their meaning change, or those of `SampleContext`: old stores are then refused.
 STORE_VERSION: Final = 5
 _KIND: Final = "map of contexts"
+_AGAIN: Final = "Delete this file, and run `swerve contexts` again: it makes the map anew"
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,11 @@ def load_log_map(folder: Path, log: str) -> LogMap:
     try:
         log_map = load_archive(path, LogMap, _KIND, STORE_VERSION)
     except SwerveError as error:
-        raise SwerveError(f"{error}. Run `swerve contexts` again") from error
+        again = _AGAIN if path.is_file() else "Run `swerve contexts` again"
+        raise SwerveError(f"{error}. {again}") from error
     for field, problem in map_problems(log_map.ids, log_map.layers, log_map.polygons):
-        raise LogError(path, f"damaged map: {field}", problem, "Run `swerve contexts` again")
+        raise LogError(path, f"damaged map: {field}", problem, _AGAIN)
     starts, lanes = log_map.lane_starts, log_map.lanes
     if len(starts) != len(lanes) + 1 or starts[0] or starts[-1] != len(log_map.lengths) or (np.diff(starts) < 0).any():
-        raise LogError(path, "damaged map: lane_starts", "does not divide the points", "Run `swerve contexts` again")
+        raise LogError(path, "damaged map: lane_starts", "does not divide the points", _AGAIN)
     return log_map

@@ -16,7 +16,7 @@ from swerve.eval.traffic.agent_paths import AgentPaths
 from swerve.scenes import LogError, SwerveError
 
 _KIND: Final = "context of a sample"
-_HINT: Final = "Run `swerve contexts` again"
+_HINT: Final = "Delete the shard, and run `swerve contexts` again"
 _NONE: Final = np.zeros(1, np.int64)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from swerve.data.dataset.augment_options import LOGGED_KINDS, AugmentOptions
 from swerve.data.dataset.set_config import read_maker_identity, read_options
 from swerve.data.dataset.viewpoint_maker import ExpertTarget, MadeViewpoints
+from swerve.eval.benchmark.frame_steps import HISTORY, NOW
 from swerve.eval.benchmark.schedule import check_rate
 from swerve.eval.closed_loop.rollout_file import (
     LogRollouts,
@@ -18,6 +19,7 @@ from swerve.eval.closed_loop.rollout_file import (
     rollouts_folder,
 )
 from swerve.eval.context.sample_contexts import context_of
+from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.training_viewpoints.follow_up_viewpoints import follow_up_viewpoints
 from swerve.eval.training_viewpoints.pseudo_expert import pseudo_expert
 from swerve.eval.training_viewpoints.training_viewpoint_options import TrainingViewpointOptions
@@ -26,15 +28,24 @@ from swerve.scenes import Scene, SwerveError
 from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind
 
+# Seconds of history that viewpoints in logs of their own have, whatever the options.
+_HISTORIES: Final = {"follow_up": NOW * STEP, "visited": HISTORY * STEP}
+
 
 def maker_of(options: AugmentOptions, training: TrainingViewpointOptions) -> "TrainingMaker | None":
     """Return the maker of a set; None if it has only the log's own viewpoints, and no pseudo-experts.
 
     Raises:
         SwerveError: visited viewpoints are asked for without roll-outs, or roll-outs are given without them, or are not
-            complete.
+            complete; or past frames are of longer ago than the history of a kind.
     """
     kinds = set(options.viewpoints)
+    for kind, seconds in _HISTORIES.items():
+        if kind in kinds and options.past_frames and options.past_seconds[-1] > seconds + 1e-6:
+            raise SwerveError(
+                f"past_frames: the last is {options.past_seconds[-1]:g} s ago, {kind} viewpoints have {seconds:g} s of "
+                f"history. Store fewer, or leave {kind} out"
+            )
     if training.visited is not None and "visited" not in kinds:
         raise SwerveError("visited: roll-outs are for visited viewpoints. Name visited among the --viewpoints")
     if "visited" in kinds and training.visited is None:

@@ -124,8 +124,8 @@ def auxiliary_losses(found: BevOutput, batch: "TrainingBatch", config: ModelConf
             crosses = functional.binary_cross_entropy_with_logits(found.agents[:, 0], agents[:, 0], reduction="none")
             errors = (found.agents[:, 1:] - agents[:, 1:]).abs().mean(dim=1)
             total = (crosses * counted).sum() + (errors * there).sum()
-            # Where no agent is seen in the whole batch, its cells count as those of one.
-            losses["agents"] = config.agents_weight * averaged_over(total, there.sum().clamp(min=1.0))
+            # Where no process has an agent that is seen, the cells count as those of one.
+            losses["agents"] = config.agents_weight * averaged_over(total, there.sum(), least=1.0)
         if found.drivable is not None:
             crosses = functional.binary_cross_entropy_with_logits(found.drivable, drivable, reduction="none")
             losses["drivable"] = config.drivable_weight * averaged_over((crosses * counted).sum(), counted.sum())

@@ -28,8 +28,9 @@ from swerve.scenes import LogError, SwerveError
 VERSION: Final = 1
 INFO: Final = "hidden_states.json"
 MEMBER: Final = "hidden_states.npz"
-# What was asked for, written first: a store is not continued with anything else.
-_REQUEST: Final = "job.json"
+# What was asked for, written first: a store is not continued with anything else. It is no job.json, by which `swerve
+# verify --repair` would look for records, and remove the shards, which have none.
+_REQUEST: Final = "request.json"
 _MANIFEST: Final = "manifest.parquet"
 Domain = Literal["raster", "photo"]
 DOMAINS: Final[tuple[Domain, ...]] = ("raster", "photo")
@@ -89,7 +90,7 @@ def write_hidden_states(
     domains: Sequence[Domain] = DOMAINS,
     report: Callable[[int, int], None] = lambda done, of: None,
 ) -> int:
-    """Compute the hidden states of every view of a set; return the number of views.
+    """Compute the hidden states of every view of a set; return the number of views that were computed now.
 
     The folder mirrors the set: shards of the same names with the samples in the same order. A shard is written at once;
     a job that was stopped goes on at the first shard that is missing.
@@ -104,7 +105,7 @@ def write_hidden_states(
         report: called after each shard with the number of shards done, and that of all.
 
     Raises:
-        SwerveError: the set is not finished or lacks a camera, or the folder is of another job.
+        SwerveError: the set is not finished, lacks a camera or has none of the images, or the folder is of another job.
     """
     dataset, folder = Path(dataset), Path(folder)
     if not (dataset / _MANIFEST).is_file():
@@ -113,10 +114,11 @@ def write_hidden_states(
     request = wanted.to_json(file_digest(dataset / _MANIFEST))
     make_folder(folder)
     with held(folder):
-        if (folder / _REQUEST).is_file() and read_json(folder / _REQUEST, _SHAPE, _HINT) != request:
-            raise SwerveError(f"{folder}: holds hidden states of another set or model. Choose another folder")
-        write_atomically(folder / _REQUEST, to_json(request))
+        _check_same(folder, request)
         records = [record for record in SetRecords(dataset) if record.shard]
+        if "raster" not in domains and not any(row["photos"] for record in records for row in record.rows):
+            raise SwerveError(f"{dataset}: has no photos. Make hidden states of its rasters (--images raster)")
+        write_atomically(folder / _REQUEST, to_json(request))
         views, renderer, reader = 0, RasterRenderer(dataset), ShardReader(dataset)
         for number, record in enumerate(records):
             path = folder / record.shard
@@ -126,6 +128,26 @@ def write_hidden_states(
             report(number + 1, len(records))
         write_atomically(folder / INFO, to_json(request))
     return views
+
+
+def _check_same(folder: Path, request: dict[str, Any]) -> None:
+    """Check that the shards of a folder, if it has any, were made by the same request.
+
+    Raises:
+        SwerveError: they were not, or the folder does not say what they are of.
+    """
+    if not any(folder.glob("*/*.tar")):
+        return
+    path = folder / _REQUEST
+    if not path.is_file():
+        raise SwerveError(f"{folder}: holds shards that are no hidden states. Choose another folder")
+    was = read_json(path, _SHAPE, _HINT)
+    changed = [name for name in request if was[name] != request[name] and name != "spec"]
+    changed += [name for name, value in request["spec"].items() if was["spec"][name] != value]
+    if changed:
+        raise SwerveError(
+            f"{folder}: holds hidden states of another set or model: other {', '.join(changed)}. Choose another folder"
+        )
 
 
 def _write_shard(

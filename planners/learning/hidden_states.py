@@ -55,20 +55,11 @@ class HiddenStates:
         prompt: str = PROMPT,
         device: torch.device | None = None,
     ) -> None:
-        transformers, folder = require_transformers(), Path(folder)
-        if not (folder / "config.json").is_file():
-            raise SwerveError(f"{folder}: no config.json: not a local folder of a Hugging Face model")
-        safe = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            self._processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
-            model = transformers.AutoModelForImageTextToText.from_pretrained(folder, use_safetensors=True, **safe)
-        except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
-            reason = printable(str(error))[:200]
-            raise SwerveError(f"{folder}: cannot be read as a vision-language model ({reason})") from error
         self._device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model = model.float().to(self._device).eval().requires_grad_(False)
+        digest = model_digest(Path(folder))
+        self._processor, self._model = _loaded(str(folder), digest, self._device)
         width = int(self._model.config.get_text_config().hidden_size)
-        self.spec = HiddenStateSpec(model_digest(folder), layer, tokens, prompt, width)
+        self.spec = HiddenStateSpec(digest, layer, tokens, prompt, width)
 
     @torch.no_grad()
     def tokens(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Float[np.ndarray, "t e"]:
@@ -125,14 +116,36 @@ def model_digest(folder: Path) -> str:
 
 
 @lru_cache(1)
+def _loaded(folder: str, digest: str, device: torch.device) -> tuple[Any, Any]:
+    """Read processor and model: once for all layers, numbers of tokens and prompts, while the files are the same.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        SwerveError: the folder holds no such model, or it cannot be read.
+    """
+    transformers = require_transformers()
+    if not (Path(folder) / "config.json").is_file():
+        raise SwerveError(f"{folder}: no config.json: not a local folder of a Hugging Face model")
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
+        model = transformers.AutoModelForImageTextToText.from_pretrained(folder, use_safetensors=True, **safe)
+    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
+        reason = printable(str(error))[:200]
+        raise SwerveError(f"{folder}: cannot be read as a vision-language model ({reason})") from error
+    return processor, model.float().to(device).eval().requires_grad_(False)
+
+
+@lru_cache(16)
 def _encoder(folder: str, layer: int, tokens: int, prompt: str) -> HiddenStates:
     return HiddenStates(folder, layer, tokens, prompt)
 
 
-def hidden_states_of(images: UInt8[Tensor, "b c 3 h w"], spec: HiddenStateSpec) -> Float[Tensor, "b t e"]:
-    """Compute the tokens of observations' images, by the model in the folder that `SWERVE_VLM` names.
+def require_model(spec: HiddenStateSpec) -> str:
+    """Return the folder that `SWERVE_VLM` names, after checking that it holds the model of a spec; nothing is loaded.
 
     Raises:
+        MissingExtraError: transformers is not installed.
         SwerveError: the variable is not set, or the model there is not the one of the spec.
     """
     folder = os.environ.get(VARIABLE)
@@ -141,8 +154,25 @@ def hidden_states_of(images: UInt8[Tensor, "b c 3 h w"], spec: HiddenStateSpec) 
             "this planner is conditioned on hidden states of a vision-language model: set "
             f"{VARIABLE} to its local folder"
         )
-    encoder = _encoder(folder, spec.layer, spec.tokens, spec.prompt)
-    if encoder.spec != spec:
+    if not (Path(folder) / "config.json").is_file():
+        raise SwerveError(f"{VARIABLE}: {folder}: no config.json: not a local folder of a Hugging Face model")
+    if _known_digest(folder) != spec.digest:
         raise SwerveError(f"{VARIABLE}: {folder} holds another model than the one that this planner was trained with")
+    require_transformers()
+    return folder
+
+
+@lru_cache(4)
+def _known_digest(folder: str) -> str:
+    return model_digest(Path(folder))
+
+
+def hidden_states_of(images: UInt8[Tensor, "b c 3 h w"], spec: HiddenStateSpec) -> Float[Tensor, "b t e"]:
+    """Compute the tokens of observations' images, by the model in the folder that `SWERVE_VLM` names.
+
+    Raises:
+        SwerveError: see `require_model`.
+    """
+    encoder = _encoder(require_model(spec), spec.layer, spec.tokens, spec.prompt)
     views = images.movedim(2, -1).cpu().numpy()
     return torch.as_tensor(np.stack([encoder.tokens(list(view)) for view in views]).astype(np.float32))

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from swerve.data.storage.checked_json import told
 from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.planners.learning.families import build_model, model_class
+from swerve.planners.learning.hidden_states import require_model
 from swerve.planners.learning.inputs import image_fit, inputs_of
 from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
@@ -53,6 +54,15 @@ class LearnedPlanner:
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras of the network."""
         return self.model.config.cameras
+
+    def check_sensors(self) -> None:
+        """Check that the model whose hidden states the network needs is there, if it needs any.
+
+        Raises:
+            SwerveError: it is not.
+        """
+        if (spec := self.model.config.hidden_states) is not None:
+            require_model(spec)
 
     def prepare_image(
         self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera

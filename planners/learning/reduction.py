@@ -21,7 +21,7 @@ def summed(value: Num[Tensor, "*s"]) -> Num[Tensor, "*s"]:
     return total
 
 
-def averaged_over(total: Float[Tensor, ""], count: Num[Tensor, ""]) -> Float[Tensor, ""]:
+def averaged_over(total: Float[Tensor, ""], count: Num[Tensor, ""], least: float = 1e-6) -> Float[Tensor, ""]:
     """Return this process's share of the mean over all processes: its sum over everybody's count, times their number.
 
     Gradients that are averaged over the processes, as DDP does, are then those of the mean over all samples, however
@@ -30,5 +30,6 @@ def averaged_over(total: Float[Tensor, ""], count: Num[Tensor, ""]) -> Float[Ten
     Args:
         total: sum of this process's losses.
         count: this process's number of samples, or sum of weights.
+        least: what everybody's count is at least taken as.
     """
-    return total * world_size() / summed(count).clamp(min=1e-6)
+    return total * world_size() / summed(count).clamp(min=least)

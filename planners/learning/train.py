@@ -284,14 +284,27 @@ def _check_hidden(hidden: HiddenStateStore | None, config: ModelConfig) -> None:
     """
     if config.hidden_states is None and hidden is None:
         return
-    if config.hidden_states is None or hidden is None:
-        raise SwerveError(f"{config.family}: hidden states are for conditioning hidden_states, which needs them")
-    stored, fit = hidden.stored, ImageFit((config.image_width, config.image_height), config.trim)
-    if (stored.spec, stored.cameras, stored.fit) != (config.hidden_states, config.cameras, fit):
+    if config.hidden_states is None:
         raise SwerveError(
-            f"{config.family}: the hidden states are of cameras {', '.join(stored.cameras)} at "
-            f"{stored.fit.size[0]}x{stored.fit.size[1]}, or of another model than the config's. Make them for this one"
+            f"{config.family}: hidden states are given, and this network is not conditioned on them. Leave them out, "
+            "or train chainflow with conditioning hidden_states"
         )
+    if hidden is None:
+        raise SwerveError(
+            f"{config.family}: conditioning is on hidden states, which needs them (see `swerve hidden-states`). Give "
+            "those of the set"
+        )
+    stored, fit = hidden.stored, ImageFit((config.image_width, config.image_height), config.trim)
+    if (stored.cameras, stored.fit) != (config.cameras, fit):
+        was, own = (
+            f"{', '.join(cameras)} at {one.size[0]}x{one.size[1]} with trim {one.trim}"
+            for cameras, one in ((stored.cameras, stored.fit), (config.cameras, fit))
+        )
+        raise SwerveError(
+            f"{config.family}: the hidden states are of cameras {was}; the network has {own}. Make them for these"
+        )
+    if stored.spec != config.hidden_states:
+        raise SwerveError(f"{config.family}: the hidden states are of another model, layer or prompt than the config's")
 
 
 def begin(training: Training, stream: SampleStream) -> None:

@@ -27,6 +27,7 @@ class HiddenStates:
         vlm: Folder of the model.
         cameras: Cameras that it sees, in this order: those of the network.
         size: Size of the images, in pixels: that of the network.
+        trim: Shares that are cropped from the images first: left, top, right, bottom; those of the network.
         images: Images of a sample that are views: raster, photo, or both.
         layer: Layer whose states are taken: 0 for the embeddings, -1 for the last.
         tokens: Tokens of a view; the states along the sequence are averaged in so many parts.
@@ -39,6 +40,7 @@ class HiddenStates:
     vlm: Annotated[Path, arg(metavar="FOLDER")]
     cameras: tuple[str, ...]
     size: ImageSize = None
+    trim: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     images: Literal["raster", "photo", "both"] = "both"
     layer: int = -1
     tokens: int = 16

@@ -120,6 +120,18 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
     assert "RuntimeError: no idea" in page
 
 
+def test_the_reason_is_told_where_every_scene_fails(tmp_path, monkeypatch):
+    (tmp_path / "picky.py").write_text(
+        "from swerve.scenes import SwerveError\n\n\nclass Picky:\n    cameras = ()\n\n    def check_sensors(self):\n"
+        "        raise SwerveError('set ITS_MODEL first')\n\n    def plan(self, observation):\n        return None\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    result = run("town:1", "rollouts", "--planners", "picky:Picky", *FAST)
+    assert result.exit_code != 0
+    assert "set ITS_MODEL first" in str(result.exception)
+    assert "use fewer --seconds" not in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

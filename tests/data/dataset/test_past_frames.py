@@ -1,9 +1,12 @@
 """Past frames of samples: what the camera saw then, placed where it stood."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from swerve.data.dataset import AugmentOptions, augment, read_samples
+from swerve.data.dataset.capture import image_requests
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.scenes import SwerveError
 from swerve.scenes.past_frames import past_name, past_step, split_past_name
@@ -75,6 +78,16 @@ def test_options_and_names_are_checked():
     with pytest.raises(SwerveError, match=r"the last is 2\.5 s ago, the history is of 2 s"):
         AugmentOptions(past_frames=5)
     assert AugmentOptions(past_frames=3).past_seconds == (0.5, 1.0, 1.5)
+
+
+def test_a_past_frame_whose_file_would_be_another_cameras_is_refused():
+    start = viewpoint()
+    front = start.cameras[0]
+    rig = tuple(replace(front, name=name) for name in ("front", "front_1"))
+    beside = replace(start, cameras=rig)
+    assert len(image_requests(beside, past=(0.5,))) == 4
+    with pytest.raises(SwerveError, match=r"cameras front_1 and front@1 would have the same files \(front_1\)"):
+        image_requests(beside, past=(1.0,))
 
 
 def test_a_time_before_the_window_is_refused():

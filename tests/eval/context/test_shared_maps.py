@@ -114,6 +114,21 @@ def test_a_lost_map_is_made_again_with_the_first_part(made, tmp_path):
     assert dataset_digest(folder) == dataset_digest(made / "contexts")
 
 
+def test_a_damaged_map_is_made_again_by_what_its_error_says(made, tmp_path):
+    folder = tmp_path / "contexts"
+    shutil.copytree(made / "contexts", folder)
+    path = log_map_path(folder, "train-0")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    origin = origins(made)[0]
+    with pytest.raises(SwerveError, match="Delete this file, and run `swerve contexts` again"):
+        ContextStore(folder, made / "set").context(origin)
+    path.unlink()
+    write_contexts([SOURCE], made / "set", folder, 1)
+    assert ContextStore(folder, made / "set").context(origin) is not None
+
+
 def test_an_older_store_and_a_missing_map_are_refused_in_one_line(made, tmp_path):
     folder = tmp_path / "contexts"
     shutil.copytree(made / "contexts", folder)

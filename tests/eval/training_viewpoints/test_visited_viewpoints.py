@@ -261,3 +261,15 @@ def test_no_two_pairs_of_log_and_planner_share_a_file():
 
 def scenes_of(geometry):
     return (Scene(geometry.log, 40, 20, 50),)
+
+
+@pytest.mark.parametrize(("kind", "frames", "history"), [("follow_up", 4, 2.0), ("visited", 3, 1.5)])
+def test_past_frames_of_before_a_viewpoints_history_are_refused_at_once(kind, frames, history):
+    options, training = AugmentOptions((kind,), history=4.0), TrainingViewpointOptions()
+    with pytest.raises(SwerveError, match=f"{kind} viewpoints have {history:g} s of history"):
+        maker_of(replace(options, past_frames=frames + 1), training)
+    if kind == "follow_up":
+        assert maker_of(replace(options, past_frames=frames), training) is not None
+    else:
+        with pytest.raises(SwerveError, match="visited needs --visited"):
+            maker_of(replace(options, past_frames=frames), training)

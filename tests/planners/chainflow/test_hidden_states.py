@@ -20,7 +20,7 @@ from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.planners.chainflow import ChainFlowConfig
-from swerve.planners.learning import LearnedPlanner, load_learned
+from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
 from swerve.planners.learning.hidden_state_store import HiddenStateStore, write_hidden_states
 from swerve.planners.learning.hidden_states import VARIABLE, HiddenStates, require_transformers
 from swerve.planners.learning.inputs import inputs_of
@@ -116,6 +116,8 @@ def test_states_are_the_models_averaged_over_parts_of_the_sequence(made):
     with torch.no_grad():
         states = model(**given, output_hidden_states=True).hidden_states[1][0].numpy()
     np.testing.assert_allclose(found, [states[:5].mean(axis=0), states[5:].mean(axis=0)], atol=2e-3)
+    # Planners of different layers, evaluated together, share one model.
+    assert HiddenStates(made / "vlm", layer=0, device=CPU)._model is model
     with pytest.raises(SwerveError, match="layer is 9, the model has 3"):
         HiddenStates(made / "vlm", layer=9, device=CPU).tokens([image])
 
@@ -139,9 +141,22 @@ def test_the_states_of_an_observation_are_those_of_the_training_row(made, store,
     monkeypatch.setenv(VARIABLE, str(made / "other"))
     with pytest.raises(SwerveError, match="holds another model than the one that this planner was trained with"):
         planner.plan(observation)
+    monkeypatch.setenv(VARIABLE, str(made))
+    with pytest.raises(SwerveError, match=f"{VARIABLE}: .*: no config.json"):
+        planner.plan(observation)
     monkeypatch.delenv(VARIABLE)
     with pytest.raises(SwerveError, match=f"set {VARIABLE} to its local folder"):
         planner.plan(observation)
+
+
+def test_a_planner_without_its_model_is_refused_before_scenes_are_scored(made, config, tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    path = tmp_path / "planner.safetensors"
+    save_learned(Training(config, TrainingOptions(1), CPU).model.eval(), {}, path)
+    result = invoke("evaluate", made / "benchmark", tmp_path / "results", "--planners", path)
+    assert result.exit_code != 0
+    assert f"set {VARIABLE} to its local folder" in str(result.exception)
+    assert not (tmp_path / "results" / "failures.json").exists()
 
 
 def test_training_conditions_the_flow_on_them_and_the_planner_plans(made, store, config, tmp_path, monkeypatch):
@@ -195,8 +210,16 @@ def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, store,
         stream = SampleStream(made / "set", StreamOptions((Part("raster_only"),), ImageFit(size), ("front",), batch=3))
         with pytest.raises(SwerveError, match=told):
             train(stream, None, wrong, TrainingOptions(1), tmp_path, Process(0, 1, CPU), hidden=store)
-    with pytest.raises(SwerveError, match="which needs them"):
-        train(stream_of(made), None, config, TrainingOptions(1), tmp_path, Process(0, 1, CPU))
+    trimmed = replace(config, trim=(0.0, 0.25, 0.0, 0.0))
+    fit = ImageFit((72, 40), trimmed.trim)
+    stream = SampleStream(made / "set", StreamOptions((Part("raster_only"),), fit, ("front",), batch=3))
+    with pytest.raises(SwerveError, match=r"with trim \(0.0, 0.0, .* the network has .* with trim \(0.0, 0.25, "):
+        train(stream, None, trimmed, TrainingOptions(1), tmp_path, Process(0, 1, CPU), hidden=store)
+    plain, process = replace(config, conditioning="pooled"), Process(0, 1, CPU)
+    with pytest.raises(SwerveError, match="this network is not conditioned on them"):
+        train(stream_of(made), None, plain, TrainingOptions(1), tmp_path, process, hidden=store)
+    with pytest.raises(SwerveError, match=r"which needs them .*swerve hidden-states"):
+        train(stream_of(made), None, config, TrainingOptions(1), tmp_path, process)
     with pytest.raises(SwerveError, match="Give --hidden-states FOLDER"):
         ChainFlowConfig.tiny(conditioning="hidden_states")
 
@@ -205,8 +228,28 @@ def test_the_command_and_what_it_lacks(made, tmp_path, monkeypatch):
     given = ("--vlm", made / "vlm", "--cameras", "front", "--size", "72x40", "--images", "raster", "--tokens", 3)
     result = invoke("hidden-states", made / "set", tmp_path / "out", *given, "--prompt", "what now")
     assert result.exit_code == 0, result.output
-    assert "3 tokens of 16" in result.output
+    assert "views computed, 3 tokens of 16 each" in result.output
     assert dataset_digest(tmp_path / "out") == dataset_digest(made / "states")
+    result = invoke("hidden-states", made / "set", tmp_path / "out", *given, "--prompt", "what now")
+    assert "Everything was finished before" in result.output
+    # No job has records of these shards, by which `swerve verify --repair` would remove them.
+    result = invoke("verify", tmp_path / "out", "--repair")
+    assert "not the output of a job" in str(result.exception)
+    assert len(list((tmp_path / "out" / "train").glob("*.tar"))) >= 2
+    result = invoke("hidden-states", made / "set", made / "set", *given)
+    assert "holds shards that are no hidden states" in str(result.exception)
+    result = invoke("hidden-states", made / "set", tmp_path / "photos", *given, "--images", "photo")
+    assert "has no photos. Make hidden states of its rasters" in str(result.exception)
+    shape = ("--trim", 0, 0.25, 0, 0)
+    result = invoke("hidden-states", made / "set", tmp_path / "trimmed", *given, *shape, "--layer", 9)
+    assert "layer is 9, the model has 3" in str(result.exception)
+    # A request of which nothing was made may be corrected.
+    result = invoke("hidden-states", made / "set", tmp_path / "trimmed", *given, *shape)
+    assert result.exit_code == 0, result.output
+    own = HiddenStateStore([tmp_path / "trimmed"], [made / "set"])
+    assert own.stored.fit.trim == (0.0, 0.25, 0.0, 0.0)
+    result = invoke("hidden-states", made / "set", tmp_path / "trimmed", *given)
+    assert "another set or model: other trim. Choose" in str(result.exception)
     with pytest.raises(SwerveError, match="not a local folder of a Hugging Face model"):
         HiddenStates(tmp_path)
     (tmp_path / "bad").mkdir()

@@ -13,7 +13,7 @@ from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import prepare_context
 from swerve.planners.baselines.ego_mlp_model import EgoMlpConfig
-from swerve.planners.learning import load_learned, save_learned, views_of
+from swerve.planners.learning import load_learned, reduction, save_learned, views_of
 from swerve.planners.learning.auxiliary import AuxiliaryHeads, BevOutput, auxiliary_losses, bev_output, cell_overlaps
 from swerve.planners.learning.bev_targets import CELL, CORNER, SIZE, agent_targets, bev_targets, drivable_targets
 from swerve.planners.learning.train import Process, RunOptions, train
@@ -155,6 +155,20 @@ def test_gradients_reach_the_backbone_from_seen_cells_alone(head):
     assert auxiliary_losses(found, hidden, config)[head] == losses[head]
     unknown = replace(batch, cells_known=torch.zeros(len(batch), dtype=torch.bool))
     assert auxiliary_losses(found, unknown, config)[head] == 0
+
+
+@pytest.mark.parametrize(("elsewhere", "divisor"), [(3.0, 3.0), (0.0, 1.0)])
+def test_agents_are_counted_over_all_processes(monkeypatch, elsewhere, divisor):
+    """This process sees no agent, the other one some: the loss is divided by those, by 1 only where there is none."""
+    batch = batch_of(2)
+    batch.agent_cells.zero_()
+    views = len(batch.cells_known)
+    found = BevOutput(torch.zeros(views, 9, SIZE, SIZE), None, torch.ones(views, SIZE, SIZE, dtype=torch.bool))
+    monkeypatch.setattr(reduction, "world_size", lambda: 2)
+    monkeypatch.setattr(reduction, "summed", lambda count: count + elsewhere)
+    loss = float(auxiliary_losses(found, batch, SMALL)["agents"])
+    cells = float(batch.cells_known.sum()) * SIZE * SIZE
+    assert loss == pytest.approx(SMALL.agents_weight * 2 * cells * np.log(2.0) / divisor, rel=1e-5)
 
 
 def test_overlaps_by_hand():
