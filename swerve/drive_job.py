@@ -17,6 +17,7 @@ from swerve.data import Source
 from swerve.data.jobs import (
     CORE_PACKAGES,
     RECORDS,
+    Failure,
     FolderLayout,
     PartResult,
     ProgressCallback,
@@ -297,13 +298,16 @@ def row_of(driven: DrivenPlanner, options: ClosedLoopOptions) -> dict[str, Any]:
 
 
 def run_drive(
-    work: DriveWork, complete: Callable[[], None], workers: Workers = None, console: Console | None = None
+    work: DriveWork,
+    complete: Callable[[Sequence[Failure]], None],
+    workers: Workers = None,
+    console: Console | None = None,
 ) -> RunResult:
     """Drive the planners in all scenes that have no record, then write what is made of the records.
 
     Args:
         work: what is driven.
-        complete: writes what is made of the records.
+        complete: writes what is made of the records, given the failures of parts without one.
         workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
@@ -319,6 +323,6 @@ def run_drive(
         finished = work.finished()
         check_sources(folder, work.sources, work.owners, finished, execution.part is None)
         outcome = run_work(work, folder, list(work.owners), finished, "rollouts", execution, console)
-        complete()
+        complete(outcome.failures)
         write_atomically(folder / TIMING, to_json(outcome.timing))
     return outcome
