@@ -26,6 +26,7 @@ from swerve.eval.benchmark.evaluate.planner_records import (
 )
 from swerve.eval.benchmark.evaluate.result_store import add_to_record
 from swerve.eval.rater_feedback.frame_planning import FramePlan, plan_frames
+from swerve.eval.submission.wod_submission import FILE_NAME
 from swerve.scenes import SwerveError
 
 FRAMES_PER_PART: Final = 64
@@ -55,7 +56,8 @@ def plan_all(
 ) -> tuple[dict[str, Float[np.ndarray, "20 2"]], dict[str, str]]:
     """Return the positions that a planner plans, and its errors, by frame.
 
-    Resumes an interrupted run; frames in which the planner failed are tried again.
+    Resumes an interrupted run; frames in which the planner failed are tried again. An earlier run's
+    submission is removed.
 
     Args:
         planner: the planner.
@@ -90,7 +92,8 @@ def plan_all(
         return {}, ()
 
     config = job_config(stated, [("wod_e2e", _STAGE)], CORE_PACKAGES)
-    make_records(records, work, folder, config, RECORD, "batches of frames", collect, workers, console, retry=True)
+    noun = "batches of frames"
+    make_records(records, work, folder, config, RECORD, noun, collect, workers, console, submission=FILE_NAME)
     return found, failed
 
 

@@ -24,7 +24,7 @@ from swerve.eval.benchmark.evaluate.planner_records import (
     make_records,
 )
 from swerve.eval.benchmark.evaluate.result_store import add_to_record
-from swerve.eval.submission.submission import Predictions, SubmittedTrajectory
+from swerve.eval.submission.submission import FILE_NAME, Predictions, SubmittedTrajectory
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, check_allowed, predict
 
 SCENES_PER_PART: Final = 64
@@ -54,7 +54,8 @@ def predict_all(
 ) -> tuple[dict[str, Predictions], list[PredictionFailure]]:
     """Return a planner's trajectories by stage, and the scenes in which it failed.
 
-    Resumes an interrupted run; scenes in which the planner failed are tried again.
+    Resumes an interrupted run; scenes in which the planner failed are tried again. An earlier run's
+    submission is removed.
 
     Args:
         planner: the planner.
@@ -90,7 +91,8 @@ def predict_all(
         found.update({stage: _collected(records, stage, failed) for stage in tokens})
         return {}, ()
 
-    make_records(records, work, folder, config, RECORD, "batches of scenes", collect, workers, console, retry=True)
+    noun = "batches of scenes"
+    make_records(records, work, folder, config, RECORD, noun, collect, workers, console, submission=FILE_NAME)
     return found, failed
 
 

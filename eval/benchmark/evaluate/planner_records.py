@@ -169,7 +169,7 @@ def make_records(
     workers: Workers = None,
     console: Console | None = None,
     single: bool = False,
-    retry: bool = False,
+    submission: str = "",
 ) -> Evaluation:
     """Run the job that makes the missing records, and write the results.
 
@@ -184,8 +184,8 @@ def make_records(
         workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
         single: see `run_work`.
-        retry: whether records with an error of a planner are made again, as a submission needs, by the run that makes
-            them. Their schema has a column "error".
+        submission: name of the submission that is made of the records, if one is. That of an earlier run is removed,
+            and records with an error of a planner are made again; their schema has a column "error".
 
     Raises:
         SwerveError: the folder is another evaluation's or cannot be written, or parts could not be evaluated: then only
@@ -195,7 +195,8 @@ def make_records(
     with open_job(records.folder, config, records.layout, workers, console), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         report_damaged(console, remove_damaged_records(records.folder, schema))
-        if retry:
+        if submission:
+            remove_file(folder / submission)
             _remove_failed(records, schema, Execution.of(workers), single)
         logs, done = tuple(records.chunks), records.finished()
         outcome = run_work(work, records.folder, logs, done, "plans", workers, console, single=single)

@@ -78,7 +78,10 @@ def test_only_what_is_missing_or_failed_is_planned_again(planned, tmp_path):
         assert (trajectory.poses.dtype, trajectory.horizon, trajectory.interval) == (np.float32, 4.0, 0.5)
     assert planned()[2] == []
     next((tmp_path / "out/job/records").glob("*.parquet")).unlink()
+    # A run that may end without a submission does not leave that of an earlier one.
+    (tmp_path / "out/submission.pkl").touch()
     assert len(planned()[2]) == 1
+    assert not (tmp_path / "out/submission.pkl").exists()
     assert len(planned(spec=PlannerSpec("it", SPEC.spec, "version 2"))[2]) == 3
 
 
