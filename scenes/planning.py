@@ -124,7 +124,7 @@ class Planner(Protocol):
     - `max_image_age`, `missing_images`: of planners that are served to AlpaSim, see docs/alpasim.md.
     - `prepare_image(image: np.ndarray, camera: Camera) -> tuple[np.ndarray, Camera]`: what it does first to each image,
       such as a resize. It may be called when the image arrives, ahead of the plan, in any thread; the observation is
-      then `prepared`.
+      then `prepared`. Of planners in a process of their own it is not called.
     - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner
       needs sensors that observations do not have.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.

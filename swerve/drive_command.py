@@ -13,7 +13,8 @@ from swerve.cells import cell
 from swerve.consoles import print_table, progress_console, results_console
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
-from swerve.data.jobs import log_names
+from swerve.data.jobs import Failure, log_names, write_failures
+from swerve.data.jobs.failures import FAILURES
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
 from swerve.data.storage.mirror import shown
 from swerve.drive_job import JOB, DriveSettings, DriveWork, run_drive
@@ -61,8 +62,12 @@ def run(args: Drive) -> int:
     work = _work(args, sources, planners)
     check_folder(args.out)
     results = list[_Results]()
+
+    def complete(failures: Sequence[Failure]) -> None:
+        results.append(_complete(args, work, failures))
+
     with stoppable():
-        outcome = run_drive(work, lambda: results.append(_complete(args, work)), execution_of(args), progress_console())
+        outcome = run_drive(work, complete, execution_of(args), progress_console())
     show_failures(console, outcome.failures)
     (found,) = results
     print_table(console, _table(found.rows, args.options))
@@ -100,12 +105,13 @@ class _Results:
     inactive: list[str]
 
 
-def _complete(args: Drive, work: DriveWork) -> _Results:
-    """Write what is made of the records.
+def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Results:
+    """Write the failures of scenes and logs that could not be driven, and what is made of the records.
 
     Raises:
         SwerveError: there is no roll-out, or the folder cannot be written.
     """
+    write_failures(args.out, failures)
     rows, missing = list[dict[str, Any]](), dict[str, tuple[bool, ...]]()
     parts = list[tuple[str, int]]()
     for record in work.records():
@@ -113,6 +119,11 @@ def _complete(args: Drive, work: DriveWork) -> _Results:
         parts += [(record["log"], record["chunk"])] * len(record["rows"])
         if record["rows"]:
             missing[record["log"]] = tuple(record["missing"])
+    if not rows and failures:
+        raise SwerveError(
+            f"no scene could be driven, the first: {failures[0].where}: {failures[0].reason}. See "
+            f"{shown(args.out / FAILURES)}. Fix it and run the same command again to resume"
+        )
     if not rows:
         length = f"{HISTORY_SECONDS} s before and {args.options.seconds:g} s after it"
         raise SwerveError(f"{' '.join(args.sources)}: no scene has {length}: use fewer --seconds")

@@ -298,13 +298,16 @@ def row_of(driven: DrivenPlanner, options: ClosedLoopOptions) -> dict[str, Any]:
 
 
 def run_drive(
-    work: DriveWork, complete: Callable[[], None], workers: Workers = None, console: Console | None = None
+    work: DriveWork,
+    complete: Callable[[Sequence[Failure]], None],
+    workers: Workers = None,
+    console: Console | None = None,
 ) -> RunResult:
     """Drive the planners in all scenes that have no record, then write what is made of the records.
 
     Args:
         work: what is driven.
-        complete: writes what is made of the records.
+        complete: writes what is made of the records, given the failures of parts without one.
         workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
@@ -320,19 +323,6 @@ def run_drive(
         finished = work.finished()
         check_sources(folder, work.sources, work.owners, finished, execution.part is None)
         outcome = run_work(work, folder, list(work.owners), finished, "rollouts", execution, console)
-        _require_rollouts(work, outcome.failures)
-        complete()
+        complete(outcome.failures)
         write_atomically(folder / TIMING, to_json(outcome.timing))
     return outcome
-
-
-def _require_rollouts(work: DriveWork, failures: Sequence[Failure]) -> None:
-    """Check that not all scenes failed.
-
-    Raises:
-        SwerveError: there are failures and no roll-out.
-    """
-    if failures and not any(record["rows"] for record in work.records()):
-        first = failures[0]
-        where = f"log {first.log}" + (f", scene {first.token}" if first.token else "")
-        raise SwerveError(f"no scene was driven, {len(failures)} failed; the first, of {where}: {first.reason}")

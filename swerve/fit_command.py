@@ -60,5 +60,5 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
     for log in fits:
         path = folder / safe_name(log) / PREVIEW
         if path.is_file():
-            text = f"preview of {log}, photos above renderings: {path}"
+            text = f"preview of {log}, photos above renderings: {shown(path)}"
             console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -9,6 +9,7 @@ from rich.progress import track
 from swerve.cells import bar_text
 from swerve.drive_page import SceneRollout
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, uses_images
+from swerve.eval.benchmark.splat_renderer import check_fitted
 from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
     ClosedLoopOptions,
@@ -65,10 +66,11 @@ class LogScenes:
         """Return the views of planners; None if no planner uses images.
 
         Raises:
-            SwerveError: the log's views cannot be rendered.
+            SwerveError: the log's views cannot be rendered, or are of a fit of another version of it.
         """
         if not any(uses_images(one.planner) for one in planners):
             return None
+        check_fitted(settings.renderer, self.log)
         return RolloutViews(settings.renderer.prepare(self.log), settings.resize)
 
 

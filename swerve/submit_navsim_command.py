@@ -9,6 +9,7 @@ from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
+from swerve.data.storage.mirror import shown
 from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.submission.check_submission import check_submission, expected_tokens
 from swerve.eval.submission.submission import FILE_NAME, ONE_STAGE, TWO_STAGE, Predictions, Submission
@@ -40,7 +41,7 @@ def run(asked: SubmitNavsim) -> int:
         return 1
     path = asked.out / FILE_NAME
     write_submission(Submission(asked.info, predictions), path)
-    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"wrote {shown(path)}", highlight=False, markup=False, soft_wrap=True)
     return 1 if not _checked(path, split, asked.version, console) or failures else 0
 
 

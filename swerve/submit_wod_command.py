@@ -9,6 +9,7 @@ from rich.console import Console
 from swerve.consoles import progress_console, results_console
 from swerve.data.sources.wod_e2e.frame_index import FrameEntry
 from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
+from swerve.data.storage.mirror import shown
 from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.rater_feedback.cluster_scores import find_side_file
 from swerve.eval.rater_feedback.plan_job import plan_all
@@ -47,7 +48,7 @@ def run(asked: SubmitWod) -> int:
         return 1
     path = asked.out / FILE_NAME
     write_wod_submission(path, asked.info, predictions, asked.shards)
-    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"wrote {shown(path)}", highlight=False, markup=False, soft_wrap=True)
     found = check_wod_submission(path, frames)
     tell_check(found, console, WOD_SERVER)
     return 1 if found.errors or failures else 0

@@ -17,6 +17,7 @@ from swerve.eval.alpasim.camera_specs import camera_message, sized, spec_camera
 from swerve.eval.alpasim.frames import pose_of, time_of, trajectory_message
 from swerve.eval.alpasim.protocol import protocol, version_message
 from swerve.eval.alpasim.service_error import ServiceError, invalid
+from swerve.eval.benchmark.splat_renderer import check_fitted
 from swerve.eval.benchmark.view_renderers import LogRenderer, Snapshot, ViewRenderer
 from swerve.scenes import Camera, Log, SwerveError, Tracks
 from swerve.scenes.transforms import inverse, yaw_of
@@ -158,6 +159,7 @@ class RendererService:
                     raise ServiceError("NOT_FOUND", f"no scene {name[:200]!r}; there are: {known}")
                 LOGGER.info("loading log %s", name)
                 log = self.source.load(name)
+                check_fitted(self.renderer, log)
                 self._loaded[name] = _LoadedLog(log, self.renderer.prepare(log), _still(log.tracks), threading.Lock())
             self._loaded.move_to_end(name)
             while len(self._loaded) > LOADED:

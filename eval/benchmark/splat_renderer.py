@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float, Int32, UInt8
 
 from swerve.data.dataset.capture import tracks_at
-from swerve.data.splats.fit_outputs import FIT
+from swerve.data.splats.fit_outputs import FIT, check_fitted_log
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import safe_name
-from swerve.eval.benchmark.view_renderers import Snapshot
+from swerve.eval.benchmark.view_renderers import Snapshot, ViewRenderer
 from swerve.rasterizer.splats import RigidNode, SplatScene, SplatSnapshot, SplatView, render_splats
 from swerve.scenes import Camera, Log, SwerveError, Tracks
 from swerve.scenes.primitives.primitives import NO_INSTANCE
@@ -71,6 +71,22 @@ class SplatRenderer:
         self.check(log)
         folder = self.folder / safe_name(log.name)
         return LogSplats(read_splats(folder), log, folder)
+
+
+def check_fitted(renderer: ViewRenderer, log: Log) -> None:
+    """Check that splat views are of a scene fitted to this version of a log, where the fit's record says to which.
+
+    Args:
+        renderer: of any kind of views.
+        log: as its source gives it, with its photos and its own rig.
+
+    Raises:
+        SwerveError: the log, or the program that generated it, has changed since the fit.
+    """
+    if isinstance(renderer, SplatRenderer):
+        folder = renderer.folder / safe_name(log.name)
+        if (folder / FIT).is_file():
+            check_fitted_log(folder, log)
 
 
 @dataclass(frozen=True)

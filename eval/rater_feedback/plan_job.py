@@ -23,10 +23,10 @@ from swerve.eval.benchmark.evaluate.planner_records import (
     PlannerSpec,
     check_folder,
     make_records,
-    remove_failed,
 )
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record
+from swerve.eval.benchmark.evaluate.result_store import add_to_record
 from swerve.eval.rater_feedback.frame_planning import FramePlan, plan_frames
+from swerve.eval.submission.wod_submission import FILE_NAME
 from swerve.scenes import SwerveError
 
 FRAMES_PER_PART: Final = 64
@@ -56,7 +56,8 @@ def plan_all(
 ) -> tuple[dict[str, Float[np.ndarray, "20 2"]], dict[str, str]]:
     """Return the positions that a planner plans, and its errors, by frame.
 
-    Resumes an interrupted run; frames in which the planner failed are tried again.
+    Resumes an interrupted run; frames in which the planner failed are tried again. An earlier run's
+    submission is removed.
 
     Args:
         planner: the planner.
@@ -78,13 +79,12 @@ def plan_all(
         raise SwerveError(f"planner {planner.label}: needs the future, which nobody has in the test split")
     counts = {_STAGE: -(-len(entries) // frames_per_part)}
     records = PlannerRecords(folder / JOB, counts, (planner,), load, replace(LAYOUT, kind="submit wod"))
-    remove_failed(records, RECORD)
     work = PlanWork(records, source, tuple(entries), frames_per_part)
     stated = {"frames": digest_of(entries), "frames_per_part": frames_per_part}
     found, failed = dict[str, Float[np.ndarray, "20 2"]](), dict[str, str]()
 
     def collect() -> tuple[dict[str, Any], Sequence[Failure]]:
-        for row in (row for path in records.paths() for row in read_record(path, RECORD).to_pylist()):
+        for row in records.rows(_STAGE, RECORD):
             if row["error"]:
                 failed[row["frame"]] = row["error"]
             else:
@@ -92,7 +92,8 @@ def plan_all(
         return {}, ()
 
     config = job_config(stated, [("wod_e2e", _STAGE)], CORE_PACKAGES)
-    make_records(records, work, folder, config, RECORD, "frames", collect, workers, console)
+    noun = "batches of frames"
+    make_records(records, work, folder, config, RECORD, noun, collect, workers, console, submission=FILE_NAME)
     return found, failed
 
 

@@ -48,7 +48,9 @@ def gap_sentence(
 def _text(place: int, first: Float[np.ndarray, "s 9"], second: Float[np.ndarray, "s 9"], stages: Sequence[str]) -> str:
     stage, column = divmod(place, len(LONG))
     of_stage = f" in {stages[stage]}" if stages else ""
-    return f"{_lowered(LONG[column])}{of_stage} ({first[stage, column]:.2f} against {second[stage, column]:.2f})"
+    own, other = float(first[stage, column]), float(second[stage, column])
+    digits = 2 if f"{own:.2f}" != f"{other:.2f}" else 3
+    return f"{_lowered(LONG[column])}{of_stage} ({own:.{digits}f} against {other:.{digits}f})"
 
 
 def _lowered(name: str) -> str:

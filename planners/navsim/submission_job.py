@@ -22,10 +22,9 @@ from swerve.eval.benchmark.evaluate.planner_records import (
     PlannerSpec,
     check_folder,
     make_records,
-    remove_failed,
 )
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record
-from swerve.eval.submission.submission import Predictions, SubmittedTrajectory
+from swerve.eval.benchmark.evaluate.result_store import add_to_record
+from swerve.eval.submission.submission import FILE_NAME, Predictions, SubmittedTrajectory
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, check_allowed, predict
 
 SCENES_PER_PART: Final = 64
@@ -55,7 +54,8 @@ def predict_all(
 ) -> tuple[dict[str, Predictions], list[PredictionFailure]]:
     """Return a planner's trajectories by stage, and the scenes in which it failed.
 
-    Resumes an interrupted run; scenes in which the planner failed are tried again.
+    Resumes an interrupted run; scenes in which the planner failed are tried again. An earlier run's
+    submission is removed.
 
     Args:
         planner: the planner.
@@ -77,7 +77,6 @@ def predict_all(
     layout = replace(LAYOUT, kind="submit navsim")
     records = PlannerRecords(folder / JOB, counts, (planner,), load, layout)
     check_allowed(load(planner.spec))
-    remove_failed(records, RECORD)
     work = SubmissionWork(records, scenes, {stage: tuple(wanted) for stage, wanted in tokens.items()}, scenes_per_part)
     digest = hashlib.sha256(json.dumps({stage: list(wanted) for stage, wanted in tokens.items()}).encode())
     config = job_config(
@@ -92,7 +91,8 @@ def predict_all(
         found.update({stage: _collected(records, stage, failed) for stage in tokens})
         return {}, ()
 
-    make_records(records, work, folder, config, RECORD, "scenes", collect, workers, console)
+    noun = "batches of scenes"
+    make_records(records, work, folder, config, RECORD, noun, collect, workers, console, submission=FILE_NAME)
     return found, failed
 
 
@@ -164,11 +164,10 @@ def _row(label: str, token: str, trajectory: SubmittedTrajectory) -> dict[str, A
 def _collected(records: PlannerRecords, stage: str, failed: list[PredictionFailure]) -> Predictions:
     """Return the trajectories of a stage; add the scenes in which the planner failed to `failed`."""
     found = dict[str, SubmittedTrajectory]()
-    for chunk in range(records.chunks[stage]):
-        for row in read_record(records.path(stage, chunk), RECORD).to_pylist():
-            if row["error"]:
-                failed.append(PredictionFailure(row["token"], row["error"]))
-            else:
-                poses = np.array(row["poses"], dtype=row["dtype"]).reshape(-1, 3)
-                found[row["token"]] = SubmittedTrajectory(poses, row["horizon"], row["interval"])
+    for row in records.rows(stage, RECORD):
+        if row["error"]:
+            failed.append(PredictionFailure(row["token"], row["error"]))
+        else:
+            poses = np.array(row["poses"], dtype=row["dtype"]).reshape(-1, 3)
+            found[row["token"]] = SubmittedTrajectory(poses, row["horizon"], row["interval"])
     return found

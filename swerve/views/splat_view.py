@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.splats.splat_files import read_splats
-from swerve.eval.benchmark.splat_renderer import LogSplats, SplatRenderer
+from swerve.eval.benchmark.splat_renderer import LogSplats, SplatRenderer, check_fitted
 from swerve.eval.benchmark.view_renderers import Snapshot
 from swerve.rasterizer.splats import Gaussians, SplatScene
 from swerve.rasterizer.splats.harmonics import sh_to_rgb
@@ -82,9 +82,11 @@ def with_splats(view: SceneView3D, log: Log, folder: Path) -> SceneView3D:
         folder: that `swerve fit` wrote.
 
     Raises:
-        SwerveError: no scene is fitted to the log, or its files are damaged.
+        SwerveError: no scene is fitted to the log, or to another version of it, or its files are damaged.
     """
-    splats = SplatRenderer(folder).prepare(log)
+    renderer = SplatRenderer(folder)
+    check_fitted(renderer, log)
+    splats = renderer.prepare(log)
     first = int(log.times_us[view.start])
     scene = splats.scene
     snapshot = scene.at(first)

@@ -50,7 +50,8 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     for name in ("driver", "constant-velocity"):
         with Image.open(out / f"worst-{name}.png") as picture:
             assert picture.size == (900, 900)
-    assert len(list(out.iterdir())) == 10
+    assert len(list(out.iterdir())) == 11
+    assert json.loads((out / "failures.json").read_text()) == []
     page = (out / "index.html").read_text()
     shown = re.findall(r"<b>score ([\d.]+)</b> at [\d.]+ of 4 s; log (\S+), scene (\S+);", page)
     assert sorted(shown) == sorted((f"{row['score']:.3f}", row["log"], row["token"]) for row in rows)
@@ -149,3 +150,20 @@ def test_mistakes_are_named(arguments, message, tmp_path):
     result = run("town:1", *sources, tmp_path, *arguments[len(sources) :])
     assert result.exit_code != 0
     assert message in str(result.exception)
+
+
+def test_where_no_log_can_be_driven_the_error_is_theirs(tmp_path):
+    """Here the fit is of another version of the log, which no view is drawn of."""
+    record = tmp_path / "fits" / "town-000000" / "fit.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"digest": "of another town"}')
+    out, seeing = tmp_path / "out", "tests.support.seeing_planners:Reddish"
+    given = ("--views", "splat", "--splats", tmp_path / "fits", "--in-process")
+    result = run("town:1", out, "--planners", seeing, *FAST, *given)
+    assert result.exit_code == 2
+    told = str(result.exception)
+    assert told.startswith("no scene could be driven, the first: town-000000: ")
+    assert "is not that of log town-000000 as its source gives it now" in told
+    (failure,) = json.loads((out / "failures.json").read_text())
+    assert "Fit the log again, with swerve fit" in str(failure)
+    assert not (out / "rollouts.csv").exists()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from swerve.cli import run
+from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.restricted_pickle import PickledRecord, load_pickle
 from swerve.eval.submission.write_submission import SAMPLING, TRAJECTORY
 from swerve.scenes import SwerveError
@@ -67,6 +68,14 @@ def test_planner_of_swerve(tmp_path):
     assert submit(tmp_path, split, tmp_path / "seen", "tests.swerve.test_submit_command:Greyish") == 0
     seen = content_of(tmp_path / "seen/submission.pkl")["predictions"][0]
     np.testing.assert_allclose(seen[token_of(5)].values["poses"][-1, 0], 50, atol=2)
+
+
+def test_a_submission_in_a_store_is_named_by_its_url(tmp_path, capsys):
+    pytest.importorskip("fsspec", reason="stores need the extra cloud")
+    out = "memory://submissions/out"
+    assert submit(tmp_path, one_stage(tmp_path), out, "constant-velocity") == 0
+    assert f"wrote {out}/submission.pkl" in capsys.readouterr().out
+    assert "submission.pkl" in {one.name for one in open_store(out).list()}
 
 
 class Greyish:

@@ -19,6 +19,7 @@ from swerve.eval.benchmark.build.mapped_bank import bank_path, mapped_bank, save
 from swerve.eval.benchmark.build.writer import GroupWriter
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.schedule import scene_group_steps
+from swerve.eval.benchmark.splat_renderer import check_fitted
 from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.compilation import announce_compilation
@@ -57,6 +58,7 @@ class LogWork:
                 loaded = with_rig(loaded, self.options.rig, self.options.cameras)
             for renderer in self.renderers.values():
                 renderer.check(loaded)
+                check_fitted(renderer, read)
             _group_steps(loaded, self.options)
         return OpenedLog(self.folder, loaded, self.options.follow_up, watch)
 

@@ -1,7 +1,7 @@
 """Records of planners in the parts of an evaluation: which are missing, and the job that makes them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from swerve.data.jobs import (
     run_work,
     write_failures,
 )
+from swerve.data.jobs.execution import Execution
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import (
     make_folder,
@@ -140,6 +141,17 @@ class PlannerRecords:
                 finished[log] = done, count
         return finished
 
+    def rows(self, log: str, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+        """Yield the rows of these planners, not of others that have been in the folder, in the order of the parts.
+
+        Raises:
+            SwerveError: a record is missing or damaged.
+        """
+        labels = {entry.label for entry in self.entries}
+        for chunk in range(self.chunks[log]):
+            rows = read_record(self.path(log, chunk), schema).to_pylist()
+            yield from (row for row in rows if row["planner"] in labels)
+
     def missing(self, record: Path) -> dict[str, str]:
         """Return by label the identities of the planners that a record lacks in their current version."""
         known = recorded_planners(record)
@@ -157,6 +169,7 @@ def make_records(
     workers: Workers = None,
     console: Console | None = None,
     single: bool = False,
+    submission: str = "",
 ) -> Evaluation:
     """Run the job that makes the missing records, and write the results.
 
@@ -171,6 +184,8 @@ def make_records(
         workers: processes, or how the job is executed; one per usable core if None.
         console: where progress is shown; nowhere if None.
         single: see `run_work`.
+        submission: name of the submission that is made of the records, if one is. That of an earlier run is removed,
+            and records with an error of a planner are made again; their schema has a column "error".
 
     Raises:
         SwerveError: the folder is another evaluation's or cannot be written, or parts could not be evaluated: then only
@@ -180,6 +195,9 @@ def make_records(
     with open_job(records.folder, config, records.layout, workers, console), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         report_damaged(console, remove_damaged_records(records.folder, schema))
+        if submission:
+            remove_file(folder / submission)
+            _remove_failed(records, schema, Execution.of(workers), single)
         logs, done = tuple(records.chunks), records.finished()
         outcome = run_work(work, records.folder, logs, done, "plans", workers, console, single=single)
         _require_all(records, folder, outcome, noun)
@@ -188,16 +206,21 @@ def make_records(
     return Evaluation(summary, tuple(failures), outcome.timing)
 
 
-def remove_failed(records: PlannerRecords, schema: pa.Schema) -> None:
-    """Remove the records with an error of the planner, so that what they hold is tried again.
+def _remove_failed(records: PlannerRecords, schema: pa.Schema, execution: Execution, single: bool) -> None:
+    """Remove the records with an error of the planners that this run makes, so that what they hold is tried again.
 
-    Args:
-        records: of a submission, which is of no use with errors.
-        schema: of the records, with a column "error".
+    A run of an array leaves those of the other runs, which may have ended; and a run that completes an array, all.
     """
-    for path in records.paths():
-        if is_record(path, schema) and any(read_record(path, schema)["error"].to_pylist()):
-            remove_file(path)
+    if execution.finish:
+        return
+    owns = execution.part.owns(tuple(records.chunks), single) if execution.part else lambda _log, _chunk: True
+    labels = {entry.label for entry in records.entries}
+    for log, count in records.chunks.items():
+        for path in (records.path(log, chunk) for chunk in range(count) if owns(log, chunk)):
+            if is_record(path, schema) and any(
+                row["error"] for row in read_record(path, schema).to_pylist() if row["planner"] in labels
+            ):
+                remove_file(path)
 
 
 def check_labels(labels: Sequence[str]) -> None:
@@ -241,5 +264,5 @@ def _require_all(records: PlannerRecords, folder: Path, outcome: RunResult, noun
         first = outcome.failures[0]
         raise SwerveError(
             f"{count} of {len(paths)} {noun} could not be evaluated, the first: {first.where}: {first.reason}. "
-            f"There are no scores; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
+            f"There are no results; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
         )

@@ -323,3 +323,20 @@ def test_a_driver_that_needs_several_images_gets_them_before_its_first_call():
         RemotePlanner(f"127.0.0.1:{port}", "front").plan(looking_back(RemotePlanner(f"127.0.0.1:{port}"), cameras[:1]))
     with pytest.raises(SwerveError, match=r"frames: 0 must lie in 1\.\.100"):
         RemotePlanner("127.0.0.1:1", frames=0)
+
+
+def test_a_driver_that_needs_two_images_drives_in_closed_loop():
+    """Its first session has the image of half a second before the start; later calls add one each."""
+    scene, views = scene_of(3, 60), RolloutViews(RasterRenderer("surfaces").prepare(town(3)), Resize((32, 18)))
+    with Remembering(2) as (driver, port):
+        remote = RemotePlanner(f"127.0.0.1:{port}", "front", frames=2)
+        rollout = driven(remote, scene, views)
+        (seen,) = driver.seen.values()
+        assert len(seen) == len(rollout.plans) + 1 == 9
+        assert np.diff([time_us for time_us, _ in seen]).tolist() == [500_000] * 8
+        # The car was elsewhere then.
+        assert len({image for _, image in seen}) == len(seen)
+        remote.close()
+        needy = RemotePlanner(f"127.0.0.1:{port}", "front")
+        assert "tell how many (frames=N)" in drive_prepared(scene, needy, views).error
+        needy.close()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from swerve.data.jobs.log_digest import log_digest
 from swerve.data.splats.photo_poses import read_training_poses, write_training_poses
 from swerve.eval.benchmark.benchmark_store import Benchmark, group_path, load_group, open_benchmark
 from swerve.eval.benchmark.build.build_job import build
@@ -15,6 +16,7 @@ from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.evaluate_job import check_cameras, evaluate
 from swerve.eval.benchmark.evaluate.planner_records import PlannerSpec
 from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.benchmark.splat_renderer import SplatRenderer, check_fitted
 from swerve.eval.benchmark.view_renderers import RasterRenderer
 from swerve.eval.scoring.aggregate import COLUMNS, aggregate_two_stage
 from swerve.planners.load_planner import load_planner
@@ -235,3 +237,19 @@ def test_damage_is_one_clear_error_or_made_again(built, tmp_path):
     record.write_bytes(b"PAR1 and nothing else")
     again = evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1).summary
     assert again["planners"]["blind"]["score"] == first["planners"]["blind"]["score"]
+
+
+def test_splat_views_of_a_fit_of_another_version_of_the_log_are_refused(tmp_path):
+    """Where scenes of a split are asked for, it is the same log."""
+    log = small_log("train-0")
+    fits = write_fits(tmp_path / "fits", log)
+    renderer, record = SplatRenderer(fits), fits / log.name / "fit.json"
+    options = json.loads(record.read_text())
+    record.write_text(json.dumps({**options, "digest": log_digest(log)}))
+    check_fitted(renderer, replace(log, scene_times_us=log.times_us[:1]))
+    for kind, name in ((renderer, "other"), (RENDERERS["raster"], log.name)):
+        check_fitted(kind, replace(log, name=name, route=("another",)))
+    record.write_text(json.dumps({**options, "digest": "of before"}))
+    splats = replace(OPTIONS, views=("splat",))
+    with pytest.raises(SwerveError, match=r"is not that of log train-0 as its source gives it now.*Fit the log again"):
+        build([SimpleSource(("train-0",))], tmp_path / "benchmark", splats, 1, splats=fits)

@@ -64,7 +64,10 @@ def test_only_what_is_missing_or_failed_is_planned_again(planned, tmp_path):
         np.testing.assert_allclose(waypoints, np.linspace([0, 0], [30, 6], 21)[1:], atol=1e-12)
     assert planned()[2] == 0
     next((tmp_path / "out/job/records").glob("*.parquet")).unlink()
+    # A run that may end without a submission does not leave that of an earlier one.
+    (tmp_path / "out/submission.tar.gz").touch()
     assert planned()[2] == 2
+    assert not (tmp_path / "out/submission.tar.gz").exists()
     assert planned(PlannerSpec("it", SPEC.spec, "version 2"))[2] == 6
 
 

@@ -48,6 +48,11 @@ def test_one_stage_is_not_named():
     assert "at-fault collision (1.00 against 0.80)" in gap_sentence(np.ones((1, 9)), values(NC1=0.8)[:1], "it", ())
 
 
+def test_numbers_differ_where_the_sub_scores_do():
+    told = gap_sentence(values(NC1=0.9949), values(NC1=0.9895), "it", STAGES)
+    assert "higher in no at-fault collision in stage one (0.995 against 0.990)" in told
+
+
 def test_means_of_the_stages_of_groups_are_those_of_the_table():
     whole = results()
     for one in rankings(whole, "navsim-exact"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from swerve.data.jobs.execution import ArrayPartDone, Execution
+from swerve.data.jobs.folder import lock_job
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
@@ -34,6 +35,13 @@ class Noting:
         if observation.token == token_of(4) and not (folder / "mended").exists():
             raise ValueError("no idea")
         return Trajectory(np.arange(24.0).reshape(8, 3) / 100 + int(observation.token, 16))
+
+
+class Turned(Noting):
+    """Another planner, which plans elsewhere, and fails nowhere."""
+
+    def plan(self, observation):
+        return Trajectory(-np.arange(24.0).reshape(8, 3) - int(observation.token, 16))
 
 
 @pytest.fixture
@@ -70,7 +78,10 @@ def test_only_what_is_missing_or_failed_is_planned_again(planned, tmp_path):
         assert (trajectory.poses.dtype, trajectory.horizon, trajectory.interval) == (np.float32, 4.0, 0.5)
     assert planned()[2] == []
     next((tmp_path / "out/job/records").glob("*.parquet")).unlink()
+    # A run that may end without a submission does not leave that of an earlier one.
+    (tmp_path / "out/submission.pkl").touch()
     assert len(planned()[2]) == 1
+    assert not (tmp_path / "out/submission.pkl").exists()
     assert len(planned(spec=PlannerSpec("it", SPEC.spec, "version 2"))[2]) == 3
 
 
@@ -92,3 +103,41 @@ def test_another_folder_is_refused(planned, tmp_path):
     (tmp_path / "out/mine.txt").touch()
     with pytest.raises(SwerveError, match=r"holds mine\.txt"):
         planned()
+
+
+def test_runs_of_an_array_try_only_their_own_scenes_again(planned, tmp_path):
+    def run(part, workers=1):
+        with pytest.raises(ArrayPartDone):
+            planned("array", Execution.parse(workers, part, "bar"))
+        notes = tmp_path / "notes/planned"
+        return notes.read_text().split() if notes.exists() else []
+
+    tokens = {part: run(part) for part in ("1/2", "2/2")}
+    (owner,) = (part for part, own in tokens.items() if token_of(4) in own)
+    (other,) = set(tokens) - {owner}
+    assert run(other) == []
+    finish = Execution.parse(1, "finish", "bar")
+    found, failed, asked = planned("array", finish)
+    assert (len(found["predictions"]), [one.token for one in failed], asked) == (2, [token_of(4)], [])
+    (tmp_path / "notes/mended").touch()
+    assert run(owner) == [token_of(4)]
+    assert planned("array", finish)[1] == []
+
+
+def test_another_planner_in_the_folder_does_not_get_the_plans_and_errors_of_the_first(planned, tmp_path):
+    another = PlannerSpec("another", f"{__name__}:Turned", "version 1")
+    assert planned(spec=another)[1] == []
+    # The first planner fails in a scene, which is nothing to the other one.
+    assert len(planned()[1]) == 1
+    found, failed, asked = planned(spec=another)
+    assert (failed, asked) == ([], [])
+    for token, trajectory in found["predictions"].items():
+        np.testing.assert_array_equal(trajectory.poses, np.float32(-np.arange(24.0).reshape(8, 3) - int(token, 16)))
+
+
+def test_a_run_that_is_refused_removes_no_failed_scenes(planned, tmp_path):
+    planned()
+    records = sorted((tmp_path / "out/job/records").iterdir())
+    with lock_job(tmp_path / "out/job"), pytest.raises(SwerveError, match="another job is writing to this folder"):
+        planned()
+    assert sorted((tmp_path / "out/job/records").iterdir()) == records
