@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from unittest.mock import patch
+from urllib.request import Request, urlopen
 
 BUCKET = "swerve-test"
 KINDS = ("500", "503", "slow", "reset", "partial")
@@ -108,6 +109,9 @@ def s3_server(faults: Faults | None = None) -> Iterator[str]:
     with patch.dict(os.environ, own):
         import s3fs
 
+        # Connections to an earlier server, and what it held, are kept in the process.
+        s3fs.S3FileSystem.clear_instance_cache()
+        urlopen(Request(f"{own['AWS_ENDPOINT_URL']}/moto-api/reset", method="POST")).close()
         s3fs.S3FileSystem(skip_instance_cache=True).mkdir(BUCKET)
         if faults is not None:
             app.faults = faults
