@@ -162,7 +162,7 @@ MISTAKES = (
     Mistake(f"{RAP} --contexts emptyfolder", "swerve contexts"),
     Mistake(f"{RAP} --validate set", "swerve build"),
     Mistake("train set out --steps 0", "--steps"),
-    Mistake("fit town:1 out --cameras nowhere", "nowhere", 1),
+    Mistake("fit town:1 out --cameras nowhere", "nowhere"),
     Mistake("fit town:1 out --steps 0", "--steps"),
 )
 

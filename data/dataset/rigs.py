@@ -117,7 +117,7 @@ def _check(names: Sequence[str], rigs: Mapping[str, tuple[Camera, ...]]) -> None
         count = _of(affected, len(rigs)) if len(rigs) > 1 else "the log has"
         raise SwerveError(
             f"cameras: {count} no camera {missing!r}, the first {first}, which has {known}. {HINT}. Choose cameras "
-            "that all logs have, or --rig default"
+            "that all logs have, or --rig default where the command has it"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from swerve.data.dataset.rigs import check_rigs
 from swerve.data.jobs import (
     Execution,
     Failure,
@@ -137,11 +138,12 @@ def fit_logs(
         checkpoint_seconds: time between checkpoints of a fit.
 
     Raises:
-        SwerveError: there are no logs, a log has changed since it was fitted, or the folder is another job's, in use,
-            or cannot be written.
+        SwerveError: there are no logs, a log has not the cameras that are asked for, or has changed since it was
+            fitted, or the folder is another job's, in use, or cannot be written.
         ArrayPartDone: this run of an array made its part.
     """
     folder, execution, owners = Path(folder), execution or Execution(1), log_names(sources)
+    check_rigs(sources, owners, "own", (*options.cameras, *options.test_cameras))
     kinds = [(sources[number].kind, name) for name, number in owners.items()]
     config = job_config(_job_options(options), kinds, PACKAGES)
     needs = Resources(options.fit.threads, int(options.fit.backend.startswith("gsplat")))

@@ -36,6 +36,7 @@ GIVEN = {
     "verify": ["out", "--repair"],
     "export navsim": ["bench", "out", "--views", "photo", "--split", "mine", "--no-images"],
     "fit": ["town:1", "out", "--densification.strategy", "mcmc", "--refine-egos"],
+    "hidden-states": ["set", "out", "--vlm", "model", "--cameras", "front", "--size", "448x256", "--tokens", "8"],
     "info": [],
     "plan augment": ["town:1", "--nodes", "32x64", "--scenes", "1000", "--size", "96x56"],
     "probe": ["a=b.safetensors", "out.json", "--on", "set", "town:1"],

@@ -274,6 +274,7 @@ def test_a_changed_source_is_refused(dataset, tmp_path):
         opened, log=log, scenes=[replace(scene, log=log) for scene in opened.scenes], geometry=build_log_geometry(log)
     )
     (tmp_path / "train").mkdir()
+    (tmp_path / "maps").mkdir()
     with pytest.raises(SwerveError, match="has another pose in the log now: the source or Swerve has changed"):
         moved.make(0, lambda token, count, share: None)
     with pytest.raises(SwerveError, match="is not produced from the log any more: the source or Swerve has changed"):
