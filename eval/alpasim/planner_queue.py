@@ -1,5 +1,6 @@
 """Planner behind a queue: sessions ask at once, one thread plans, in batches where the planner takes them."""
 
+import logging
 import queue
 import sys
 import threading
@@ -9,6 +10,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner
 from swerve.scenes.planning import Observation, Planner
+
+LOGGER = logging.getLogger(__name__)
 
 _LARGEST_BATCH = 16
 
@@ -107,7 +110,8 @@ class PlannerQueue:
     def _plan(self, begun: Sequence[tuple[Plan, tuple[Observation, Done]]]) -> None:
         try:
             outputs = call_planner(self.planner, [observation for _, (observation, _) in begun])
-        except Exception as error:  # of the process of a planner, say: told to those who asked
+        except Exception as error:  # of the process of a planner, say: told to both sides
+            LOGGER.exception("plans of %d sessions", len(begun))
             outputs = [PlannerOutput(None, f"{type(error).__name__}: {error}", 0.0)] * len(begun)
         for (plan, (_, done)), output in zip(begun, outputs, strict=True):
             done(output)

@@ -1,9 +1,9 @@
-"""The job that runs a planner in all scenes of a NAVSIM split, with a record for every 64 scenes."""
+"""Trajectories in a NAVSIM split for a submission, see `swerve.eval.submission.plan_job`."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,35 +11,22 @@ import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
-from swerve.data.jobs import CORE_PACKAGES, Failure, PartResult, Workers, job_config
-from swerve.data.jobs import ProgressCallback as PartReport
-from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.benchmark.evaluate.planner_records import (
-    JOB,
-    LAYOUT,
-    Loader,
-    PlannerRecords,
-    PlannerSpec,
-    check_folder,
-    make_records,
-)
-from swerve.eval.benchmark.evaluate.result_store import add_to_record
+from swerve.data.jobs import ProgressCallback, Workers
+from swerve.eval.benchmark.evaluate.planner_records import Loader, PlannerSpec
+from swerve.eval.submission.plan_job import ITEMS_PER_PART, SubmissionKind, plan_rows
 from swerve.eval.submission.submission import FILE_NAME, Predictions, SubmittedTrajectory
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, check_allowed, predict
+from swerve.scenes.planning import Planner
 
-SCENES_PER_PART: Final = 64
 # The poses are rows (x, y, heading) one after another.
-RECORD: Final = pa.schema(
-    [
-        ("planner", pa.string()),
-        ("token", pa.string()),
-        ("poses", pa.list_(pa.float64())),
-        ("dtype", pa.string()),
-        ("horizon", pa.float64()),
-        ("interval", pa.float64()),
-        ("error", pa.string()),
-    ]
+_COLUMNS: Final = (
+    ("token", pa.string()),
+    ("poses", pa.list_(pa.float64())),
+    ("dtype", pa.string()),
+    ("horizon", pa.float64()),
+    ("interval", pa.float64()),
 )
+_KIND: Final = SubmissionKind("submit navsim", "navsim", "scenes", FILE_NAME, _COLUMNS)
 
 
 def predict_all(
@@ -50,7 +37,7 @@ def predict_all(
     folder: Path,
     workers: Workers = None,
     console: Console | None = None,
-    scenes_per_part: int = SCENES_PER_PART,
+    scenes_per_part: int = ITEMS_PER_PART,
 ) -> tuple[dict[str, Predictions], list[PredictionFailure]]:
     """Return a planner's trajectories by stage, and the scenes in which it failed.
 
@@ -72,86 +59,29 @@ def predict_all(
             written, or scenes could not be read: then only failures.json is written.
         ArrayPartDone: this run of an array made its part.
     """
-    check_folder(folder)
-    counts = {stage: -(-len(wanted) // scenes_per_part) for stage, wanted in tokens.items()}
-    layout = replace(LAYOUT, kind="submit navsim")
-    records = PlannerRecords(folder / JOB, counts, (planner,), load, layout)
     check_allowed(load(planner.spec))
-    work = SubmissionWork(records, scenes, {stage: tuple(wanted) for stage, wanted in tokens.items()}, scenes_per_part)
-    digest = hashlib.sha256(json.dumps({stage: list(wanted) for stage, wanted in tokens.items()}).encode())
-    config = job_config(
-        {"scenes": digest.hexdigest(), "scenes_per_part": scenes_per_part},
-        [("navsim", stage) for stage in tokens],
-        CORE_PACKAGES,
-    )
+    digest = hashlib.sha256(json.dumps({stage: list(wanted) for stage, wanted in tokens.items()}).encode()).hexdigest()
+    plan = partial(_trajectories, scenes)
+    rows = plan_rows(_KIND, planner, load, tokens, digest, plan, folder, workers, console, scenes_per_part)
     found = dict[str, Predictions]()
-    failed: list[PredictionFailure] = []
-
-    def collect() -> tuple[dict[str, Any], Sequence[Failure]]:
-        found.update({stage: _collected(records, stage, failed) for stage in tokens})
-        return {}, ()
-
-    noun = "batches of scenes"
-    make_records(records, work, folder, config, RECORD, noun, collect, workers, console, submission=FILE_NAME)
-    return found, failed
+    for stage, own in rows.items():
+        found[stage] = {row["token"]: _trajectory(row) for row in own if not row["error"]}
+    return found, [
+        PredictionFailure(row["token"], row["error"]) for own in rows.values() for row in own if row["error"]
+    ]
 
 
-@dataclass(frozen=True)
-class SubmissionWork:
-    """Work of the job, sent once to every worker.
-
-    Attributes:
-        records: of the planner.
-        scenes: where the scenes are.
-        tokens: of the scenes, by stage.
-        scenes_per_part: number of scenes of a record.
-    """
-
-    records: PlannerRecords
-    scenes: SceneSet
-    tokens: Mapping[str, tuple[str, ...]]
-    scenes_per_part: int
-
-    def open(self, log: str, watch: Stopwatch) -> "_OpenedStage":
-        """Return a stage. The first call of a worker loads the planner.
-
-        Raises:
-            SwerveError: the planner cannot be loaded.
-        """
-        self.records.load_planners(watch)
-        return _OpenedStage(self, log, watch)
+def _trajectories(
+    scenes: SceneSet, planner: Planner, tokens: Sequence[str], report: ProgressCallback
+) -> list[dict[str, Any]]:
+    """Return a row for each scene, those in which the planner failed last."""
+    found, failed = predict(planner, scenes, tokens, lambda done, count: report(tokens[done - 1], done, done / count))
+    rows = [_row(token, trajectory) for token, trajectory in found.items()]
+    return rows + [{"token": one.token, "error": one.reason} for one in failed]
 
 
-@dataclass(frozen=True)
-class _OpenedStage:
-    """Scenes of a stage, see `swerve.data.jobs.LogHandle`."""
-
-    work: SubmissionWork
-    stage: str
-    watch: Stopwatch
-
-    @property
-    def chunks(self) -> int:
-        return self.work.records.chunks[self.stage]
-
-    def make(self, chunk: int, report: PartReport) -> PartResult:
-        records, size = self.work.records, self.work.scenes_per_part
-        path, tokens = records.path(self.stage, chunk), self.work.tokens[self.stage][chunk * size :][:size]
-        ((label, planner),) = records.planners.items()
-        with self.watch.measure("reading and planning"):
-            found, failed = predict(
-                planner, self.work.scenes, tokens, lambda done, count: report(tokens[done - 1], done, done / count)
-            )
-        rows = [_row(label, token, trajectory) for token, trajectory in found.items()]
-        rows += [{"planner": label, "token": one.token, "error": one.reason} for one in failed]
-        with self.watch.measure("writing"):
-            add_to_record(path, pa.Table.from_pylist(rows, schema=RECORD), records.missing(path), RECORD)
-        return PartResult(len(tokens))
-
-
-def _row(label: str, token: str, trajectory: SubmittedTrajectory) -> dict[str, Any]:
+def _row(token: str, trajectory: SubmittedTrajectory) -> dict[str, Any]:
     return {
-        "planner": label,
         "token": token,
         "poses": trajectory.poses.ravel().tolist(),
         "dtype": trajectory.poses.dtype.str,
@@ -161,13 +91,6 @@ def _row(label: str, token: str, trajectory: SubmittedTrajectory) -> dict[str, A
     }
 
 
-def _collected(records: PlannerRecords, stage: str, failed: list[PredictionFailure]) -> Predictions:
-    """Return the trajectories of a stage; add the scenes in which the planner failed to `failed`."""
-    found = dict[str, SubmittedTrajectory]()
-    for row in records.rows(stage, RECORD):
-        if row["error"]:
-            failed.append(PredictionFailure(row["token"], row["error"]))
-        else:
-            poses = np.array(row["poses"], dtype=row["dtype"]).reshape(-1, 3)
-            found[row["token"]] = SubmittedTrajectory(poses, row["horizon"], row["interval"])
-    return found
+def _trajectory(row: Mapping[str, Any]) -> SubmittedTrajectory:
+    poses = np.array(row["poses"], dtype=row["dtype"]).reshape(-1, 3)
+    return SubmittedTrajectory(poses, row["horizon"], row["interval"])

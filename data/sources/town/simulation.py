@@ -56,7 +56,7 @@ class Movements:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Everybody who takes part, where they start, and the tables of the simulation.
+    """Holds the road users, where they start, and the tables of the simulation.
 
     Attributes:
         drivers: the ego, then all other vehicles.

@@ -1,8 +1,5 @@
 """Plans of a submission to Waymo's challenge are records of a job: made once, and again where the planner failed."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,8 +12,8 @@ from swerve.planners.open_planner import PlannerLoader
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 from tests.support.e2e_records import SEQUENCES, write_test_split
+from tests.support.noted_plans import NOTES, forget_plans, note_plan, noted
 
-NOTES = "SWERVE_TEST_NOTES"
 FAILING = f"{SEQUENCES[2]}-002"
 SPEC = PlannerSpec("it", f"{__name__}:Noting", "version 1")
 
@@ -27,11 +24,7 @@ class Noting:
     cameras = ()
 
     def plan(self, observation):
-        folder = Path(os.environ[NOTES])
-        with (folder / "planned").open("a") as notes:
-            notes.write(f"{observation.token}\n")
-        if observation.token == hash_token(FAILING) and not (folder / "mended").exists():
-            raise ValueError("no idea")
+        note_plan(observation.token, hash_token(FAILING))
         return Trajectory(np.linspace([0, 0, 0], [30, 6, 0], 21)[1:], interval=0.25)
 
 
@@ -44,11 +37,10 @@ def planned(tmp_path, monkeypatch):
     entries = [entry for entry in source.index().entries if entry.name.endswith("-002")]
 
     def run(spec=SPEC):
-        notes = tmp_path / "notes" / "planned"
-        notes.unlink(missing_ok=True)
+        forget_plans(tmp_path / "notes")
         load = PlannerLoader(PlannerLimits(in_process=True))
         found = plan_all(spec, load, source, entries, tmp_path / "out", 1, frames_per_part=2)
-        return *found, len(notes.read_text().split()) if notes.exists() else 0
+        return *found, len(noted(tmp_path / "notes"))
 
     return run
 

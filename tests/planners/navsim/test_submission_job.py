@@ -1,8 +1,5 @@
 """A submission's plans are records of a job: nothing is planned twice, and failures are tried again."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,9 +14,9 @@ from swerve.planners.navsim.submission_job import predict_all
 from swerve.planners.open_planner import PlannerLoader
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
+from tests.support.noted_plans import NOTES, forget_plans, note_plan, noted
 from tests.support.small_navsim_data import one_stage, token_of
 
-NOTES = "SWERVE_TEST_NOTES"
 SPEC = PlannerSpec("it", f"{__name__}:Noting", "version 1")
 
 
@@ -29,11 +26,7 @@ class Noting:
     cameras = ()
 
     def plan(self, observation):
-        folder = Path(os.environ[NOTES])
-        with (folder / "planned").open("a") as notes:
-            notes.write(f"{observation.token}\n")
-        if observation.token == token_of(4) and not (folder / "mended").exists():
-            raise ValueError("no idea")
+        note_plan(observation.token, token_of(4))
         return Trajectory(np.arange(24.0).reshape(8, 3) / 100 + int(observation.token, 16))
 
 
@@ -53,12 +46,11 @@ def planned(tmp_path, monkeypatch):
     scenes = index_scenes(navsim_folders(str(tmp_path)), split)
 
     def run(out="out", workers=1, spec=SPEC):
-        notes = tmp_path / "notes" / "planned"
-        notes.unlink(missing_ok=True)
+        forget_plans(tmp_path / "notes")
         load = PlannerLoader(PlannerLimits(in_process=True))
         tokens = {"predictions": list(scenes.logged)}
         found = predict_all(spec, load, scenes, tokens, tmp_path / out, workers, scenes_per_part=1)
-        return *found, sorted(notes.read_text().split()) if notes.exists() else []
+        return *found, noted(tmp_path / "notes")
 
     return run
 
