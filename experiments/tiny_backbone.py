@@ -3,7 +3,7 @@
 It predicts the share of road, marking, car, ... in every patch, in photos and rasters of logged viewpoints, with one
 head per domain, so that nothing aligns the features of the two domains. Usage:
 
-    swerve augment town:1000-1049 SET --viewpoints logged --photos --extra-outputs semantic --scene-interval 1 \
+    swerve augment town:2000-2199 SET --viewpoints logged --photos --extra-outputs semantic --scene-interval 2 \
         --size 80x48 --fit stretch --cameras front
     python -m experiments.tiny_backbone SET WEIGHTS.safetensors
 """

@@ -172,7 +172,7 @@ def main() -> None:
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
         command.add_argument("--arms", nargs="+", choices=[arm.name for arm in (*ARMS, *DIAGNOSIS)])
         command.add_argument("--steps", type=int, default=600)
-        command.add_argument("--bench", nargs="+", default=["bench", "bench-more"], help="benchmarks in IN")
+        command.add_argument("--bench", nargs="+", default=["bench"], help="benchmarks in IN")
         command.add_argument("--driven", type=int, default=1, help="scene groups of a town in closed loop")
         command.add_argument("--every", type=int, default=1, help="of the towns in closed loop, every so many")
         command.add_argument("--offset", type=int, default=0, help="the first of these")
@@ -191,7 +191,7 @@ def main() -> None:
     sets = Sets(
         RoundSet(inputs / "logged", inputs / "logged-contexts"),
         off_path,
-        ("town:1000-1049",),
+        ("town:2000-2079",),
         inputs / "backbone.safetensors",
         args.runs,
     )

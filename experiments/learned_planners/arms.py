@@ -58,6 +58,7 @@ ARMS: Final = (
     Arm("+ cross-agent", (PAIRED, RECOVERY, CROSS)),
     Arm("+ alignment", (PAIRED, RECOVERY, CROSS), ALIGNED),
     Arm("+ follow-up", RECIPE, ALIGNED),
+    Arm("+ follow-up, 40 towns", RECIPE, ALIGNED, towns=40),
     Arm("follow-up, blind", RECIPE, blind=True),
     Arm("+ visited", (PAIRED, RECOVERY, CROSS, FOLLOW_UP, VISITED), ALIGNED),
     Arm("ChainFlow", RECIPE, ALIGNED, family="chainflow"),
@@ -66,7 +67,6 @@ ARMS: Final = (
 # Not of the rules: what stands in the way.
 DIAGNOSIS: Final = (
     Arm("+ follow-up, 10 towns", RECIPE, ALIGNED, towns=10),
-    Arm("+ follow-up, 20 towns", RECIPE, ALIGNED, towns=20),
     Arm("+ follow-up, trained backbone", RECIPE, {**ALIGNED, "frozen": False}),
 )
 # Arm, and the arm that it is compared with.
@@ -78,6 +78,7 @@ COMPARED: Final = (
     ("+ follow-up", "+ alignment"),
     ("+ follow-up", "photographs"),
     ("+ follow-up", "photographs, 3x"),
+    ("+ follow-up", "+ follow-up, 40 towns"),
     ("+ follow-up", "follow-up, blind"),
     ("+ visited", "+ follow-up"),
     ("+ visited", "photographs, 3x"),

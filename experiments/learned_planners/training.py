@@ -38,7 +38,7 @@ class Sets:
     Attributes:
         logged: set of logged viewpoints with photographs; its contexts.
         off_path: set of all other viewpoints, rasters alone; its contexts.
-        sources: their logs, for driving.
+        sources: the logs that are driven on.
         backbone: weights of the tiny backbone.
         runs: folder of the runs.
     """
@@ -128,7 +128,7 @@ def train_arm(arm: Arm, seed: int, steps: int, sets: Sequence[RoundSet], base: S
 
 
 def visited_by(planner: Path, base: Sets, folder: Path) -> RoundSet:
-    """Drive a planner by photographs on the training logs, and draw where it got to, as rasters with targets."""
+    """Drive a planner by photographs on training logs, and draw where it got to, as rasters with targets."""
     drive = ClosedLoopOptions(rate=1.0, seconds=8.0, traffic="lane-following")
     options = RoundOptions(2, base.sources, round_interval=8.0, round_views="photo", round_drive=drive)
     return draw_visited(folder, planner, base.off_path, options, 1, None)
