@@ -9,8 +9,11 @@ from rich.table import Table
 
 from swerve.cells import cell
 from swerve.consoles import print_table, results_console
-from swerve.data.jobs.job_status import JobStatus, job_status
+from swerve.data.jobs.failures import FAILURES, read_failures
+from swerve.data.jobs.job_status import JobStatus, Progress, job_status
 from swerve.data.jobs.run_state import WrittenState
+from swerve.data.storage.mirror import shown
+from swerve.job_report import counted, show_failures
 from swerve.options.status import Status
 
 
@@ -21,23 +24,48 @@ def run(args: Status) -> int:
         print(json.dumps(status.as_json(), sort_keys=True))
     else:
         _show(console, status)
-    return 0 if status.complete or status.is_running else 1
+    return 0 if status.progress in ("complete", "running") else 1
 
 
 def _show(console: Console, status: JobStatus) -> None:
-    how = "complete" if status.complete else "running" if status.is_running else "stopped before its end"
     logs = f"{status.records} parts of {status.logs} logs have records"
-    console.print(f"{status.kind}: {how}, {100 * status.share:.1f} %; {logs}", highlight=False, soft_wrap=True)
+    text = f"{status.kind}: {_how(status)}, {100 * status.share:.1f} %; {logs}"
+    console.print(text, highlight=False, soft_wrap=True)
     if status.array:
         begun = f"{len(status.runs)} of {status.array} runs have begun"
-        if not status.complete and not status.is_running and status.share == 1.0:
+        if status.progress == "done":
             begun = f"all {status.array} runs are done: complete the job with swerve finish OUT"
         console.print(begun, highlight=False, soft_wrap=True)
+    _show_failures(console, status)
     table = Table("run", "state", "share", "items", "a second", "left", "failures", "seen", "machine", box=None)
     for run_ in status.runs:
         table.add_row(*_row(run_))
     if status.runs:
         print_table(console, table)
+
+
+def _how(status: JobStatus) -> str:
+    """Return how far the job is."""
+    failed = counted(status.failures, "failure")
+    texts: dict[Progress, str] = {
+        "complete with failures": f"complete with {failed}",
+        "done": "to be completed",
+        "failed": f"ended incomplete with {failed}",
+        "stopped": "stopped before its end",
+    }
+    return texts.get(status.progress, status.progress)
+
+
+def _show_failures(console: Console, status: JobStatus) -> None:
+    """Print the first reasons of failures, and where all are."""
+    if status.failures_file is not None:
+        show_failures(console, read_failures(status.failures_file.parent))
+        where = f"all of them, with tracebacks: {shown(status.failures_file)}"
+    else:
+        where = f"{counted(status.failures, 'failure')} counted by the runs; {FAILURES} lists them at the end"
+    if status.failures:
+        again = "" if status.is_running else ". The same command tries them again"
+        console.print(f"{where}{again}", highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def _row(run_: WrittenState) -> tuple[RenderableType, ...]:

@@ -43,7 +43,8 @@ class JobProgress:
         self.count, self.seconds, self._noun = 0, dict[str, float](), noun
         self._console, self._logs, self._failures = console, max(schedule.logs, 1), 0
         self._chunks = {log: max(chunks, 1) for log, (chunks, _) in schedule.shares.items()}
-        self._done = sum((done / max(chunks, 1) for chunks, done in schedule.shares.values()), 0.0)
+        self._shares = {log: done / max(chunks, 1) for log, (chunks, done) in schedule.shares.items()}
+        self._done = sum(self._shares.values(), 0.0)
         self._state_file, self._kind, self._first_share = state, kind, 0.0
         self._running, self._compiling = dict[Task, tuple[int, float]](), dict[int, str]()
         self._start = self._last_line = self._last_state = time.monotonic()
@@ -109,15 +110,24 @@ class JobProgress:
 
     def finished(self, task: Task, count: int, seconds: dict[str, float]) -> None:
         """Register a finished part."""
-        self._running.pop(task, None)
-        self._done += 1.0 / self._chunks[task.log]
+        self._tried(task, 1.0 / self._chunks[task.log])
         self.count += count
         for stage, spent in seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
+    def abandoned(self, task: Task, whole_log: bool) -> None:
+        """Register a part that is not made, or all that remain of its log: the run has no more to do for them."""
+        self._tried(task, 1.0 if whole_log else 1.0 / self._chunks.get(task.log, 1))
+
+    def _tried(self, task: Task, share: float) -> None:
+        """Count a share of a log as done."""
+        self._running.pop(task, None)
+        was = self._shares.get(task.log, 0.0)
+        self._shares[task.log] = min(was + share, 1.0)
+        self._done += self._shares[task.log] - was
+
     def failed(self, task: Task, failure: Failure) -> None:
         """Count a failure, and print the traceback of an unexpected exception."""
-        self._running.pop(task, None)
         self._failures += 1
         if failure.traceback:
             self._console.print(
