@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from swerve.data.jobs import ArrayPart, ArrayPartDone, Execution, Failure, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import (
+    ArrayPart,
+    ArrayPartDone,
+    Execution,
+    Failure,
+    job_config,
+    open_job,
+    run_work,
+    write_failures,
+)
 from swerve.data.jobs.job_status import job_status
 from swerve.data.jobs.run_state import read_states
 from swerve.data.storage.files import write_atomically
