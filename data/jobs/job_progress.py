@@ -2,14 +2,14 @@
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from swerve.data.jobs.execution import ProgressKind
 from swerve.data.jobs.failures import Failure
-from swerve.data.jobs.run_state import Phase, RunState, StateFile
+from swerve.data.jobs.run_state import WHOLE, Phase, RunState, StateFile
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.scenes.printable import printable_lines
 
@@ -75,9 +75,11 @@ class JobProgress:
         """Write the state of the run, and print it where lines of JSON are asked for."""
         state = self._run_state(phase)
         if self._state_file is not None:
-            self._state_file.write(state)
+            followed = phase == "ended" and self._state_file.run == WHOLE
+            self._state_file.write(replace(state, phase="completing") if followed else state)
         if self._kind == "json":
-            line = json.dumps(asdict(state), sort_keys=True)
+            run = self._state_file.run if self._state_file is not None else WHOLE
+            line = json.dumps({**asdict(state), "run": run}, sort_keys=True)
             self._console.print(line, markup=False, highlight=False, soft_wrap=True, emoji=False)
 
     def _run_state(self, phase: Phase) -> RunState:

@@ -52,6 +52,24 @@ class JobStatus:
         return sum(run.state.share for run in self.runs) / max(self.array, len(self.runs), 1)
 
     @property
+    def count(self) -> int:
+        """Return the number of items that these runs have made."""
+        return sum(run.state.count for run in self.runs)
+
+    @property
+    def per_second(self) -> float:
+        """Return the items in a second of the runs that go on."""
+        return sum((run.state.per_second for run in self.runs if run.is_alive), 0.0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return the time until the last of the runs has ended; None while one cannot tell, or has not begun."""
+        alive = [run.state.seconds_left for run in self.runs if run.is_alive]
+        known = [seconds for seconds in alive if seconds is not None]
+        everyone = len(self.runs) >= max(self.array, 1) and len(known) == len(alive) > 0
+        return max(known) if everyone else None
+
+    @property
     def is_running(self) -> bool:
         """Return whether a run goes on."""
         return any(run.is_alive for run in self.runs)
@@ -77,6 +95,7 @@ class JobStatus:
         ]
         own = {"kind": self.kind, "logs": self.logs, "records": self.records, "complete": self.complete}
         own |= {"progress": self.progress, "failures": self.failures}
+        own |= {"count": self.count, "per_second": round(self.per_second, 3), "seconds_left": self.seconds_left}
         own |= {"failures_file": shown(self.failures_file) if self.failures_file else None}
         return {**own, "share": round(self.share, 6), "running": self.is_running, "runs": runs}
 

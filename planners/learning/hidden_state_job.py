@@ -265,5 +265,5 @@ class _OpenedLog:
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # mypy takes arrays for allow_pickle
+    np.savez(content, allow_pickle=False, **arrays)
     return content.getvalue()

@@ -1,6 +1,7 @@
 """The status of a job tells complete from complete with failures, and where the reasons are."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from swerve.data.jobs import (
     write_failures,
 )
 from swerve.data.jobs.job_status import job_status
-from swerve.data.jobs.run_state import read_states
+from swerve.data.jobs.run_state import RunState, StateFile, read_states
 from swerve.data.storage.files import write_atomically
+from swerve.scenes import SwerveError
 from tests.support.command import invoke
 from tests.support.counting_work import LAYOUT, CountingWork, finished_of
 
@@ -113,3 +115,32 @@ def test_failures_in_records_are_listed(tmp_path):
     code, state, text = told(tmp_path)
     assert (code, state["failures"]) == (1, 1)
     assert "a scene planner: no idea" in text
+
+
+def test_runs_are_summed_and_those_that_need_a_look_come_first(tmp_path):
+    with open_job(tmp_path, job_config({}, [("simple", log) for log in CHUNKS], ()), LAYOUT, Execution(1)):
+        (tmp_path / "runs").mkdir(exist_ok=True)
+    for number in range(1, 41):
+        state = RunState("running" if number < 40 else "stopped", "squares", 3, 0.5, 0, 10.0, 0.25, 60.0 + number)
+        StateFile(tmp_path / "runs" / f"{number}-of-40.state.json", f"{number}/40").write(state)
+    code, state, text = told(tmp_path)
+    assert (code, state["count"], state["per_second"], state["seconds_left"]) == (0, 120, 9.75, 99.0)
+    assert "120 squares so far, 9.8 a second, 0:01:39 left" in text
+    rows = text.split("machine")[1].splitlines()
+    assert rows[1].split()[:2] == ["40/40", "stopped"]
+    assert "and 10 running: all with --json" in text
+    (tmp_path / "runs" / "1-of-40.state.json").unlink()
+    assert told(tmp_path)[1]["seconds_left"] is None
+
+
+@pytest.mark.parametrize(("error", "phase"), [(None, "ended"), (SwerveError("no"), "ended"), (OSError(), "stopped")])
+def test_a_job_goes_on_until_it_is_complete(tmp_path, error, phase):
+    """Its last part is made, and tables are written, which may take minutes."""
+    config = job_config({}, [("simple", log) for log in CHUNKS], ())
+    with suppress(SwerveError, OSError), open_job(tmp_path, config, LAYOUT, Execution(1)):
+        run_work(CountingWork(tmp_path, CHUNKS), tmp_path, list(CHUNKS), {}, "squares", 1)
+        code, state, _ = told(tmp_path)
+        assert (code, state["progress"], state["runs"][0]["phase"]) == (0, "running", "completing")
+        if error:
+            raise error
+    assert [one.state.phase for one in read_states(tmp_path / "runs", "*.state.json")] == [phase]

@@ -210,7 +210,7 @@ def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, tmp_pa
     assert [path.stat().st_mtime_ns for path in kept] == before
     assert 0 < result.item_count < 5
     assert dataset_digest(folder) == dataset_digest(made / "states")
-    with pytest.raises(SwerveError, match="holds another job: .*options.size was"):
+    with pytest.raises(SwerveError, match=r"holds another job: .*options\.size was"):
         make_states(made, folder, ImageFit((36, 20)))
 
 
