@@ -1,6 +1,6 @@
 """Run `swerve drive`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,11 @@ class _Results:
 
 
 def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Results:
-    """Write the failures of scenes and logs that could not be driven, and what is made of the records.
+    """Write the failures, of scenes and logs that could not be driven and of planners, and what is made of the records.
 
     Raises:
         SwerveError: there is no roll-out, or the folder cannot be written.
     """
-    write_failures(args.out, failures)
     rows, missing = list[dict[str, Any]](), dict[str, tuple[bool, ...]]()
     parts = list[tuple[str, int]]()
     for record in work.records():
@@ -119,6 +118,7 @@ def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Res
         parts += [(record["log"], record["chunk"])] * len(record["rows"])
         if record["rows"]:
             missing[record["log"]] = tuple(record["missing"])
+    write_failures(args.out, [*failures, *_failed(rows)])
     if not rows and failures:
         raise SwerveError(
             f"no scene could be driven, the first: {failures[0].where}: {failures[0].reason}. See "
@@ -133,6 +133,17 @@ def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Res
     if args.record:
         _write_recorded(args.out / FOLDER, work)
     return results
+
+
+def _failed(rows: Sequence[Mapping[str, Any]]) -> Iterator[Failure]:
+    """Yield the failures of planners."""
+    for row in rows:
+        if row["failed"]:
+            yield Failure(row["log"], row["token"], row["planner"], _last_line(row["error"]), row["error"])
+
+
+def _last_line(text: str) -> str:
+    return (text.splitlines() or ["no message"])[-1]
 
 
 def _worst(
@@ -238,10 +249,9 @@ def _print_failures(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print the first failure of each planner."""
     for label in dict.fromkeys(row["planner"] for row in rows if row["failed"]):
         first = next(row for row in rows if row["failed"] and row["planner"] == label)
-        last_line = (first["error"].splitlines() or ["no message"])[-1]
         where = f"{label} failed in log {first['log']}, scene {first['token']}, after {first['seconds']} s"
         console.print(
-            printable(f"{where}: {last_line}"),
+            printable(f"{where}: {_last_line(first['error'])}"),
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -3,28 +3,26 @@
 from swerve.consoles import progress_console, results_console
 from swerve.data.storage.mirror import shown
 from swerve.data.stream import ImageFit
-from swerve.job_report import stoppable
+from swerve.job_report import execution_of, show_failures, stoppable, timing_line
 from swerve.options.hidden_states import HiddenStates
 
 
 def run(args: HiddenStates) -> int:
     """Compute the hidden states of a training set, print what was made, and return the exit code."""
-    from swerve.planners.learning import hidden_state_store, hidden_states
+    from swerve.planners.learning.hidden_state_job import NOUN, VlmOptions, write_hidden_states
+    from swerve.planners.learning.hidden_state_store import DOMAINS
+    from swerve.planners.learning.hidden_states import PROMPT
 
-    console, progress = results_console(), progress_console()
+    console = results_console()
     assert args.size is not None
+    vlm = VlmOptions(args.vlm.resolve(), args.layer, args.tokens, args.prompt or PROMPT)
+    domains, fit = DOMAINS if args.images == "both" else (args.images,), ImageFit(args.size, args.trim)
     with stoppable():
-        encoder = hidden_states.HiddenStates(args.vlm, args.layer, args.tokens, args.prompt or hidden_states.PROMPT)
-        domains = hidden_state_store.DOMAINS if args.images == "both" else (args.images,)
-
-        def report(done: int, of: int) -> None:
-            progress.print(f"{done} of {of} shards", highlight=False)
-
-        fit = ImageFit(args.size, args.trim)
-        views = hidden_state_store.write_hidden_states(
-            args.dataset, args.out, encoder, args.cameras, fit, domains, report
+        states, result = write_hidden_states(
+            args.dataset, args.out, vlm, args.cameras, fit, domains, execution_of(args), progress_console()
         )
-    tokens = f"{encoder.spec.tokens} tokens of {encoder.spec.width}"
-    made = f"{views} views computed, {tokens} each" if views else "Everything was finished before"
-    console.print(f"{made}: {shown(args.out)}", highlight=False, soft_wrap=True, markup=False)
-    return 0
+    made = f"{states.spec.tokens} tokens of {states.spec.width} for each view: {shown(args.out)}"
+    console.print(made, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    show_failures(console, result.failures)
+    console.print(timing_line(result.timing, NOUN, len(result.failures)), highlight=False, soft_wrap=True)
+    return 1 if result.failures else 0

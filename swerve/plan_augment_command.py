@@ -12,7 +12,7 @@ from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.dataset.augment_plan import AugmentPlan, Pilot, plan_augment, run_pilot
 from swerve.data.jobs import log_names
 from swerve.eval.training_viewpoints import maker_of
-from swerve.job_report import counted, open_sources
+from swerve.job_report import counted, open_sources, show_failures
 from swerve.options.plan_augment import PlanAugment
 from swerve.rasterizer.backends import resolve_backend
 
@@ -33,7 +33,7 @@ def run(args: PlanAugment) -> int:
     show_plan(
         results_console(), pilot, plan_augment(pilot, logs, args.scenes, options.shard_scenes, nodes, cores), args.nodes
     )
-    return 0
+    return 1 if pilot.failures else 0
 
 
 def show_plan(console: Console, pilot: Pilot, plan: AugmentPlan, nodes: str) -> None:
@@ -56,6 +56,9 @@ def show_plan(console: Console, pilot: Pilot, plan: AugmentPlan, nodes: str) -> 
     table.add_row(f"time on {nodes}", f"{wall}, of which {finish} to complete the set")
     table.add_row("store requests", f"{plan.puts:,} that write, {plan.gets:,} that read, {plan.lists:,} that list")
     print_table(console, table)
+    show_failures(console, pilot.failures)
+    if pilot.failures:
+        console.print("What failed in the pilot is not planned.", style="yellow", highlight=False)
 
 
 def size_text(size: float) -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.consoles import results_console
+from swerve.data.jobs.job_status import job_status
 from swerve.data.jobs.verify import Damage, job_folder, remove_damaged, verify_folder
-from swerve.data.storage import mirror
 from swerve.data.storage.files import remove_file
+from swerve.data.storage.mirror import shown
+from swerve.job_report import counted
 from swerve.options.verify import Verify
 from swerve.rerun import require_options, rerun
 from swerve.scenes import SwerveError
@@ -25,6 +27,7 @@ def run(args: Verify) -> int:
     damages = _verified(console, own)
     if own != args.folder:  # tables of an evaluation, which are made from its records
         damages += _verified(console, args.folder)
+    _tell_failures(console, args.folder)
     if not damages or not args.repair:
         return 1 if damages else 0
     require_options(args.folder)  # before anything is removed
@@ -34,11 +37,20 @@ def run(args: Verify) -> int:
     return rerun(args.folder, None)
 
 
+def _tell_failures(console: Console, folder: Path) -> None:
+    """Print that items failed: they are not there, and not checked."""
+    status = job_status(folder)
+    if status.failures and status.failures_file:
+        listed = f"{counted(status.failures, 'failure')} of the job, in {shown(status.failures_file)}"
+        line = f"{listed}: no damage. The job's command tries them again"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def _verified(console: Console, folder: Path) -> list[tuple[Path, Damage]]:
-    with console.status("") as shown:
-        result = verify_folder(folder, lambda files, size: shown.update(f"{files} files, {size / 1e6:.0f} MB"))
+    with console.status("") as spinner:
+        result = verify_folder(folder, lambda files, size: spinner.update(f"{files} files, {size / 1e6:.0f} MB"))
     damaged = f"{len(result.damages) or 'nothing'} damaged"
-    text = f"{mirror.shown(folder)}: {result.files} files, {result.size / 1e6:.1f} MB: {damaged}"
+    text = f"{shown(folder)}: {result.files} files, {result.size / 1e6:.1f} MB: {damaged}"
     console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
     for damage in result.damages[:_SHOWN]:
         line = printable(f"  {damage.path} {damage.problem}")

@@ -14,7 +14,7 @@ from swerve.data.dataset.augment_worker import AugmentLog, AugmentWork
 from swerve.data.dataset.manifest import write_manifest
 from swerve.data.dataset.set_layout import layout_of, read_records
 from swerve.data.dataset.viewpoint_maker import ViewpointMaker
-from swerve.data.jobs import RECORDS, log_names, record_path
+from swerve.data.jobs import RECORDS, Failure, log_names, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import make_folder
@@ -44,6 +44,7 @@ class Pilot:
         record_bytes: mean size of a record.
         log_scenes: mean number of scenes of a log.
         row_seconds: time to write a row of the manifest, with reading its record.
+        failures: samples that failed, and are in none of these numbers.
     """
 
     logs: int
@@ -56,6 +57,7 @@ class Pilot:
     record_bytes: float
     log_scenes: float
     row_seconds: float
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def _measured(
         record_bytes=fmean(path.stat().st_size for path in (folder / RECORDS).glob("*.json")),
         log_scenes=fmean(lengths.values()),
         row_seconds=row_seconds,
+        failures=tuple(failure for record in records for failure in record.failures),
     )
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.execution import ArrayPart, Execution, Workers
 from swerve.data.jobs.lease import leased
+from swerve.data.jobs.run_state import WHOLE, Phase, StateFile
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.sources.source import Source, require_scenes
 from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of, text
@@ -183,10 +184,26 @@ def open_job(
                 replaced = _set_up(folder, config, layout, alone=True)
         if replaced and console is not None:
             console.print(replaced, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        yield
+        with _settled(StateFile(folder / RUNS / f"{WHOLE}.state.json"), part is None):
+            yield
         if (folder / layout.completion_file).is_file():
             with os_errors_as_swerve_errors(folder):
                 _write_digests(folder, layout)
+
+
+@contextmanager
+def _settled(state: StateFile, is_whole: bool) -> Iterator[None]:
+    """Write in the end how the run of a whole job has ended."""
+    phase: Phase = "stopped"
+    try:
+        yield
+        phase = "ended"
+    except SwerveError:  # such as that some parts failed, and that there are no results
+        phase = "ended"
+        raise
+    finally:
+        if is_whole:
+            state.settle(phase)
 
 
 def _write_digests(folder: Path, layout: FolderLayout) -> None:

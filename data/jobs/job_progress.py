@@ -2,14 +2,14 @@
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from swerve.data.jobs.execution import ProgressKind
 from swerve.data.jobs.failures import Failure
-from swerve.data.jobs.run_state import Phase, RunState, StateFile
+from swerve.data.jobs.run_state import WHOLE, Phase, RunState, StateFile
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.scenes.printable import printable_lines
 
@@ -43,7 +43,8 @@ class JobProgress:
         self.count, self.seconds, self._noun = 0, dict[str, float](), noun
         self._console, self._logs, self._failures = console, max(schedule.logs, 1), 0
         self._chunks = {log: max(chunks, 1) for log, (chunks, _) in schedule.shares.items()}
-        self._done = sum((done / max(chunks, 1) for chunks, done in schedule.shares.values()), 0.0)
+        self._shares = {log: done / max(chunks, 1) for log, (chunks, done) in schedule.shares.items()}
+        self._done = sum(self._shares.values(), 0.0)
         self._state_file, self._kind, self._first_share = state, kind, 0.0
         self._running, self._compiling = dict[Task, tuple[int, float]](), dict[int, str]()
         self._start = self._last_line = self._last_state = time.monotonic()
@@ -74,9 +75,11 @@ class JobProgress:
         """Write the state of the run, and print it where lines of JSON are asked for."""
         state = self._run_state(phase)
         if self._state_file is not None:
-            self._state_file.write(state)
+            followed = phase == "ended" and self._state_file.run == WHOLE
+            self._state_file.write(replace(state, phase="completing") if followed else state)
         if self._kind == "json":
-            line = json.dumps(asdict(state), sort_keys=True)
+            run = self._state_file.run if self._state_file is not None else WHOLE
+            line = json.dumps({**asdict(state), "run": run}, sort_keys=True)
             self._console.print(line, markup=False, highlight=False, soft_wrap=True, emoji=False)
 
     def _run_state(self, phase: Phase) -> RunState:
@@ -109,15 +112,24 @@ class JobProgress:
 
     def finished(self, task: Task, count: int, seconds: dict[str, float]) -> None:
         """Register a finished part."""
-        self._running.pop(task, None)
-        self._done += 1.0 / self._chunks[task.log]
+        self._tried(task, 1.0 / self._chunks[task.log])
         self.count += count
         for stage, spent in seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
+    def abandoned(self, task: Task, whole_log: bool) -> None:
+        """Register a part that is not made, or all that remain of its log: the run has no more to do for them."""
+        self._tried(task, 1.0 if whole_log else 1.0 / self._chunks.get(task.log, 1))
+
+    def _tried(self, task: Task, share: float) -> None:
+        """Count a share of a log as done."""
+        self._running.pop(task, None)
+        was = self._shares.get(task.log, 0.0)
+        self._shares[task.log] = min(was + share, 1.0)
+        self._done += self._shares[task.log] - was
+
     def failed(self, task: Task, failure: Failure) -> None:
         """Count a failure, and print the traceback of an unexpected exception."""
-        self._running.pop(task, None)
         self._failures += 1
         if failure.traceback:
             self._console.print(

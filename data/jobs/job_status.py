@@ -1,17 +1,22 @@
 """State of a job, read from its folder alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from swerve.data.jobs.array_runs import RUNS
+from swerve.data.jobs.failures import FAILURES, read_failures
 from swerve.data.jobs.folder import JOB, RECORDS
 from swerve.data.jobs.run_state import WrittenState, read_states
 from swerve.data.jobs.verify import job_folder
 from swerve.data.storage.checked_json import anything, fields, list_of, read_json, text
+from swerve.data.storage.mirror import shown
 from swerve.scenes import SwerveError
 
+# "done": all runs of an array have ended, and `swerve finish` is what is left; "failed": the job has ended, and is not
+# complete because of failures.
+Progress = Literal["complete", "complete with failures", "running", "done", "failed", "stopped"]
 _JOB: Final = fields({"logs": list_of(anything)}, {"kind": text, "completion": text})
 
 
@@ -26,6 +31,8 @@ class JobStatus:
         complete: whether its last file is there.
         runs: states of the run of the whole job, or of the runs of the latest array.
         array: number of runs of the array; 0 if it is none.
+        failures: number of items that failed: those listed, or those that the runs have counted so far.
+        failures_file: list of them, with reasons; None before the job has ended.
     """
 
     kind: str
@@ -34,6 +41,8 @@ class JobStatus:
     complete: bool
     runs: tuple[WrittenState, ...]
     array: int
+    failures: int = 0
+    failures_file: Path | None = None
 
     @property
     def share(self) -> float:
@@ -43,9 +52,40 @@ class JobStatus:
         return sum(run.state.share for run in self.runs) / max(self.array, len(self.runs), 1)
 
     @property
+    def count(self) -> int:
+        """Return the number of items that these runs have made."""
+        return sum(run.state.count for run in self.runs)
+
+    @property
+    def per_second(self) -> float:
+        """Return the items in a second of the runs that go on."""
+        return sum((run.state.per_second for run in self.runs if run.is_alive), 0.0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return the time until the last of the runs has ended; None while one cannot tell, or has not begun."""
+        alive = [run.state.seconds_left for run in self.runs if run.is_alive]
+        known = [seconds for seconds in alive if seconds is not None]
+        everyone = len(self.runs) >= max(self.array, 1) and len(known) == len(alive) > 0
+        return max(known) if everyone else None
+
+    @property
     def is_running(self) -> bool:
         """Return whether a run goes on."""
         return any(run.is_alive for run in self.runs)
+
+    @property
+    def progress(self) -> Progress:
+        """Return how far the job is."""
+        if self.complete:
+            return "complete with failures" if self.failures else "complete"
+        if self.is_running:
+            return "running"
+        if not self.runs or any(run.state.phase != "ended" for run in self.runs):
+            return "stopped"
+        if self.array:
+            return "done" if len(self.runs) == self.array else "stopped"
+        return "failed" if self.failures else "stopped"
 
     def as_json(self) -> dict[str, Any]:
         """Return the state for machines."""
@@ -54,6 +94,9 @@ class JobStatus:
             for run in self.runs
         ]
         own = {"kind": self.kind, "logs": self.logs, "records": self.records, "complete": self.complete}
+        own |= {"progress": self.progress, "failures": self.failures}
+        own |= {"count": self.count, "per_second": round(self.per_second, 3), "seconds_left": self.seconds_left}
+        own |= {"failures_file": shown(self.failures_file) if self.failures_file else None}
         return {**own, "share": round(self.share, 6), "running": self.is_running, "runs": runs}
 
 
@@ -73,7 +116,20 @@ def job_status(folder: Path) -> JobStatus:
     runs, array = _latest(list(read_states(own / RUNS, "*.state.json")))
     records = sum(1 for _ in (own / RECORDS).glob("*-*")) or sum(1 for _ in own.glob("*/fit.json"))
     complete = bool(job.get("completion")) and (own / job["completion"]).is_file()
-    return JobStatus(job.get("kind", ""), len(job["logs"]), records, complete, tuple(runs), array)
+    status = JobStatus(job.get("kind", ""), len(job["logs"]), records, complete, tuple(runs), array)
+    return _with_failures(status, folder)
+
+
+def _with_failures(status: JobStatus, folder: Path) -> JobStatus:
+    """Add the failures: those in failures.json if the job has ended, else those that its runs have counted.
+
+    The list of an earlier run stays while the job is run again, and a run of an array writes none.
+    """
+    ended = not status.array and all(run.state.phase == "ended" for run in status.runs)
+    path = folder / FAILURES
+    if (status.complete or ended) and path.is_file():
+        return replace(status, failures=len(read_failures(folder)), failures_file=path)
+    return replace(status, failures=sum(run.state.failures for run in status.runs))
 
 
 def _latest(states: Sequence[WrittenState]) -> tuple[list[WrittenState], int]:

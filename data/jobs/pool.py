@@ -45,6 +45,9 @@ class ProgressListener(Protocol):
     def finished(self, task: Task, count: int, seconds: dict[str, float]) -> None:
         """Handle a finished part."""
 
+    def abandoned(self, task: Task, whole_log: bool) -> None:
+        """Handle a part that is not made, or all that remain of its log."""
+
     def failed(self, task: Task, failure: Failure) -> None:
         """Handle the failure of an item, a part, or a log."""
 
@@ -210,6 +213,7 @@ class JobBook:
             raise WriteError(message.failure.reason)
         if message.whole_log:
             self._schedule.abandon(task.log)
+        self._listener.abandoned(task, message.whole_log)
         self.failures.append(FailedPart(task.log, None if message.whole_log else task.chunk, message.failure))
         self._listener.failed(task, message.failure)
 

@@ -182,7 +182,8 @@ class _RayPool:
         except self._ray.exceptions.RayError as error:
             self._bury(actor, error)
             return
-        actor.starting = None
+        if actor.starting:
+            actor.starting, self._lost_starts = None, 0
         if message is not None:
             self._book.handle(actor, actor.number, message)
 
@@ -191,6 +192,7 @@ class _RayPool:
         self._actors.remove(actor)
         self._listener.compiling(actor.number, "")
         task = actor.task
+        self._check_idle()
         if task is None:
             self._lost_starts += 1
             if self._lost_starts >= TRIES * self._size:
@@ -201,6 +203,15 @@ class _RayPool:
             return
         reason = (str(error).splitlines() or [""])[0][:200]
         self._book.died(actor, f"worker or its node was lost {TRIES} times ({type(error).__name__}: {reason})")
+
+    def _check_idle(self) -> None:
+        """Ask actors without a task whether they live: a node takes all of its actors with it.
+
+        A part that is given to a dead one would use up its tries there.
+        """
+        for actor in self._actors:
+            if actor.task is None and not actor.starting:
+                actor.starting = actor.actor.ready.remote()
 
 
 class RayWorker:

@@ -5,7 +5,7 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,10 +13,14 @@ from swerve.data.storage.checked_json import fields, integer, number, one_of, op
 from swerve.data.storage.files import to_json, write_concurrently
 from swerve.scenes import LogError
 
-Phase = Literal["running", "ended", "stopped"]
-PHASES: Final = ("running", "ended", "stopped")
-# A run that has not written for so long is dead, on whatever machine it was.
+Phase = Literal["running", "completing", "ended", "stopped"]
+PHASES: Final = ("running", "completing", "ended", "stopped")
+# Name of a run that is the whole job.
+WHOLE: Final = "whole"
+# A run that has not written for so long is dead, on whatever machine it was; one that completes a job writes nothing
+# meanwhile.
 SILENCE: Final = 60.0
+_COMPLETING: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class RunState:
     """State of a run.
 
     Attributes:
-        phase: "running", "ended", or "stopped" by a signal or an error.
+        phase: "running", "completing" the job after its last part, "ended", or "stopped" by a signal or an error.
         noun: plural name of the items.
         count: items made by this run.
         share: finished share of what it has to make, 0 to 1.
@@ -65,7 +69,8 @@ class WrittenState:
     @property
     def is_alive(self) -> bool:
         """Return whether the run goes on: it says so, wrote lately, and its process exists if it is of this machine."""
-        if self.state.phase != "running" or time.time() - self.time > SILENCE:
+        limits = {"running": SILENCE, "completing": _COMPLETING}
+        if time.time() - self.time > limits.get(self.state.phase, -1.0):
             return False
         return self.host != platform.node() or _exists(self.pid)
 
@@ -80,13 +85,19 @@ class StateFile:
     """
 
     path: Path
-    run: str = "whole"
+    run: str = WHOLE
 
     def write(self, state: RunState) -> None:
         """Write a state; that it cannot be written stops no job, whose records tell the same later."""
         content = {**asdict(state), "run": self.run, "host": platform.node(), "pid": os.getpid(), "time": time.time()}
         with suppress(OSError):
             write_concurrently(self.path, to_json(content))
+
+    def settle(self, phase: Phase) -> None:
+        """Write how a run that was completing its job has ended."""
+        for there in read_states(self.path.parent, self.path.name):
+            if there.state.phase == "completing":
+                self.write(replace(there.state, phase=phase))
 
 
 _STATE: Final = fields(

@@ -9,7 +9,7 @@ it is not, as after copying the data, the log is read and its contents are compa
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,7 @@ from swerve.data.storage.files import (
 from swerve.scenes import Log, LogError, SwerveError
 
 SOURCES: Final = "sources"
-_RECORD: Final = fields({"log": plain_name, "digest": text, "sensors": text, "files": text})
+_RECORD: Final = fields({"log": plain_name, "digest": text, "sensors": text, "files": text}, {"whole": text})
 _SHOWN: Final = 3
 
 
@@ -41,12 +41,14 @@ class SourceRecord:
         digest: of its contents, see `log_digest`.
         sensors: of the sizes of its photos and sweeps, see `sensor_digest`.
         files: `file_state` before it was read; empty if its source does not say which files it reads.
+        whole: digest of its contents whatever scenes of it are asked for, as by a split; empty in older records.
     """
 
     log: str
     digest: str
     sensors: str
     files: str
+    whole: str = ""
 
     @property
     def contents(self) -> tuple[str, str]:
@@ -128,7 +130,9 @@ def _has_changed(folder: Path, source: Source, name: str) -> bool:
 
 
 def _record_of(log: Log, name: str, files: str) -> SourceRecord:
-    return SourceRecord(name, log_digest(log), sensor_digest(log), files)
+    digest = log_digest(log)
+    whole = digest if log.scene_times_us is None else log_digest(replace(log, scene_times_us=None))
+    return SourceRecord(name, digest, sensor_digest(log), files, whole)
 
 
 def _changed(folder: Path, names: Sequence[str]) -> str:

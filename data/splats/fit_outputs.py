@@ -1,5 +1,6 @@
 """Outputs of `swerve fit` for a log: the options, with the held-out photos."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -54,14 +55,28 @@ def check_fitted_log(folder: Path, log: Log) -> None:
     Raises:
         LogError: it is of another version, or the record is invalid.
     """
+    check_fitted_to(folder, log.name, (log_digest(log), log_digest(replace(log, scene_times_us=None))))
+
+
+def check_fitted_to(folder: Path, name: str, digests: Collection[str]) -> None:
+    """Check that a fit is of a log with one of these digests, where its record says of which it is.
+
+    Args:
+        folder: of one log.
+        name: of the log.
+        digests: of the log as its source gives it now.
+
+    Raises:
+        LogError: it is of another version, or the record is invalid.
+    """
     path = folder / FIT
     known = read_json(path, anything, _AGAIN)
     digest = known.get("digest") if isinstance(known, dict) else None
-    if digest is not None and digest not in (log_digest(log), log_digest(replace(log, scene_times_us=None))):
+    if digest is not None and digest not in digests:
         raise LogError(
             path,
             "digest",
-            f"is not that of log {log.name} as its source gives it now: the log, or the program that generated it, has "
+            f"is not that of log {name} as its source gives it now: the log, or the program that generated it, has "
             "changed since the fit, which shows another scene",
             _AGAIN,
         )

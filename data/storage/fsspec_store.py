@@ -29,6 +29,8 @@ _FINAL_NUMBERS: Final = (errno.EINVAL, errno.ENOSPC, errno.EDQUOT, errno.EROFS, 
 _FINAL_NAMES: Final = ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError")
 # Packages that fsspec needs for a protocol.
 _PACKAGES: Final = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs"}
+# Those that the extra does not install.
+_MORE: Final = ("gcsfs", "adlfs")
 # This object's requests are tried again here: the layers below would each multiply the tries.
 _S3: Final = {
     "use_listings_cache": False,
@@ -73,9 +75,10 @@ class FsspecStore:
 
             kind = fsspec.get_filesystem_class(protocol)
         except ImportError as error:
-            raise MissingExtraError(_PACKAGES.get(protocol, "fsspec"), _INSTALL) from error
+            raise MissingExtraError(*_missing(protocol)) from error
         if protocol != "s3":
-            return kind()
+            # A lease that was put a moment ago must be in the next list.
+            return kind(use_listings_cache=False)
         config = {**_S3["config_kwargs"], "read_timeout": _setting(_READ_TIMEOUT, 60.0)}  # type: ignore[dict-item]
         files = kind(**{**_S3, "config_kwargs": config})
         files.retries = 1
@@ -179,7 +182,10 @@ class FsspecStore:
         found = self._tried(prefix, lambda: self._files.find(self._full(prefix), maxdepth=depth, detail=True))
         for _, details in sorted(found.items()):
             if details["type"] == "file":
-                yield self._stored(details)
+                stored = self._stored(details)
+                # Azure's lists are deep, whatever is asked for.
+                if deep or "/" not in stored.name.removeprefix(f"{prefix}/"):
+                    yield stored
 
     def _stored(self, details: dict[str, Any]) -> StoredObject:
         name = details["name"].lstrip("/").removeprefix(f"{self._root.strip('/')}/")
@@ -194,6 +200,12 @@ class FsspecStore:
             self._tried(name, lambda: self._files.rm_file(self._full(name)))
         except FileNotFoundError:
             return
+
+
+def _missing(protocol: str) -> tuple[str, str]:
+    """Return the package that a protocol lacks, and how to install it."""
+    package = _PACKAGES.get(protocol, "fsspec")
+    return package, f"pip install {package}" if package in _MORE else _INSTALL
 
 
 def _seconds(changed: object) -> float:

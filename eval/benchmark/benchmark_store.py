@@ -26,6 +26,7 @@ from swerve.eval.benchmark.benchmark_shapes import (
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.renderers import default_renderers
 from swerve.eval.benchmark.scene_group import SceneGroup, SceneViews
+from swerve.eval.benchmark.splat_renderer import check_fitted_source
 from swerve.eval.benchmark.stored_views import RenderedViews, StoredAndPastViews, StoredViews
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
 from swerve.eval.scoring.inactive_scores import inactive_scores
@@ -139,7 +140,7 @@ class Benchmark:
         """Return the benchmark with views of another kind for planners, and with additional kinds.
 
         Raises:
-            SwerveError: a kind is not stored and cannot be rendered for some log.
+            SwerveError: a kind is not stored and cannot be rendered for some log, or would show another version of one.
         """
         for missing in {kind, *extra_kinds} - set(self.stored_kinds):
             if missing not in self.renderers:
@@ -147,6 +148,9 @@ class Benchmark:
                 raise SwerveError(f"{self.folder}: stores no {missing} views, and no renderer is given for them{hint}")
             for name in self.logs:
                 self.renderers[missing].check(self.log(name))
+        if "splat" in (kind, *extra_kinds) and "splat" in self.renderers:
+            for name in self.logs:
+                check_fitted_source(self.renderers["splat"], self.folder, name)
         return replace(self, view_kind=kind, extra_view_kinds=extra_kinds)
 
     def log_renderer(self, log: str) -> tuple[LogRenderer, Resize]:

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int32, UInt8
 
 from swerve.data.dataset.capture import tracks_at
-from swerve.data.splats.fit_outputs import FIT, check_fitted_log
+from swerve.data.jobs.source_records import read_source_record
+from swerve.data.splats.fit_outputs import FIT, check_fitted_log, check_fitted_to
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import safe_name
@@ -87,6 +88,24 @@ def check_fitted(renderer: ViewRenderer, log: Log) -> None:
         folder = renderer.folder / safe_name(log.name)
         if (folder / FIT).is_file():
             check_fitted_log(folder, log)
+
+
+def check_fitted_source(renderer: ViewRenderer, benchmark: Path, name: str) -> None:
+    """Check that splat views are of a scene fitted to the log that a benchmark was built of, where both records say it.
+
+    Args:
+        renderer: of any kind of views.
+        benchmark: its folder, with a record of each log's contents.
+        name: of the log.
+
+    Raises:
+        SwerveError: the log, or the program that generated it, was another one when the scene was fitted.
+    """
+    if not isinstance(renderer, SplatRenderer):
+        return
+    folder, source = renderer.folder / safe_name(name), read_source_record(benchmark, name)
+    if source is not None and (folder / FIT).is_file():
+        check_fitted_to(folder, name, (source.digest, source.whole))
 
 
 @dataclass(frozen=True)

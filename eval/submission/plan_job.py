@@ -1,6 +1,6 @@
 """The job that runs a planner for a submission: a record for every batch of what it plans in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 from rich.console import Console
 
-from swerve.data.jobs import CORE_PACKAGES, Failure, PartResult, ProgressCallback, Workers, job_config
+from swerve.data.jobs import CORE_PACKAGES, Failure, PartResult, ProgressCallback, Workers, job_config, write_failures
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval.benchmark.evaluate.planner_records import (
     JOB,
@@ -36,7 +36,7 @@ class SubmissionKind:
         source: kind of the source, for the job's description.
         noun: plural name of the items.
         file: name of the submission, of which an earlier one is removed.
-        columns: of the records, beside the planner and its error.
+        columns: of the records, beside the planner and its error; the first names the item.
     """
 
     command: str
@@ -94,11 +94,21 @@ def plan_rows(
 
     def collect() -> tuple[dict[str, Any], Sequence[Failure]]:
         found.update({stage: list(records.rows(stage, kind.schema)) for stage in items})
+        write_failures(folder, _failures(kind, found))
         return {}, ()
 
     noun = f"batches of {kind.noun}"
     make_records(records, work, folder, config, kind.schema, noun, collect, workers, console, submission=kind.file)
     return found
+
+
+def _failures(kind: SubmissionKind, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Failure]:
+    """Yield the failures of the planner."""
+    name = kind.columns[0][0]
+    for stage, own in rows.items():
+        for row in own:
+            if row["error"]:
+                yield Failure(stage, row[name], row["planner"], row["error"].splitlines()[-1], row["error"])
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiments.faults.jobs import FaultJob
+from experiments.faults.nodes import RayNodes
 
 # Runs end of themselves long before.
 _LONGEST = 1800.0
@@ -27,7 +28,7 @@ class Counts:
     """Counts of the kills of a job and of their consequences.
 
     Attributes:
-        kills: processes killed, by kind: "driver", "worker", "shard".
+        kills: processes killed, by kind: "driver", "worker", "shard", "node".
         runs: complete outputs.
         starts: commands started.
         lost: items that an undisturbed output has and a disturbed one has not.
@@ -55,6 +56,7 @@ class Disturbed:
         folder: its undisturbed output is `whole` there, the disturbed one `killed`.
         shards: number of runs of an array; 1 for the whole job at once.
         extra: more arguments of the command.
+        workers: arguments that replace those of the job; none do if None.
     """
 
     job: FaultJob
@@ -62,12 +64,14 @@ class Disturbed:
     folder: Path
     shards: int = 1
     extra: tuple[str, ...] = ()
+    workers: tuple[str, ...] | None = None
 
     def command(self, out: Path, shard: int | None = None) -> list[str]:
         """Return the command line of the job, or of a run of its array."""
         given = [str(out) if one == "OUT" else one for one in self.job.arguments(self.needed, self.folder.parent)]
         part = ["--part", f"{shard}/{self.shards}"] if shard is not None else []
-        return [*_SWERVE, *given, *self.job.workers, *part, *self.extra]
+        workers = self.job.workers if self.workers is None else self.workers
+        return [*_SWERVE, *given, *workers, *part, *self.extra]
 
 
 def disturb(disturbed: Disturbed, kills: int, rng: random.Random) -> Counts:
@@ -84,11 +88,47 @@ def disturb(disturbed: Disturbed, kills: int, rng: random.Random) -> Counts:
         for _ in range(rng.randint(1, max(min(4, kills - counts.kills.total()), 1))):
             _killed(disturbed, out, counts, rng)
         _completed(disturbed, out, counts)
-        found = disturbed.job.items(out)
-        counts.runs += 1
-        counts.lost += (wanted - found).total()
-        counts.doubled += (found - wanted).total()
-        counts.equal += disturbed.job.digest(out) == digest
+        _compare(disturbed, out, wanted, digest, counts)
+    return counts
+
+
+def _compare(disturbed: Disturbed, out: Path, wanted: Counter[str], digest: str, counts: Counts) -> None:
+    """Count what a complete output lacks, and what it has twice."""
+    found = disturbed.job.items(out)
+    counts.runs += 1
+    counts.lost += (wanted - found).total()
+    counts.doubled += (found - wanted).total()
+    counts.equal += disturbed.job.digest(out) == digest
+
+
+def disturb_nodes(disturbed: Disturbed, kills: int, rng: random.Random, nodes: RayNodes) -> Counts:
+    """Kill nodes of a cluster while it runs a job, until so many were killed; the job has to end well each time.
+
+    The undisturbed job runs on this machine alone; then once on the cluster, for the time that it takes.
+    """
+    counts, whole, out = Counts(), disturbed.folder / "whole", disturbed.folder / "killed"
+    if not _completes(replace(disturbed, extra=()), whole, Counts()):
+        raise RuntimeError(f"the undisturbed job fails: {' '.join(disturbed.command(whole))}")
+    wanted, digest = disturbed.job.items(whole), disturbed.job.digest(whole)
+    start = time.monotonic()
+    if not _completes(disturbed, out, counts):
+        raise RuntimeError(f"the job fails on the cluster: {' '.join(disturbed.command(out))}")
+    counts.seconds = time.monotonic() - start
+    _compare(disturbed, out, wanted, digest, counts)
+    while counts.kills.total() < kills:
+        shutil.rmtree(out, ignore_errors=True)
+        counts.starts += 1
+        running, start = _started(disturbed.command(out)), time.monotonic()
+        some = rng.randint(1, min(3, kills - counts.kills.total()))
+        for moment in sorted(rng.uniform(0.1, 0.9) * counts.seconds for _ in range(some)):
+            while time.monotonic() - start < moment and running.poll() is None:
+                time.sleep(0.02)
+            if running.poll() is None:
+                nodes.kill_one(rng)
+                counts.kills["node"] += 1
+        if running.wait(_LONGEST) != 0:
+            raise RuntimeError(f"{out}: the job did not survive its nodes: {' '.join(disturbed.command(out))}")
+        _compare(disturbed, out, wanted, digest, counts)
     return counts
 
 

@@ -6,7 +6,8 @@ of the folder is run, and only weights in safetensors are read.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,8 @@ INSTALL: Final = "pip install 'PATH[vlm]'"
 # Folder of the model at test time; planner files have its digest, and no path.
 VARIABLE: Final = "SWERVE_VLM"
 PROMPT: Final = "You drive this car. Describe what decides how to drive in the next seconds."
+# Nothing is downloaded, and no code of the folder is run.
+_SAFE: Final = {"local_files_only": True, "trust_remote_code": False}
 # Files that determine what a model computes.
 _FILES: Final = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
@@ -56,10 +59,8 @@ class HiddenStates:
         device: torch.device | None = None,
     ) -> None:
         self._device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        digest = model_digest(Path(folder))
-        self._processor, self._model = _loaded(str(folder), digest, self._device)
-        width = int(self._model.config.get_text_config().hidden_size)
-        self.spec = HiddenStateSpec(digest, layer, tokens, prompt, width)
+        self.spec = spec_of(Path(folder), layer, tokens, prompt)
+        self._processor, self._model = _loaded(str(folder), self.spec.digest, self._device)
 
     @torch.no_grad()
     def tokens(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Float[np.ndarray, "t e"]:
@@ -115,29 +116,49 @@ def model_digest(folder: Path) -> str:
     return content.hexdigest()
 
 
+def spec_of(folder: Path, layer: int, tokens: int, prompt: str) -> HiddenStateSpec:
+    """Return the specification of what a model computes; its weights are not loaded.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        SwerveError: the folder holds no such model, or its config cannot be read.
+    """
+    transformers = require_transformers()
+    if not (folder / "config.json").is_file():
+        raise SwerveError(f"{folder}: no config.json: not a local folder of a Hugging Face model")
+    with _told(folder):
+        config = transformers.AutoConfig.from_pretrained(folder, **_SAFE)
+        width = int(config.get_text_config().hidden_size)
+    return HiddenStateSpec(model_digest(folder), layer, tokens, prompt, width)
+
+
+@contextmanager
+def _told(folder: str | Path) -> Iterator[None]:
+    """Convert what transformers raises for a model that it cannot read."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        reason = printable(str(error))[:200]
+        raise SwerveError(f"{folder}: cannot be read as a vision-language model ({reason})") from error
+
+
 @lru_cache(1)
 def _loaded(folder: str, digest: str, device: torch.device) -> tuple[Any, Any]:
     """Read processor and model: once for all layers, numbers of tokens and prompts, while the files are the same.
 
     Raises:
-        MissingExtraError: transformers is not installed.
-        SwerveError: the folder holds no such model, or it cannot be read.
+        SwerveError: the model cannot be read.
     """
     transformers = require_transformers()
-    if not (Path(folder) / "config.json").is_file():
-        raise SwerveError(f"{folder}: no config.json: not a local folder of a Hugging Face model")
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
-        model = transformers.AutoModelForImageTextToText.from_pretrained(folder, use_safetensors=True, **safe)
-    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
-        reason = printable(str(error))[:200]
-        raise SwerveError(f"{folder}: cannot be read as a vision-language model ({reason})") from error
+    with _told(folder):
+        processor = transformers.AutoProcessor.from_pretrained(folder, **_SAFE)
+        model = transformers.AutoModelForImageTextToText.from_pretrained(folder, use_safetensors=True, **_SAFE)
     return processor, model.float().to(device).eval().requires_grad_(False)
 
 
 @lru_cache(16)
-def _encoder(folder: str, layer: int, tokens: int, prompt: str) -> HiddenStates:
+def encoder_of(folder: str, layer: int, tokens: int, prompt: str) -> HiddenStates:
+    """Return the model in a folder, which a process reads once."""
     return HiddenStates(folder, layer, tokens, prompt)
 
 
@@ -173,6 +194,6 @@ def hidden_states_of(images: UInt8[Tensor, "b c 3 h w"], spec: HiddenStateSpec) 
     Raises:
         SwerveError: see `require_model`.
     """
-    encoder = _encoder(require_model(spec), spec.layer, spec.tokens, spec.prompt)
+    encoder = encoder_of(require_model(spec), spec.layer, spec.tokens, spec.prompt)
     views = images.movedim(2, -1).cpu().numpy()
     return torch.as_tensor(np.stack([encoder.tokens(list(view)) for view in views]).astype(np.float32))

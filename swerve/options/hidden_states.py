@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from swerve.options.shared import Config, Dataset, OutFolder
+from swerve.options.shared import Config, Dataset, On, OutFolder, Part, ProgressForm
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import ImageSize
+
+_WORKERS = "Worker processes, each with the model in memory: on one GPU, or one core where this machine has no GPU."
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,9 @@ class HiddenStates:
 
     The model is any of Hugging Face transformers that takes images and text, in a local folder (config.json, weights in
     safetensors, tokenizer, image processor); nothing is downloaded. Each view of each sample gets some tokens, stored
-    beside the set. A stopped job goes on by the same command. Needs the extras `torch` and `vlm`.
+    beside the set. A job that was stopped or killed is resumed by the same command. Needs the extras `torch` and `vlm`.
+
+    Exit code: 0; 1 if a log failed; 2 if the job could not run.
 
     Example: swerve hidden-states sets/town sets/town-states --vlm ~/models/vlm --cameras front --size 448x256
 
@@ -32,6 +36,10 @@ class HiddenStates:
         layer: Layer whose states are taken: 0 for the embeddings, -1 for the last.
         tokens: Tokens of a view; the states along the sequence are averaged in so many parts.
         prompt: Text that follows the images; with none: a question about how to drive.
+        workers: Worker processes, each with the model in memory.
+        part: Share of the job.
+        on: Place of the workers.
+        progress: Form of the progress.
         config: Options to start from.
     """
 
@@ -45,6 +53,10 @@ class HiddenStates:
     layer: int = -1
     tokens: int = 16
     prompt: str | None = None
+    workers: Annotated[int, arg(metavar="COUNT", help=_WORKERS)] = 1
+    part: Part = None
+    on: On = "local"
+    progress: ProgressForm = "bar"
     config: Config = None
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ class PlanAugment:
     Some parts of the job are made on one core of this machine and thrown away; the rest is computed from them. The
     cores of the nodes are taken to be as fast as this one. Nothing is written.
 
-    Exit code: 0; 2 if a part of the pilot cannot be made.
+    Exit code: 0; 1 if samples of the pilot failed; 2 if a part of it cannot be made.
 
     Example: swerve plan augment av2:~/av2/train --viewpoints logged recovery --nodes 32x64
 

@@ -118,6 +118,12 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
     page = (tmp_path / "rollouts" / "index.html").read_text()
     assert f"{len(rows) // 2} of {len(rows)} rollouts ended without a valid plan" in page
     assert "<b>wheel:Bad</b>, log town-000000" in page
+    listed = json.loads((tmp_path / "rollouts" / "failures.json").read_text())
+    assert [(one["item"], one["reason"]) for one in listed] == [("wheel:Bad", "RuntimeError: no idea")] * (
+        len(rows) // 2
+    )
+    shown = invoke("status", "rollouts")
+    assert (shown.exit_code, f"drive: complete with {len(listed)} failure" in shown.output) == (1, True), shown
     assert "RuntimeError: no idea" in page
 
 

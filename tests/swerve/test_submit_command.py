@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from swerve.cli import run
+from swerve.data.jobs import read_failures
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.restricted_pickle import PickledRecord, load_pickle
 from swerve.eval.submission.write_submission import SAMPLING, TRAJECTORY
@@ -117,6 +118,9 @@ def test_failures_are_told_and_incomplete_files_are_not_written(tmp_path, capsys
     assert f"failed in {token_of(4)}" in told
     assert "ValueError: no idea" in told
     assert not (tmp_path / "out/submission.pkl").exists()
+    assert [(one.token, one.reason) for one in read_failures(tmp_path / "out")] == [
+        (token_of(4), "ValueError: no idea")
+    ]
     assert submit(tmp_path, split, tmp_path / "out", planner, "--incomplete") == 1
     assert len(content_of(tmp_path / "out/submission.pkl")["predictions"][0]) == 2
     assert "1 of 3 tokens are missing" in capsys.readouterr().out

@@ -4,12 +4,15 @@ import os
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from swerve.data.jobs import Execution, Resources, job_config, open_job, ray_pool, run_work
+from swerve.data.jobs.job_progress import JobProgress
 from swerve.data.jobs.ray_pool import TRIES, RayWorker
-from swerve.data.jobs.schedule import Task
+from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.jobs.worker import PartFinished
 from swerve.scenes import SwerveError
 from tests.support.counting_work import LAYOUT, CountingWork, squares_of
@@ -97,3 +100,25 @@ def test_places_are_checked():
 def test_a_cluster_holds_as_many_actors_as_its_resources_allow(there, needs, actors):
     """At least one, which waits where the cluster has too little: nodes may join it."""
     assert ray_pool.capacity(there, needs) == actors
+
+
+class _Handle:
+    """An actor's handle, whose method returns a reference."""
+
+    def __init__(self):
+        self.ready = SimpleNamespace(remote=lambda: "asked")
+
+
+def test_idle_actors_are_asked_whether_they_live_when_another_is_lost(tmp_path):
+    """A node takes all of its actors with it: parts given to them would use up their tries."""
+    fake = SimpleNamespace(put=lambda work: work, remote=lambda **_: lambda kind: kind)
+    schedule = Schedule(["a"], {})
+    listener = JobProgress(Console(quiet=True), schedule, "squares")
+    work = CountingWork(tmp_path, {"a": 9})
+    pool = ray_pool._RayPool(fake, work, tmp_path, schedule, (4, Resources()), listener)
+    lost, busy, idle, beginning = (ray_pool._Actor(number, _Handle(), None) for number in range(4))
+    lost.task, busy.task, beginning.starting = Task("a", 0), Task("a", 1), "begins"
+    pool._actors = [lost, busy, idle, beginning]
+    pool._bury(lost, RuntimeError("the node is gone"))
+    assert [one.starting for one in pool._actors] == [None, "asked", "begins"]
+    assert pool._again == [Task("a", 0)]

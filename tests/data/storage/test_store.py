@@ -1,17 +1,22 @@
 """Stores behave alike, whatever is behind them, and answers that go wrong are asked for again."""
 
+import os
 import pickle
+import sys
+from importlib import import_module
 from itertools import count
 
 import pytest
 
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.store import StoreError, local_of, url_of
-from swerve.scenes import SwerveError
+from swerve.scenes import MissingExtraError, SwerveError
 from tests.support.s3_server import KINDS, Faults, s3_server
 from tests.support.stored_jobs import patience
 
 NUMBERS = count()
+# More stores, as URLs of a bucket with a folder: how gs:// and az:// are tested by hand, see docs/clusters.md.
+MORE = tuple(os.environ.get("SWERVE_TEST_STORES", "").split())
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +30,10 @@ def s3(faults):
         yield url
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory", "s3", *MORE])
 def store(request, s3, faults):
     faults.share = 0.0
-    url = s3 if request.param == "s3" else "memory://swerve-test"
+    url = {"s3": s3, "memory": "memory://swerve-test"}.get(request.param, request.param)
     yield open_store(f"{url}/{next(NUMBERS)}/set")
     faults.share = 0.0
 
@@ -66,6 +71,33 @@ def test_only_one_of_two_creates_a_name(store):
     assert store.create("job.json", b"mine")
     assert not store.create("job.json", b"yours")
     assert store.read("job.json") == b"mine"
+
+
+def test_a_list_has_what_was_put_a_moment_ago(store):
+    """A lease is put, and then those of others are listed."""
+    assert list(store.list("runs")) == []
+    store.write("runs/a.lease", b"1")
+    assert [one.name for one in store.list("runs")] == ["runs/a.lease"]
+    open_store(store.url).write("runs/b.lease", b"1")
+    assert [one.name for one in store.list("runs")] == ["runs/a.lease", "runs/b.lease"]
+    store.delete("runs/a.lease")
+    assert [one.name for one in store.list("runs")] == ["runs/b.lease"]
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "told"),
+    [
+        ("gs://bucket/set", "gcsfs", "gcsfs is not installed. Install it with: pip install gcsfs"),
+        ("az://box/set", "adlfs", "adlfs is not installed. Install it with: pip install adlfs"),
+        ("s3://bucket/set", "s3fs", r"s3fs is not installed. Install it with: pip install 'PATH\[cloud\]'"),
+    ],
+)
+def test_a_missing_package_is_named(monkeypatch, url, package, told):
+    known = import_module("fsspec.registry")._registry
+    monkeypatch.delitem(known, url.partition(":")[0], raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=told):
+        open_store(url)
 
 
 def test_a_store_can_be_sent_to_another_process(store):

@@ -253,3 +253,20 @@ def test_splat_views_of_a_fit_of_another_version_of_the_log_are_refused(tmp_path
     splats = replace(OPTIONS, views=("splat",))
     with pytest.raises(SwerveError, match=r"is not that of log train-0 as its source gives it now.*Fit the log again"):
         build([SimpleSource(("train-0",))], tmp_path / "benchmark", splats, 1, splats=fits)
+
+
+def test_splats_of_an_evaluation_are_of_the_log_that_the_benchmark_was_built_of(built, tmp_path):
+    fits = tmp_path / "fits"
+    for name in LOGS:
+        write_fits(fits, small_log(name))
+    record, source = fits / LOGS[0] / "fit.json", json.loads((built / "sources" / f"{LOGS[0]}-00000.json").read_text())
+    options = json.loads(record.read_text())
+    for digest in (source["digest"], source["whole"]):
+        record.write_text(json.dumps({**options, "digest": digest}))
+        assert open_benchmark(built, "splat", splats=fits).view_kind == "splat"
+    record.write_text(json.dumps({**options, "digest": "of before"}))
+    assert open_benchmark(built, "raster", splats=fits).view_kind == "raster"
+    with pytest.raises(SwerveError, match=r"is not that of log train-0 as its source gives it now.*Fit the log again"):
+        open_benchmark(built, "splat", splats=fits)
+    with pytest.raises(SwerveError, match=r"is not that of log train-0"):
+        open_benchmark(built, splats=fits).with_views("raster", "splat")

@@ -14,6 +14,8 @@ if find_spec("transformers") is None:
 
 from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.dataset.shards import dataset_digest
+from swerve.data.jobs import ArrayPart, ArrayPartDone, Execution
+from swerve.data.jobs.job_status import job_status
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.build.build_job import build
@@ -21,7 +23,8 @@ from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.planners.chainflow import ChainFlowConfig
 from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
-from swerve.planners.learning.hidden_state_store import HiddenStateStore, write_hidden_states
+from swerve.planners.learning.hidden_state_job import VlmOptions, write_hidden_states
+from swerve.planners.learning.hidden_state_store import HiddenStateStore
 from swerve.planners.learning.hidden_states import VARIABLE, HiddenStates, require_transformers
 from swerve.planners.learning.inputs import inputs_of
 from swerve.planners.learning.train import Process, RunOptions, train
@@ -30,6 +33,7 @@ from swerve.planners.learning.training_batch import views_of
 from swerve.planners.learning.training_step import Training
 from swerve.scenes import MissingExtraError, SwerveError
 from tests.support.command import invoke
+from tests.support.in_process import run_jobs_in_process
 from tests.support.simple_source import SimpleSource
 
 transformers = require_transformers()
@@ -83,9 +87,17 @@ def made(tmp_path_factory):
         scene_interval=2.0, size=(72, 40), views=("raster",), traffic="log-replay", min_follow_ups=1, max_follow_ups=1
     )
     assert not build([source], folder / "benchmark", more, workers=1).failures
-    encoder = HiddenStates(folder / "vlm", tokens=3, prompt="what now", device=CPU)
-    assert write_hidden_states(folder / "set", folder / "states", encoder, ("front",), FIT, ("raster",)) >= 3
+    with pytest.MonkeyPatch.context() as patch:
+        run_jobs_in_process(patch)
+        _, result = make_states(folder)
+    assert not result.failures
+    assert result.item_count >= 3
     return folder
+
+
+def make_states(folder, out="states", fit=FIT, execution=1):
+    vlm = VlmOptions(folder / "vlm", -1, 3, "what now")
+    return write_hidden_states(folder / "set", folder / out, vlm, ("front",), fit, ("raster",), execution)
 
 
 @pytest.fixture(scope="module")
@@ -183,22 +195,53 @@ def test_training_conditions_the_flow_on_them_and_the_planner_plans(made, store,
         model(replace(batch.inputs, hidden=None))
 
 
-def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, store, config, tmp_path):
+def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, tmp_path, monkeypatch):
+    run_jobs_in_process(monkeypatch)
     folder = tmp_path / "states"
     shutil.copytree(made / "states", folder)
-    lost, *kept = sorted((folder / "train").glob("*.tar"))
-    assert kept
+    lost, cut, *kept = sorted((folder / "train").glob("*.tar"))
     lost.unlink()
+    (folder / "records" / f"{cut.stem}.json").write_text("{")
     (folder / "hidden_states.json").unlink()
     with pytest.raises(SwerveError, match="not finished hidden states"):
         HiddenStateStore([folder], [made / "set"])
-    encoder = HiddenStates(made / "vlm", tokens=3, prompt="what now", device=CPU)
     before = [path.stat().st_mtime_ns for path in kept]
-    write_hidden_states(made / "set", folder, encoder, ("front",), FIT, ("raster",))
+    _, result = make_states(made, folder)
     assert [path.stat().st_mtime_ns for path in kept] == before
+    assert 0 < result.item_count < 5
     assert dataset_digest(folder) == dataset_digest(made / "states")
-    with pytest.raises(SwerveError, match="holds hidden states of another set or model"):
-        write_hidden_states(made / "set", folder, encoder, ("front",), ImageFit((36, 20)), ("raster",))
+    with pytest.raises(SwerveError, match=r"holds another job: .*options\.size was"):
+        make_states(made, folder, ImageFit((36, 20)))
+
+
+def test_runs_of_an_array_make_the_same_and_finish_completes_them(made, tmp_path, monkeypatch):
+    run_jobs_in_process(monkeypatch)
+    for number in (1, 2):
+        with pytest.raises(ArrayPartDone, match=f"Run {number}/2 made"):
+            make_states(made, tmp_path / "states", execution=Execution(1, ArrayPart(number, 2)))
+    make_states(made, tmp_path / "states", execution=Execution(finish=True))
+    assert dataset_digest(tmp_path / "states") == dataset_digest(made / "states")
+
+
+def test_what_fails_is_listed_and_tried_again(made, tmp_path, monkeypatch):
+    run_jobs_in_process(monkeypatch)
+    copy = tmp_path / "set"
+    shutil.copytree(made / "set", copy)
+    shutil.copytree(made / "vlm", tmp_path / "vlm")
+    shard = sorted((copy / "train").glob("*.tar"))[0]
+    content = shard.read_bytes()
+    shard.write_bytes(content[:2048])
+    _, result = make_states(tmp_path)
+    assert [failure.log for failure in result.failures] == ["train-1"]
+    assert not (tmp_path / "states" / "hidden_states.json").exists()
+    assert job_status(tmp_path / "states").progress == "failed"
+    shard.write_bytes(content)
+    assert not make_states(tmp_path)[1].failures
+    assert dataset_digest(tmp_path / "states") == dataset_digest(made / "states")
+    assert job_status(tmp_path / "states").progress == "complete"
+
+
+def test_other_states_than_the_network_asks_for_are_refused(made, store, config, tmp_path):
     origin = stream_of(made).batch(0).provenance[0]
     with pytest.raises(SwerveError, match="has no hidden states of its photo"):
         store.of_views([origin], [True])
@@ -225,31 +268,36 @@ def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, store,
 
 
 def test_the_command_and_what_it_lacks(made, tmp_path, monkeypatch):
+    run_jobs_in_process(monkeypatch)
     given = ("--vlm", made / "vlm", "--cameras", "front", "--size", "72x40", "--images", "raster", "--tokens", 3)
-    result = invoke("hidden-states", made / "set", tmp_path / "out", *given, "--prompt", "what now")
+    out = tmp_path / "out"
+    result = invoke("hidden-states", made / "set", out, *given, "--prompt", "what now")
     assert result.exit_code == 0, result.output
-    assert "views computed, 3 tokens of 16 each" in result.output
-    assert dataset_digest(tmp_path / "out") == dataset_digest(made / "states")
-    result = invoke("hidden-states", made / "set", tmp_path / "out", *given, "--prompt", "what now")
+    assert "3 tokens of 16 for each view" in result.output
+    assert dataset_digest(out) == dataset_digest(made / "states")
+    result = invoke("hidden-states", made / "set", out, *given, "--prompt", "what now")
     assert "Everything was finished before" in result.output
-    # No job has records of these shards, by which `swerve verify --repair` would remove them.
-    result = invoke("verify", tmp_path / "out", "--repair")
-    assert "not the output of a job" in str(result.exception)
-    assert len(list((tmp_path / "out" / "train").glob("*.tar"))) >= 2
+    assert invoke("status", out).exit_code == 0
+    shard = sorted((out / "train").glob("*.tar"))[0]
+    shard.write_bytes(shard.read_bytes()[:-512])
+    assert "bytes, its record says" in invoke("verify", out).output
+    result = invoke("verify", out, "--repair")
+    assert result.exit_code == 0, result
+    assert dataset_digest(out) == dataset_digest(made / "states")
     result = invoke("hidden-states", made / "set", made / "set", *given)
-    assert "holds shards that are no hidden states" in str(result.exception)
+    assert "manifest.parquet is not of this job" in str(result.exception)
     result = invoke("hidden-states", made / "set", tmp_path / "photos", *given, "--images", "photo")
     assert "has no photos. Make hidden states of its rasters" in str(result.exception)
     shape = ("--trim", 0, 0.25, 0, 0)
     result = invoke("hidden-states", made / "set", tmp_path / "trimmed", *given, *shape, "--layer", 9)
-    assert "layer is 9, the model has 3" in str(result.exception)
+    assert (result.exit_code, "layer is 9, the model has 3" in result.output) == (1, True)
     # A request of which nothing was made may be corrected.
     result = invoke("hidden-states", made / "set", tmp_path / "trimmed", *given, *shape)
     assert result.exit_code == 0, result.output
     own = HiddenStateStore([tmp_path / "trimmed"], [made / "set"])
     assert own.stored.fit.trim == (0.0, 0.25, 0.0, 0.0)
     result = invoke("hidden-states", made / "set", tmp_path / "trimmed", *given)
-    assert "another set or model: other trim. Choose" in str(result.exception)
+    assert "holds another job: options.trim was" in str(result.exception)
     with pytest.raises(SwerveError, match="not a local folder of a Hugging Face model"):
         HiddenStates(tmp_path)
     (tmp_path / "bad").mkdir()
