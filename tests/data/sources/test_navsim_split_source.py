@@ -1,10 +1,8 @@
 """Logs of NAVSIM with the scenes of a split, and nothing else, as scenes."""
 
 import logging
-from dataclasses import replace
 from itertools import chain
 
-import numpy as np
 import pytest
 
 from swerve.data.dataset import AugmentOptions, augment
@@ -15,11 +13,12 @@ from swerve.data.sources.navsim.navsim_source import NavsimSource
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
 from swerve.data.sources.registry import open_source
+from swerve.eval.benchmark.schedule import scene_group_steps
 from swerve.scenes import SwerveError, split_windows
 from swerve.scenes.log import listed_steps
 from tests.support.command import invoke
 from tests.support.navsim_files import LOG, START_US, frame, write_log, write_split
-from tests.support.simple_source import SimpleSource, small_log
+from tests.support.simple_source import ListedSource, small_log
 
 OTHER = "2021.02.02.00.00.00_veh-02_00001_00002"
 
@@ -61,6 +60,10 @@ def test_each_scene_of_a_long_log_is_in_one_part_whole(root):
     for name in found:
         log = source.load(name)
         assert len(split_windows(log, 1.5, 4.0, 0.5)[0]) == len(found[name])
+    # Scene groups of a benchmark have 2 s before and 8 s after them: only those at the ends of the log are outside.
+    groups = [scene_group_steps(source.load(name), 0.5) for name in found]
+    assert sum(len(steps.kept) for steps in groups) == len(range(4, 401 - 16))
+    assert [len(steps.outside) for steps in groups] == [1, 0, 0, 8]
 
 
 def test_no_scene_is_lost_around_a_gap_between_parts(root):
@@ -93,17 +96,9 @@ def test_logs_that_are_not_of_the_split_are_left_out_and_missing_ones_are_told(r
 
 def test_splits_are_of_navsim_alone(root, tmp_path):
     split = write_split(tmp_path, "own")
-    told = str(invoke("augment", "town:1", tmp_path / "out", "--navsim-split", split).exception)
-    assert "town:1 is not navsim:ROOT, and has no splits of NAVSIM" in told
-
-
-class ListedSource(SimpleSource):
-    """Logs with a list of three scenes: one at 3.04 s, one at 4 s, and one too near to the end."""
-
-    def load(self, name):
-        log = small_log(name)
-        seconds = np.array([4.0, 3.04, (log.times_us[-1] - log.times_us[0]) * 1e-6 - 1.0])
-        return replace(log, scene_times_us=log.times_us[0] + np.int64(1e6 * seconds))
+    for command in ("augment", "build", "fit"):
+        told = str(invoke(command, "town:1", tmp_path / "out", "--navsim-split", split).exception)
+        assert "town:1 is not navsim:ROOT, and has no splits of NAVSIM" in told
 
 
 def test_a_set_has_the_listed_scenes_and_says_which_are_outside(tmp_path):
