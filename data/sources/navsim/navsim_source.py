@@ -1,6 +1,7 @@
 """OpenScene / NAVSIM logs as a source: `navsim:ROOT`."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -13,8 +14,8 @@ from swerve.data.sources.navsim.folders import NavsimFolders, navsim_folders
 from swerve.data.sources.navsim.frames import OpenSceneFrame
 from swerve.data.sources.navsim.navsim_log import log_of, parts_of
 from swerve.data.sources.navsim.read_frames import read_log_frames
-from swerve.data.sources.navsim.scene_filter import NavsimSplit, files_of_split, read_split
-from swerve.data.sources.navsim.scene_windows import windows_of
+from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneFilter, files_of_split, read_split
+from swerve.data.sources.navsim.scene_windows import missing_line, windows_of
 from swerve.data.storage.files import file_version
 from swerve.scenes import Log, LogError, Split, SwerveError
 
@@ -68,13 +69,14 @@ class NavsimSource:
             split=split,
             split_files=tuple(files_of_split(text)),
         )
-        there, wanted = source.folders.log_files(split.data_split), split.scene_filter.log_names
-        if wanted is not None and (missing := wanted - set(there)):
-            LOGGER.warning("split %s: %d of %d logs are not there", split.name, len(missing), len(wanted))
+        there = source.folders.log_files(split.data_split)
+        _tell(missing_line(split, "logs", split.scene_filter.log_names, there))
         return source
 
     def names(self) -> tuple[str, ...]:
         """Return the names of logs and parts. Reads each file, for its times; a damaged one counts as one log.
+
+        Scenes of the split that are not there are told in a line, once.
 
         Raises:
             LogError: two logs have one name.
@@ -86,6 +88,9 @@ class NavsimSource:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise LogError(self.folders.root, twice, "is in two splits", "Give one: navsim:ROOT/navsim_logs/SPLIT")
+        if self.split is not None and self.split.scene_filter.tokens is not None:
+            found = {token for file in self._files(self.split.data_split).values() for token in self._listed(file)}
+            _tell(missing_line(self.split, "scenes", self.split.scene_filter.tokens, found))
         return tuple(names)
 
     def load(self, name: str) -> Log:
@@ -123,8 +128,8 @@ class NavsimSource:
     def _scene_times(self, file: Path) -> dict[str, np.ndarray]:
         """Return the times of the split's scenes in each part of a log that has any."""
         assert self.split is not None
-        frames, parts, given = _frames(file, file_version(file)), self._parts(file), self.split.scene_filter
-        left = {window[given.num_history_frames - 1].timestamp_us for _, window in windows_of(frames, given)}
+        frames, parts = _frames(file, file_version(file)), self._parts(file)
+        left = set(self._listed(file).values())
         found = dict[str, set[int]]()
         for name, (first, last) in parts.items():
             begin, end = frames[first].timestamp_us, frames[last].timestamp_us
@@ -139,12 +144,22 @@ class NavsimSource:
             left -= cut
         return {name: np.array(sorted(own), np.int64) for name, own in found.items() if own}
 
+    def _files(self, split: str) -> dict[str, Path]:
+        """Return the files of the logs of a folder that the split, if any, asks for."""
+        files = self.folders.log_files(split)
+        wanted = None if self.split is None else self.split.scene_filter.log_names
+        return {stem: file for stem, file in files.items() if wanted is None or stem in wanted}
+
+    def _listed(self, file: Path) -> dict[str, int]:
+        """Return the times of the split's scenes in a log by token; none if it cannot be read."""
+        assert self.split is not None
+        with suppress(LogError):
+            return _listed(file, file_version(file), self.split.scene_filter)
+        return {}
+
     def _names(self, split: str) -> list[str]:
         names = list[str]()
-        for stem, file in self.folders.log_files(split).items():
-            wanted = None if self.split is None else self.split.scene_filter.log_names
-            if wanted is not None and stem not in wanted:
-                continue
+        for stem, file in self._files(split).items():
             try:
                 names += self._parts(file) if self.split is None else self._scene_times(file)
             except LogError:
@@ -155,6 +170,21 @@ class NavsimSource:
 @lru_cache(maxsize=2)
 def _frames(file: Path, _: tuple[int, ...]) -> tuple[OpenSceneFrame, ...]:
     return read_log_frames(file)
+
+
+@cache
+def _listed(file: Path, version: tuple[int, ...], given: SceneFilter) -> dict[str, int]:
+    """Return the times of the scenes of a filter in a log by token."""
+    now = given.num_history_frames - 1
+    windows = windows_of(_frames(file, version), given)
+    return {window[now].token: window[now].timestamp_us for _, window in windows}
+
+
+@cache
+def _tell(line: str) -> None:
+    """Log a line, once; nothing if it is empty."""
+    if line:
+        LOGGER.warning("%s", line)
 
 
 @cache

@@ -86,12 +86,23 @@ def test_logs_that_are_not_of_the_split_are_left_out_and_missing_ones_are_told(r
     with caplog.at_level(logging.WARNING, "swerve"):
         source = of_split(root, log_names=[OTHER, "gone"])
     assert source.names() == (OTHER,)
-    assert "split own: 1 of 2 logs are not there" in caplog.text
+    assert "split own: 1 of 2 logs are missing, such as gone" in caplog.text
     assert [path.name for path in source.files_of(OTHER)] == [f"{OTHER}.pkl", "own.yaml", "own.yaml"]
     with pytest.raises(SwerveError, match="no log that is there has a scene of the split"):
         of_split(root, tokens=["ffff"]).names()
     with pytest.raises(SwerveError, match="max_scenes is of an evaluation"):
         of_split(root, max_scenes=5)
+
+
+def test_scenes_of_the_split_that_are_not_there_are_told_once(root, caplog):
+    write_log(root, [frame(index) for index in range(24)])
+    (root / "navsim_logs" / "test" / f"{OTHER}.pkl").write_bytes(b"cut")
+    source = of_split(root, tokens=[f"{index:016x}" for index in (4, 23)] + ["unknown"])
+    with caplog.at_level(logging.WARNING, "swerve"):
+        assert source.names() == (LOG, OTHER)  # the damaged one fails when it is read
+        assert source.names() == (LOG, OTHER)
+    told = [line for line in caplog.messages if "scenes are missing" in line]
+    assert told == [f"split own: 2 of 3 scenes are missing, such as {23:016x}, unknown"]
 
 
 def test_splits_are_of_navsim_alone(root, tmp_path):
