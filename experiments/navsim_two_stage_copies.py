@@ -19,7 +19,7 @@ _NAME = "copies_two_stage"
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is written.
+    """Numbers of what is written.
 
     Attributes:
         groups: number of scene groups.
