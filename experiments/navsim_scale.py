@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class Copies(NamedTuple):
-    """Copies that were written, and how they are evaluated: file of the split, numbers of scenes, logs and records, traffic."""
+    """Copies that were written: file of the split, numbers of scenes, logs and records; and how they are evaluated."""
 
     split: Path
     scenes: int
