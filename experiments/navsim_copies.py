@@ -48,8 +48,8 @@ def plain(value: Any) -> Any:
 
 
 def copied_token(token: str, copy: int) -> str:
-    """Token of a frame in a copy: as long as NAVSIM's, and its own."""
-    return hashlib.sha256(f"{copy}/{token}".encode()).hexdigest()[:16]
+    """Token of a frame in a copy: as long as the frame's, and its own."""
+    return hashlib.sha256(f"{copy}/{token}".encode()).hexdigest()[: len(token)]
 
 
 def copied_frames(recording: Recording, copy: int, log: str, before: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Driving logs, and scenes: windows of a log around a timestamp."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,6 +232,12 @@ def split_windows(log: Log, history: float, future: float, every: float) -> tupl
             has_gap = gaps[now + after] > gaps[now - before]
             (broken if has_gap else even).append(Scene(log, now, before, after))
     return even, broken
+
+
+def listed_outside(log: Log, windows: Iterable[Scene]) -> list[int]:
+    """Return the steps of the log's list of scenes (`listed_steps`) that none of these windows of it is around."""
+    found = {scene.now for scene in windows}
+    return [step for step in listed_steps(log) if step not in found]
 
 
 def listed_steps(log: Log) -> list[int]:

@@ -31,6 +31,7 @@ _EXPLANATIONS = {
     "unfit_splats": "a splat view disagrees with the raster",
     "few_follow_ups": "fewer than --min-follow-ups follow-ups are left",
     "time_gap": "the log has a gap in time there",
+    "outside_log": "a scene of the split without 2 s before and 8 s after it",
 }
 
 
@@ -38,9 +39,8 @@ def run(args: Build) -> int:
     """Build a benchmark, print the report, and return the exit code."""
     console = results_console()
     with stoppable():
-        report = build(
-            open_sources(args.sources), args.out, args.options, execution_of(args), progress_console(), args.splats
-        )
+        sources = open_sources(args.sources, args.navsim_split)
+        report = build(sources, args.out, args.options, execution_of(args), progress_console(), args.splats)
     show_report(console, args.out, report)
     if not report.counts["scene_groups"]:
         print(f"error: {_why_empty(report)}", file=sys.stderr)

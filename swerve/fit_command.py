@@ -23,7 +23,7 @@ def run(args: Fit) -> int:
     console = results_console()
     with stoppable():
         report = fit_logs(
-            open_sources(args.sources),
+            open_sources(args.sources, args.navsim_split),
             args.out,
             _resolved(args.options),
             progress_console(),

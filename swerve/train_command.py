@@ -24,7 +24,7 @@ from swerve.eval.context.context_store import ContextStore
 from swerve.job_report import stoppable
 from swerve.options.train import Train
 from swerve.planners.trained_file import require_safetensors, require_torch
-from swerve.scenes import LogError, SwerveError
+from swerve.scenes import LogError, Split, SwerveError
 from swerve.training_rounds import RoundSet, train_in_rounds
 
 if TYPE_CHECKING:
@@ -107,23 +107,23 @@ def _stream_options(args: Train, datasets: Sequence[Path], config: "ModelConfig"
     Before the first visited states are drawn, the part of a batch that is theirs goes to the others.
     """
     fit = ImageFit((config.image_width, config.image_height), config.trim)
-    parts = args.parts or default_parts(*datasets)
-    if args.rounds.rounds > 1 and not _counts(datasets)["visited"]:
+    parts = args.parts or default_parts(*datasets, split=args.split)
+    if args.rounds.rounds > 1 and not _counts(datasets, args.split)["visited"]:
         parts = tuple(part for part in parts if part.name != "visited")
-    return StreamOptions(parts, fit, config.cameras, args.batch, args.training.seed)
+    return StreamOptions(parts, fit, config.cameras, args.batch, args.training.seed, split=args.split)
 
 
-def default_parts(*datasets: Path) -> tuple[Part, ...]:
+def default_parts(*datasets: Path, split: Split = "train") -> tuple[Part, ...]:
     """Return the parts of a batch by what sets have: half of logged viewpoints, with photos if there are any."""
-    there = _counts(datasets)
+    there = _counts(datasets, split)
     logged = Part("paired", 0.5, "both") if there["paired"] else Part("raster_only", 0.5)
     names: tuple[PartName, ...] = ("recovery", "cross_agent", "follow_up", "visited")
     return tuple(part for part in (logged, *(Part(name, 0.25) for name in names)) if there[part.name])
 
 
-def _counts(datasets: Sequence[Path]) -> Counter[str]:
-    """Count the samples of each part, of split train."""
-    known = [read_catalogue(dataset, "train").parts for dataset in datasets]
+def _counts(datasets: Sequence[Path], split: Split) -> Counter[str]:
+    """Count the samples of each part, of a split."""
+    known = [read_catalogue(dataset, split).parts for dataset in datasets]
     return Counter({name: sum(len(one[name]) for one in known) for name in PARTS})
 
 

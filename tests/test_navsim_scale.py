@@ -11,12 +11,14 @@ import pytest
 
 from experiments.navsim_copies import scenes_of_logs, write_copies
 from experiments.navsim_scale import rows
+from experiments.navsim_two_stage_copies import Sizes, write_two_stage_copies
 from experiments.navtrain_cost import RAP_BYTES, RAP_SAMPLES, Cost, photo_bytes
 from experiments.process_trace import Moment, family, holdings, stages, traced
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneFilter, read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
-from tests.support.navsim_files import LOG, frame, write_log
+from tests.support.navsim_files import LOG, frame, write_log, write_split
+from tests.support.navsim_synthetic import write_synthetic
 
 SPLIT = NavsimSplit("few", "test", SceneFilter(frame_interval=1, tokens=frozenset(f"{i:016x}" for i in (4, 6))))
 
@@ -46,6 +48,34 @@ def test_copies_are_scenes_of_their_own_with_the_same_contents(data, tmp_path):
             assert [one.path for one in scene.current.cameras.values()] == [f"{LOG}/CAM_F0/{known.token}.jpg"]
         times = [scene.current.timestamp_us for scene in scenes]
         assert times == sorted(times)
+
+
+def test_copies_of_two_stages_are_groups_of_their_own(tmp_path):
+    """A group of one pair, whose stage-one windows are those of frames 4 and 3, and end with frames 12 and 11."""
+    root, later, earlier = tmp_path / "data", "a" * 17, "b" * 17
+    write_log(root, [frame(index) for index in range(20)])
+    for folder in ("maps", "sensor_blobs", "navhard_two_stage/sensor_blobs"):
+        (root / folder).mkdir(parents=True)
+    for token, last in ((later, 12), (earlier, 11)):
+        write_synthetic(root / f"navhard_two_stage/synthetic_scene_pickles/{token}.pkl", original=f"{last:016x}")
+    tokens = [f"{index:016x}" for index in (4, 3)]
+    given = {"include_synthetic_scenes": "true", "reactive_synthetic_initial_tokens": [later, earlier]}
+    mapping = [[*tokens, [[later, earlier]]]]
+    original = read_split(write_split(tmp_path, mapping=mapping, tokens=tokens, **given))
+    sizes = Sizes(groups=5, logs=2, pairs=3)
+    split = read_split(write_two_stage_copies(navsim_folders(str(root)), original, tmp_path / "copies", sizes))
+    opened = index_scenes(navsim_folders(str(tmp_path / "copies")), split)
+    assert not opened.missing
+    assert [len(split.mapping), len(opened.logged), len(opened.synthetic)] == [5, 10, 30]
+    assert sizes.scenes == 40
+    assert sorted(len(own) for own in opened.per_log().values()) == [16, 24]
+    ends = {
+        opened.load(token).frames[-1].token: group for group in split.mapping for token in (group.now, group.before)
+    }
+    for group in split.mapping:
+        scenes = [opened.load(token) for pair in group.follow_ups for token in pair]
+        assert all(ends[one.original_scene] == group for one in scenes)
+        assert {one.log_name for one in scenes} == {opened.logged[group.now].log_name}
 
 
 def test_scenes_are_spread_evenly():

@@ -22,7 +22,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import commit, remove_file, temporary_path
 from swerve.scenes import Log, Scene, SwerveError, split_windows
-from swerve.scenes.log import listed_steps
+from swerve.scenes.log import listed_outside
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, build_log_geometry, build_viewpoints
 
@@ -131,10 +131,8 @@ def _left_out(opened: AugmentLog) -> Iterator[tuple[str, str, int, str]]:
     """Yield the scenes of a log that no sample is made of, with the reason."""
     for scene in opened.gap_windows:
         yield scene.token, "scene", 0, "time_gap"
-    tried = {scene.now for scene in (*opened.scenes, *opened.gap_windows)}
-    for step in listed_steps(opened.log):
-        if step not in tried:
-            yield str(opened.log.times_us[step]), "scene", 0, "outside_log"
+    for step in listed_outside(opened.log, (*opened.scenes, *opened.gap_windows)):
+        yield str(opened.log.times_us[step]), "scene", 0, "outside_log"
 
 
 def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:

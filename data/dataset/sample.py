@@ -24,7 +24,7 @@ from swerve.data.dataset.viewpoint_maker import ExpertTarget
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name
 from swerve.rasterizer import StaticLayer, Style, View
-from swerve.scenes import Camera, Log, Photo, Split
+from swerve.scenes import Camera, Log, LogError, Photo, Split
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.transforms import inverse, pose_from_yaw, transform_points, yaw_of
 from swerve.scenes.viewpoints import Viewpoint
@@ -165,7 +165,7 @@ def encode_view(capture: ImageRequest, view: View, options: AugmentOptions) -> d
     """Encode the files of one camera: raster outputs, and the photo.
 
     Raises:
-        SwerveError: the photo's file cannot be read.
+        SwerveError: the photo's file cannot be read, or is cut short.
     """
     name, members = safe_name(capture.camera.name), dict[str, bytes]()
     extension = EXTENSIONS[options.image_format]
@@ -181,6 +181,9 @@ def encode_view(capture: ImageRequest, view: View, options: AugmentOptions) -> d
         members[f"{name}.instance.png"] = encode_instance(view.instance)
     if capture.photo is not None:
         content = capture.photo.read()
+        if is_cut_short(content):
+            file = capture.photo.file if isinstance(capture.photo, Photo) else capture.camera.name
+            raise LogError(file, "photo", "ends before the image does", "Was it downloaded to its end?")
         members[f"{name}.photo.{_photo_extension(content)}"] = content
     return members
 
@@ -213,6 +216,17 @@ def box_arrays(viewpoint: Viewpoint) -> Arrays:
         "box_heading": yaw_of(boxes).astype(np.float32),
         "box_velocity": (ground @ ego_from_world[:3, :3].T)[:, :2].astype(np.float32),
     }
+
+
+def is_cut_short(content: bytes) -> bool:
+    """Test whether a JPEG or PNG file lacks its end, without decoding it.
+
+    The last scan of a JPEG (marker SOS, 0xFFDA) is followed by the end of the image (EOI, 0xFFD9), and neither is in
+    the coded data (ITU-T T.81, B.1); the data of a PNG (IDAT) are followed by the chunk IEND. Bytes after the end do no
+    harm. A JPEG with a thumbnail that is cut within its headers is not noticed.
+    """
+    start, end = (b"IDAT", b"IEND") if content.startswith(b"\x89PNG") else (b"\xff\xda", b"\xff\xd9")
+    return content.rfind(end) < content.rfind(start) or end not in content
 
 
 def _photo_extension(content: bytes) -> str:

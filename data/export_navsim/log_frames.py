@@ -11,19 +11,11 @@ from scipy.spatial.transform import Rotation
 from swerve.data.export_navsim.rig import AXLE_HEIGHT, camera_records
 from swerve.data.export_navsim.tokens import logged_token
 from swerve.data.sources.navsim.read_frames import heading_of
+from swerve.data.sources.nuplan_classes import NAMES
 from swerve.scenes import LightState, Log, ObjectClass, SwerveError
 from swerve.scenes.transforms import rigid_transform, rotation_about_z, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Command
 
-NAMES: Final = {
-    ObjectClass.VEHICLE: "vehicle",
-    ObjectClass.PEDESTRIAN: "pedestrian",
-    ObjectClass.BICYCLE: "bicycle",
-    ObjectClass.TRAFFIC_CONE: "traffic_cone",
-    ObjectClass.BARRIER: "barrier",
-    ObjectClass.SIGN: "czone_sign",
-    ObjectClass.GENERIC: "generic_object",
-}
 # Steps of 0.1 s between frames.
 STRIDE: Final = 5
 _ATTEMPTS, _SMALLEST_TURN = 50, 4e-16

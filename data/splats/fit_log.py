@@ -6,7 +6,7 @@ fit also `state.safetensors`, from which the same call resumes. What is printed 
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def fit_log(
     record = {
         "log": log.name,
         "source": log.source,
-        "digest": log_digest(log),
+        "digest": log_digest(replace(log, scene_times_us=None)),
         "options": asdict(options),
         "versions": dict(versions),
         "train_images": len(images.train),

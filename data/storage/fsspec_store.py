@@ -25,6 +25,9 @@ _PATIENCE_SECONDS: Final = 60.0
 _INSTALL: Final = "pip install 'PATH[cloud]', where PATH is Swerve's folder"
 # What trying again does not help.
 _FINAL: Final = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+# Faults of a program, not answers of a store. AttributeError is not among them: libraries raise it where a connection
+# was lost.
+_FAULTS: Final = (TypeError, NameError, AssertionError, NotImplementedError, ImportError)
 _FINAL_NUMBERS: Final = (errno.EINVAL, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _FINAL_NAMES: Final = ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError")
 # Packages that fsspec needs for a protocol.
@@ -101,7 +104,7 @@ class FsspecStore:
         while True:
             try:
                 return ask()
-            except (FileNotFoundError, FileExistsError):
+            except (FileNotFoundError, FileExistsError, *_FAULTS):
                 raise
             except Exception as error:  # the libraries of stores raise many, which have no common base
                 if time.monotonic() + delay > end or _is_final(error):

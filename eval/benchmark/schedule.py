@@ -1,24 +1,43 @@
 """Times of a scene group's scenes, in steps of 0.1 s of its log."""
 
+from dataclasses import dataclass
+
 from swerve.eval.benchmark.frame_steps import BEFORE, FUTURE, HISTORY, LAST
 from swerve.scenes import Log, Scene, SwerveError, split_windows
+from swerve.scenes.log import listed_outside
 
 # Scores count steps of a log as 0.1 s: five of them must stay within the 0.55 s of extended comfort.
 _STEP, _SLACK = 0.1, 0.008
 
 
-def scene_group_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
-    """Return the steps of a log's scene groups, `every` seconds apart, with 2 s before and 8 s after them.
+@dataclass(frozen=True)
+class GroupSteps:
+    """Steps of a log's scene groups.
 
-    Returns:
-        steps; and steps without a scene group because of a gap in time.
+    Attributes:
+        kept: steps of the scene groups.
+        broken: steps without a scene group because of a gap in time.
+        outside: steps of the log's list of scenes without a scene group, since too little of the log is before or after
+            them.
+    """
+
+    kept: tuple[int, ...]
+    broken: tuple[int, ...] = ()
+    outside: tuple[int, ...] = ()
+
+
+def scene_group_steps(log: Log, every: float) -> GroupSteps:
+    """Return the steps of a log's scene groups, with 2 s before and 8 s after them.
+
+    They are `every` seconds apart, or at the log's `scene_times_us`.
 
     Raises:
         SwerveError: the log's steps are not of 0.1 s.
     """
     check_rate(log, "a benchmark is built")
     even, broken = split_windows(log, (HISTORY + BEFORE) * _STEP, LAST * _STEP, every)
-    return [scene.now for scene in even], [scene.now for scene in broken]
+    outside = listed_outside(log, (*even, *broken))
+    return GroupSteps(tuple(scene.now for scene in even), tuple(scene.now for scene in broken), tuple(outside))
 
 
 def check_rate(log: Log, what: str) -> None:

@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 import numpy as np
 
 from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneFrame
+from swerve.data.sources.nuplan_classes import NAMES
 from swerve.eval import PrivilegedInput
 from swerve.planners.navsim.agent_inputs import TIMES, cameras_of
 from swerve.planners.navsim.agent_types import AgentFrame, AgentInput, AgentScene, Annotations, EgoStatus
@@ -14,15 +15,6 @@ from swerve.scenes.planning import Observation
 from swerve.scenes.transforms import wrap_angle
 
 _FRAME_US: Final = 500_000
-_NAMES: Final = {
-    ObjectClass.GENERIC: "generic_object",
-    ObjectClass.VEHICLE: "vehicle",
-    ObjectClass.PEDESTRIAN: "pedestrian",
-    ObjectClass.BICYCLE: "bicycle",
-    ObjectClass.TRAFFIC_CONE: "traffic_cone",
-    ObjectClass.BARRIER: "barrier",
-    ObjectClass.SIGN: "czone_sign",
-}
 
 
 class _NoMap:
@@ -138,6 +130,6 @@ def _annotations(privileged_input: PrivilegedInput, classes: ModuleType) -> Anno
     headings = np.reshape(wrap_angle(poses[:, 2] - heading), (-1, 1))
     boxes = np.hstack([(poses[:, :2] - [x, y]) @ back.T, zeros, traffic.sizes[rows], zeros, headings])
     velocity = np.hstack([traffic.velocities[0, rows] @ back.T, zeros])
-    names = np.array([_NAMES[ObjectClass(traffic.classes[row])] for row in rows], dtype=object)
+    names = np.array([NAMES[ObjectClass(traffic.classes[row])] for row in rows], dtype=object)
     tokens = [traffic.ids[row] for row in rows]
     return classes.Annotations(boxes, names, velocity, tokens, list(tokens))

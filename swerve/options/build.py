@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.options.shared import Config, On, OutFolder, Part, ProgressForm, Sources, Splats, Workers
+from swerve.options.shared import Config, NavsimSplit, On, OutFolder, Part, ProgressForm, Sources, Splats, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -23,10 +23,14 @@ class Build:
 
     Example: swerve build av2:~/av2/val ~/benchmarks/av2 --scene-interval 4
 
+    Example: swerve build navsim:~/openscene ~/benchmarks/navtest --navsim-split navtest
+
     Attributes:
         sources: Logs.
         out: Output folder.
         options: The benchmark.
+        navsim_split: Take the scenes of this NAVSIM split alone as initial scenes, as it lists them and not at
+            intervals: a YAML file, or the name of one in a NAVSIM checkout. Sources are navsim:ROOT.
         splats: Splat scenes.
         workers: Worker processes.
         part: Share of the job.
@@ -38,6 +42,7 @@ class Build:
     sources: Sources
     out: OutFolder
     options: Annotated[BuildOptions, FLAT] = field(default_factory=BuildOptions)
+    navsim_split: NavsimSplit = None
     splats: Splats = None
     workers: Workers = None
     part: Part = None

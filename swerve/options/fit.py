@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.options.shared import Config, On, OutFolder, Part, ProgressForm, Sources
+from swerve.options.shared import Config, NavsimSplit, On, OutFolder, Part, ProgressForm, Sources
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
 
@@ -27,6 +27,8 @@ class Fit:
         sources: Logs.
         out: Output folder.
         options: The splat scene.
+        navsim_split: Take the logs of this NAVSIM split alone, for swerve build --navsim-split. Sources are
+            navsim:ROOT.
         checkpoint_seconds: Time between checkpoints of a fit, in seconds, from which the same command resumes it.
         workers: Logs that are fitted at a time.
         part: Share of the logs.
@@ -38,6 +40,7 @@ class Fit:
     sources: Sources
     out: OutFolder
     options: Annotated[SceneOptions, FLAT] = field(default_factory=SceneOptions)
+    navsim_split: NavsimSplit = None
     checkpoint_seconds: float = 60.0
     workers: Annotated[int, arg(metavar="COUNT", help="Logs that are fitted at a time, each with --threads.")] = 1
     part: Part = None

@@ -14,6 +14,7 @@ from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.round_options import RoundOptions
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
+from swerve.scenes.split import Split
 
 BatchPart = Annotated[
     Part,
@@ -31,7 +32,7 @@ BatchPart = Annotated[
 class Train:
     """Train a planner: RAP, ChainFlow or ego-MLP; its proposals are scored by the exact scorer during training.
 
-    Trains on samples of split train. Writes OUT/planner.safetensors (for --planners), checkpoint.safetensors and
+    Writes OUT/planner.safetensors (for --planners), checkpoint.safetensors and
     metrics.csv; with --validate also validation.csv and best.safetensors, the weights with the best score. A run that
     was stopped or killed is resumed by the same command. For several GPUs: torchrun --no-python --nproc-per-node N
     swerve train ... Needs the extra `torch`. docs/train_rap.md is a guide.
@@ -59,6 +60,8 @@ class Train:
             follow_up:0.25 visited:0.25, of which those are left out that the set lacks; without photos raster_only
             takes the place of paired.
         batch: Samples of a step per process.
+        split: Samples that it is trained on. Those of val and test are for evaluation: choose them only to try things
+            out.
         training: The training.
         loop: The run.
         validate: Benchmark of swerve build, of other logs, to validate on.
@@ -82,6 +85,7 @@ class Train:
     auxiliary: Annotated[tuple[Literal["agents", "drivable"], ...], arg(metavar="[agents|drivable ...]")] = ()
     parts: tuple[BatchPart, ...] = ()
     batch: int = BATCH
+    split: Split = "train"
     training: Annotated[TrainingOptions, FLAT] = field(default_factory=TrainingOptions)
     loop: Annotated[LoopOptions, FLAT] = field(default_factory=LoopOptions)
     validate: Annotated[Path | None, arg(metavar="BENCHMARK")] = None
@@ -91,6 +95,8 @@ class Train:
     config: Config = None
 
     def __post_init__(self) -> None:
+        if self.rounds.rounds > 1 and self.split != "train":
+            raise SwerveError(f"split: {self.split}: rounds of training make and use samples of split train")
         sets = 1 + len(self.more_sets)
         if len(self.contexts) not in (0, sets):
             raise SwerveError(f"contexts: {len(self.contexts)} are given for {sets} sets; give one for each, or none")

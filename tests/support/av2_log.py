@@ -52,7 +52,7 @@ def write_av2_log(folder: Path, *, slope=0.02, with_map=True, with_calibration=F
         _write_calibration(folder / "calibration")
         image = folder / "sensors" / "cameras" / "ring_front_center" / f"{START + SWEEP // 2}.jpg"
         image.parent.mkdir(parents=True)
-        image.write_bytes(b"\xff\xd8 not a picture")
+        image.write_bytes(b"\xff\xd8 \xff\xda not a picture \xff\xd9")
     return folder
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from swerve.data.sources.nuplan_classes import CLASSES
+
 CAMERA_NAMES = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
-OBJECT_NAMES = ("vehicle", "pedestrian", "bicycle", "traffic_cone", "barrier", "czone_sign", "generic_object")
+# By nuPlan's numbers.
+OBJECT_NAMES = tuple(CLASSES)
 
 
 @dataclass(frozen=True)

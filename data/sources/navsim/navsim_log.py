@@ -25,13 +25,14 @@ from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.sources.navsim.cameras import axle_height, camera_of, image_size
 from swerve.data.sources.navsim.folders import NavsimFolders
 from swerve.data.sources.navsim.frames import CAMERA_NAMES, OpenSceneFrame
-from swerve.data.sources.navsim.scene_log import CLASSES, lights_of, red_by_lane
+from swerve.data.sources.navsim.scene_log import lights_of, red_by_lane
 from swerve.data.sources.neutral.log_origin import origin_of
 from swerve.data.sources.nuplan.ground_from_path import ground_along
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
 from swerve.data.sources.nuplan.nuplan_road_map import road_map_of
 from swerve.data.sources.nuplan.nuplan_scenario import driven_roadblocks
 from swerve.data.sources.nuplan.point_cloud import read_surroundings
+from swerve.data.sources.nuplan_classes import CLASSES
 from swerve.scenes import Camera, Ego, Log, Photo, RoadMap, Split, Sweep, Tracks, TrafficLights, Vehicle
 from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.transforms import rigid_transform, rotation_about_z, wrap_angle, yaw_of

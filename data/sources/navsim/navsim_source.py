@@ -1,6 +1,7 @@
 """OpenScene / NAVSIM logs as a source: `navsim:ROOT`."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -13,8 +14,8 @@ from swerve.data.sources.navsim.folders import NavsimFolders, navsim_folders
 from swerve.data.sources.navsim.frames import OpenSceneFrame
 from swerve.data.sources.navsim.navsim_log import log_of, parts_of
 from swerve.data.sources.navsim.read_frames import read_log_frames
-from swerve.data.sources.navsim.scene_filter import NavsimSplit, files_of_split, read_split
-from swerve.data.sources.navsim.scene_windows import windows_of
+from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneFilter, files_of_split, read_split
+from swerve.data.sources.navsim.scene_windows import missing_line, windows_of
 from swerve.data.storage.files import file_version
 from swerve.scenes import Log, LogError, Split, SwerveError
 
@@ -23,10 +24,11 @@ LOGGER = logging.getLogger("swerve")
 _SPLITS: Final[dict[str, Split]] = {"test": "test", "private_test_hard": "test"}
 # Microseconds: longer logs are read in parts of a minute and what scenes need before and after, so that they fit in
 # memory.
-_LONGEST_US, _PART_US, _MARGIN_US = 90_000_000, 60_000_000, 7_000_000
+_LONGEST_US, _PART_US = 90_000_000, 60_000_000
 _LONGEST_LOG_US = 86_400_000_000
-# Of the margin, what a scene needs before and after.
-_BEFORE_US, _AFTER_US = 2_000_000, 5_000_000
+# What a scene needs before and after. With the list of a split, each scene belongs to one part however much parts
+# overlap: there they have what scene groups of a benchmark need, too.
+_BEFORE_US, _AFTER_US, _AFTER_LISTED_US = 2_000_000, 5_000_000, 8_000_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class NavsimSource:
 
     A log is named after its file. One longer than 90 s is read in parts of 60 s: they are named FILE.TIME, with the
     time of their first frame in microseconds, and overlap so that each scene of 2 s before and 5 s after is in exactly
-    one.
+    one; of a split's scenes, each with up to 8 s after.
 
     Attributes:
         folders: the data set.
@@ -67,13 +69,14 @@ class NavsimSource:
             split=split,
             split_files=tuple(files_of_split(text)),
         )
-        there, wanted = source.folders.log_files(split.data_split), split.scene_filter.log_names
-        if wanted is not None and (missing := wanted - set(there)):
-            LOGGER.warning("split %s: %d of %d logs are not there", split.name, len(missing), len(wanted))
+        there = source.folders.log_files(split.data_split)
+        _tell(missing_line(split, "logs", split.scene_filter.log_names, there))
         return source
 
     def names(self) -> tuple[str, ...]:
         """Return the names of logs and parts. Reads each file, for its times; a damaged one counts as one log.
+
+        Scenes of the split that are not there are told in a line, once.
 
         Raises:
             LogError: two logs have one name.
@@ -85,6 +88,9 @@ class NavsimSource:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise LogError(self.folders.root, twice, "is in two splits", "Give one: navsim:ROOT/navsim_logs/SPLIT")
+        if self.split is not None and self.split.scene_filter.tokens is not None:
+            found = {token for file in self._files(self.split.data_split).values() for token in self._listed(file)}
+            _tell(missing_line(self.split, "scenes", self.split.scene_filter.tokens, found))
         return tuple(names)
 
     def load(self, name: str) -> Log:
@@ -106,7 +112,7 @@ class NavsimSource:
         return (*own, *self.split_files)
 
     def _load(self, name: str, file: Path, split: str) -> Log:
-        frames, parts = _frames(file, file_version(file)), _parts(file, file_version(file))
+        frames, parts = _frames(file, file_version(file)), self._parts(file)
         if name not in parts:
             raise LogError(file, name, "no part of the log has that name", f"They are {', '.join(parts)}")
         first, last = parts[name]
@@ -115,17 +121,20 @@ class NavsimSource:
             return log
         return replace(log, scene_times_us=self._scene_times(file)[name])
 
+    def _parts(self, file: Path) -> dict[str, tuple[int, int]]:
+        after = _AFTER_US if self.split is None else _AFTER_LISTED_US
+        return _parts(file, file_version(file), _BEFORE_US + after)
+
     def _scene_times(self, file: Path) -> dict[str, np.ndarray]:
         """Return the times of the split's scenes in each part of a log that has any."""
         assert self.split is not None
-        version, given = file_version(file), self.split.scene_filter
-        frames, parts = _frames(file, version), _parts(file, version)
-        left = {window[given.num_history_frames - 1].timestamp_us for _, window in windows_of(frames, given)}
+        frames, parts = _frames(file, file_version(file)), self._parts(file)
+        left = set(self._listed(file).values())
         found = dict[str, set[int]]()
         for name, (first, last) in parts.items():
             begin, end = frames[first].timestamp_us, frames[last].timestamp_us
             # What a scene needs before and after is in the part, but at the ends of the log.
-            low, high = begin + _BEFORE_US * (first > 0), end - _AFTER_US * (last < len(frames) - 1)
+            low, high = begin + _BEFORE_US * (first > 0), end - _AFTER_LISTED_US * (last < len(frames) - 1)
             found[name] = {time for time in left if low <= time <= high}
             left -= found[name]
         # Scenes that no part has whole, such as those around a gap at a border: their log says that they are left out.
@@ -135,14 +144,24 @@ class NavsimSource:
             left -= cut
         return {name: np.array(sorted(own), np.int64) for name, own in found.items() if own}
 
+    def _files(self, split: str) -> dict[str, Path]:
+        """Return the files of the logs of a folder that the split, if any, asks for."""
+        files = self.folders.log_files(split)
+        wanted = None if self.split is None else self.split.scene_filter.log_names
+        return {stem: file for stem, file in files.items() if wanted is None or stem in wanted}
+
+    def _listed(self, file: Path) -> dict[str, int]:
+        """Return the times of the split's scenes in a log by token; none if it cannot be read."""
+        assert self.split is not None
+        with suppress(LogError):
+            return _listed(file, file_version(file), self.split.scene_filter)
+        return {}
+
     def _names(self, split: str) -> list[str]:
         names = list[str]()
-        for stem, file in self.folders.log_files(split).items():
-            wanted = None if self.split is None else self.split.scene_filter.log_names
-            if wanted is not None and stem not in wanted:
-                continue
+        for stem, file in self._files(split).items():
             try:
-                names += _parts(file, file_version(file)) if self.split is None else self._scene_times(file)
+                names += self._parts(file) if self.split is None else self._scene_times(file)
             except LogError:
                 names.append(stem)
         return names
@@ -154,14 +173,29 @@ def _frames(file: Path, _: tuple[int, ...]) -> tuple[OpenSceneFrame, ...]:
 
 
 @cache
-def _parts(file: Path, version: tuple[int, ...]) -> dict[str, tuple[int, int]]:
+def _listed(file: Path, version: tuple[int, ...], given: SceneFilter) -> dict[str, int]:
+    """Return the times of the scenes of a filter in a log by token."""
+    now = given.num_history_frames - 1
+    windows = windows_of(_frames(file, version), given)
+    return {window[now].token: window[now].timestamp_us for _, window in windows}
+
+
+@cache
+def _tell(line: str) -> None:
+    """Log a line, once; nothing if it is empty."""
+    if line:
+        LOGGER.warning("%s", line)
+
+
+@cache
+def _parts(file: Path, version: tuple[int, ...], margin_us: int) -> dict[str, tuple[int, int]]:
     """Return first and last frame of the parts of a log, by name."""
     times = [frame.timestamp_us for frame in _frames(file, version)]
     if any(after <= before for before, after in pairwise(times)):
         raise LogError(file, "timestamp", "does not increase from frame to frame")
     if times[-1] - times[0] > _LONGEST_LOG_US:
         raise LogError(file, "timestamp", f"spans {(times[-1] - times[0]) / 3.6e9:.0f} hours, more than a day")
-    parts = parts_of(times, _LONGEST_US, _PART_US, _MARGIN_US)
+    parts = parts_of(times, _LONGEST_US, _PART_US, margin_us)
     return {file.stem if len(parts) == 1 else f"{file.stem}.{times[first]}": (first, last) for first, last in parts}
 
 

@@ -150,7 +150,7 @@ def split_file(text: str | Path) -> Path:
             return file
     where = f"{folder}" if folder else f"a NAVSIM checkout, since {CHECKOUT_VARIABLE} is not set"
     raise SwerveError(
-        f"--split {text}: no such file, and no split of that name in {where}. Give the path of the YAML file, as in "
+        f"split {text}: no such file, and no split of that name in {where}. Give the path of the YAML file, as in "
         "navsim/planning/script/config/common/train_test_split/navtest.yaml"
     )
 

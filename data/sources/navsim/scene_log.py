@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swerve.data.sources.navsim.frames import GlobalBoxes, LightStatus, NavsimScene, OpenSceneBoxes, OpenSceneFrame
+from swerve.data.sources.nuplan_classes import CLASSES
 from swerve.scenes import (
     Ego,
     LightState,
@@ -22,15 +23,6 @@ from swerve.scenes import (
 from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.transforms import pose_from_yaw, wrap_angle
 
-CLASSES: Final = {
-    "vehicle": ObjectClass.VEHICLE,
-    "pedestrian": ObjectClass.PEDESTRIAN,
-    "bicycle": ObjectClass.BICYCLE,
-    "traffic_cone": ObjectClass.TRAFFIC_CONE,
-    "barrier": ObjectClass.BARRIER,
-    "czone_sign": ObjectClass.SIGN,
-    "generic_object": ObjectClass.GENERIC,
-}
 FRAME_US: Final = 500_000
 # Metres above the road at which a light is drawn; nuPlan's maps do not say.
 LIGHT_HEIGHT: Final = 5.0

@@ -1,6 +1,6 @@
 """NAVSIM's scenes of a split: windows of a log's frames that a scene filter lets through, and synthetic scenes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -194,10 +194,17 @@ def _missing(
         ("scenes", given.tokens if given.max_scenes is None else None, logged),
         ("synthetic scenes", given.reactive_synthetic_initial_tokens, synthetic),
     ):
-        absent = sorted((wanted or frozenset()) - set(there))
-        if absent:
-            examples = ", ".join(absent[:_SHOWN])
-            yield f"split {split.name}: {len(absent)} of {len(wanted or ())} {what} are missing, such as {examples}"
+        if line := missing_line(split, what, wanted, there):
+            yield line
+
+
+def missing_line(split: NavsimSplit, what: str, wanted: Collection[str] | None, there: Collection[str]) -> str:
+    """Return a line on what a split asks for and is not there; an empty one if all is there, or anything will do."""
+    absent = sorted(set(wanted or ()) - set(there))
+    if not absent:
+        return ""
+    examples = ", ".join(absent[:_SHOWN])
+    return f"split {split.name}: {len(absent)} of {len(wanted or ())} {what} are missing, such as {examples}"
 
 
 # A scene is asked for by its score and by its images, one after the other.

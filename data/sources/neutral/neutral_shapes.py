@@ -3,6 +3,7 @@
 from itertools import chain
 from typing import Any, Final
 
+from swerve.data.sources.nuplan_classes import CLASSES
 from swerve.data.storage.checked_json import (
     Shape,
     ShapeError,
@@ -18,19 +19,10 @@ from swerve.data.storage.checked_json import (
     plain_name,
     row_of,
 )
-from swerve.scenes import LightState, ObjectClass
+from swerve.scenes import LightState
 
 SCHEMA: Final = "ps-neutral-log/1"
 TWO_STAGE_SCHEMA: Final = "ps-neutral-two-stage/1"
-CLASSES: Final = {
-    "vehicle": ObjectClass.VEHICLE,
-    "pedestrian": ObjectClass.PEDESTRIAN,
-    "bicycle": ObjectClass.BICYCLE,
-    "traffic_cone": ObjectClass.TRAFFIC_CONE,
-    "barrier": ObjectClass.BARRIER,
-    "czone_sign": ObjectClass.SIGN,
-    "generic_object": ObjectClass.GENERIC,
-}
 LIGHTS: Final = {
     "red": LightState.RED,
     "green": LightState.GREEN,

@@ -17,7 +17,6 @@ from jaxtyping import Int
 from swerve.data.sources.checks import check_log
 from swerve.data.sources.neutral.log_origin import origin_of, seen_from
 from swerve.data.sources.neutral.neutral_shapes import (
-    CLASSES,
     LIGHTS,
     LOG,
     SCENE,
@@ -27,6 +26,7 @@ from swerve.data.sources.neutral.neutral_shapes import (
     TWO_STAGE_SCHEMA,
     tracks_of,
 )
+from swerve.data.sources.nuplan_classes import CLASSES
 from swerve.data.storage.checked_json import ShapeError, check_shape, read_json, told
 from swerve.data.storage.files import file_version
 from swerve.scenes import (

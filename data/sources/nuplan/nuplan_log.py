@@ -18,6 +18,7 @@ from swerve.data.sources.nuplan.nuplan_records import Boxes, CameraRecord, EgoPo
 from swerve.data.sources.nuplan.nuplan_road_map import road_map_of
 from swerve.data.sources.nuplan.nuplan_scenario import driven_roadblocks
 from swerve.data.sources.nuplan.point_cloud import read_surroundings
+from swerve.data.sources.nuplan_classes import CLASSES
 from swerve.data.sources.velocities import causal_velocities
 from swerve.scenes import (
     Camera,
@@ -41,15 +42,6 @@ from swerve.scenes.transforms import rigid_transform, rotation_about_z, yaw_of
 
 LOGGER = logging.getLogger("swerve")
 
-_CLASSES = {
-    "vehicle": ObjectClass.VEHICLE,
-    "bicycle": ObjectClass.BICYCLE,
-    "pedestrian": ObjectClass.PEDESTRIAN,
-    "traffic_cone": ObjectClass.TRAFFIC_CONE,
-    "barrier": ObjectClass.BARRIER,
-    "czone_sign": ObjectClass.SIGN,
-    "generic_object": ObjectClass.GENERIC,
-}
 _LIGHTS = {"red": LightState.RED, "yellow": LightState.YELLOW, "green": LightState.GREEN}
 # A log's steps are at 10 Hz: samples at least this long after the one before.
 _SHORTEST_STEP_US = 75_000
@@ -251,9 +243,9 @@ def _tracks(boxes: Boxes, times_us: Int[np.ndarray, "t"], origin: Float[np.ndarr
 
 
 def _class(category: str, path: Path) -> ObjectClass:
-    if category not in _CLASSES:
-        raise LogError(path, "category.name", f"is unknown: {category!r}", f"Known are {', '.join(_CLASSES)}")
-    return _CLASSES[category]
+    if category not in CLASSES:
+        raise LogError(path, "category.name", f"is unknown: {category!r}", f"Known are {', '.join(CLASSES)}")
+    return CLASSES[category]
 
 
 def _lights(found: LightStates, times_us: Int[np.ndarray, "t"], road_map: RoadMap | None) -> TrafficLights:

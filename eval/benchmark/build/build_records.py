@@ -29,12 +29,15 @@ _RECORD: Final = fields(
         "rejected": list_of(row_of(_INDEX, text)),
         "unfit": list_of(row_of(_INDEX, list_of(text))),
         "tracks_without_gaussians": list_of(text),
-        "gaps": list_of(_INDEX),
+        "left_out": list_of(row_of(_INDEX, text)),
         "scenes": list_of(mapping_of(anything)),
         "files": mapping_of(_COUNT),
         "sha256": mapping_of(text),
     }
 )
+# Reasons of steps of a log that no scene group is tried at.
+TIME_GAP: Final = "time_gap"
+OUTSIDE: Final = "outside_log"
 _REMEDY: Final = "Remove it and run the same command again to rebuild this scene group"
 
 
@@ -53,7 +56,7 @@ class BuildRecord:
         rejected: rejected start points: number in the grid, and reason.
         unfit: follow-ups whose splat views miss thresholds of the gate: number in the grid, and the thresholds.
         tracks_without_gaussians: ids of tracks without Gaussians, which are missing in splat views.
-        gaps: timestamps without a scene group because of a gap in time, in the record of the log's first.
+        left_out: timestamps that no scene group is tried at, and reasons, in the record of the log's first.
         scenes: rows of scenes.parquet.
         files: sizes in bytes of the scene group's files, by path in the benchmark.
         sha256: SHA-256 of the same files.
@@ -69,7 +72,7 @@ class BuildRecord:
     rejected: tuple[tuple[int, str], ...]
     unfit: tuple[tuple[int, tuple[str, ...]], ...]
     tracks_without_gaussians: tuple[str, ...]
-    gaps: tuple[int, ...]
+    left_out: tuple[tuple[int, str], ...]
     scenes: tuple[dict[str, Any], ...]
     files: dict[str, int]
     sha256: dict[str, str]
@@ -130,8 +133,9 @@ def _record_of(record: dict[str, Any]) -> BuildRecord:
         **{
             **record,
             "rejected": tuple((int(index), str(reason)) for index, reason in record["rejected"]),
+            "left_out": tuple((int(time_us), str(reason)) for time_us, reason in record["left_out"]),
             "unfit": tuple((int(index), tuple(missed)) for index, missed in record["unfit"]),
-            **{name: tuple(record[name]) for name in ("tracks_without_gaussians", "gaps", "scenes")},
+            **{name: tuple(record[name]) for name in ("tracks_without_gaussians", "scenes")},
         }
     )
 
@@ -224,10 +228,10 @@ def write_tables(folder: Path, build_records: Iterable[BuildRecord]) -> tuple[di
 
 
 def _rejection_rows(build_record: BuildRecord) -> list[dict[str, Any]]:
-    """Return the rows of start points, then of the dropped scene group itself (index -1), then of gaps in time."""
+    """Return the rows of start points, then of the dropped scene group itself (index -1), then of times left out."""
     dropped = (build_record.time_us, build_record.drop_reason, build_record.message)
     whole_rows = [dropped] if build_record.drop_reason else []
-    whole_rows += [(time_us, "time_gap", "") for time_us in build_record.gaps]
+    whole_rows += [(time_us, reason, "") for time_us, reason in build_record.left_out]
     whole = [
         {"log": build_record.log, "time_us": time_us, "index": -1, "reason": reason, "message": message}
         for time_us, reason, message in whole_rows
@@ -250,7 +254,7 @@ class _Counts:
     def add(self, build_record: BuildRecord) -> None:
         """Add one more record to the counts."""
         self._rejected.update(reason for _, reason in build_record.rejected)
-        self._dropped["time_gap"] += len(build_record.gaps)
+        self._dropped.update(reason for _, reason in build_record.left_out)
         self._unfit += len(build_record.unfit)
         self._missed.update(name for _, names in build_record.unfit for name in names)
         self._unseen.update((build_record.log, track) for track in build_record.tracks_without_gaussians)

@@ -13,12 +13,12 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import file_digest, safe_name
 from swerve.eval.benchmark.benchmark_store import load_log, log_path, save_log
-from swerve.eval.benchmark.build.build_records import BuildRecord, write_build_record
+from swerve.eval.benchmark.build.build_records import OUTSIDE, TIME_GAP, BuildRecord, write_build_record
 from swerve.eval.benchmark.build.make_scene_group import build_scene_group
 from swerve.eval.benchmark.build.mapped_bank import bank_path, mapped_bank, save_bank
 from swerve.eval.benchmark.build.writer import GroupWriter
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.schedule import scene_group_steps
+from swerve.eval.benchmark.schedule import GroupSteps, scene_group_steps
 from swerve.eval.benchmark.splat_renderer import check_fitted
 from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.scenes import Log, SwerveError
@@ -63,7 +63,7 @@ class LogWork:
         return OpenedLog(self.folder, loaded, self.options.follow_up, watch)
 
 
-def _group_steps(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]:
+def _group_steps(log: Log, options: BuildOptions) -> GroupSteps:
     """Return `scene_group_steps` of a log.
 
     Raises:
@@ -71,11 +71,15 @@ def _group_steps(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]
     """
     if log.road_map is None:
         raise SwerveError(f"log {log.name} has no map: follow-ups are placed and scored by its lanes and roads")
-    group_steps, broken = scene_group_steps(log, options.scene_interval)
-    if not group_steps:
-        reason = f"has gaps in time: they affect all of its {len(broken)} scene groups" if broken else "is too short"
+    steps = scene_group_steps(log, options.scene_interval)
+    if not steps.kept:
+        reason = "is too short"
+        if steps.broken:
+            reason = f"has gaps in time: they affect all of its {len(steps.broken)} scene groups"
+        elif steps.outside:
+            reason = f"has too little before or after each of the {len(steps.outside)} scenes that the split lists"
         raise SwerveError(f"log {log.name} {reason}. A scene group takes 10 s: 2 s of history and 8 s of future")
-    return group_steps, broken
+    return steps
 
 
 @dataclass(frozen=True)
@@ -139,9 +143,9 @@ class GroupWork:
         announce_compilation()
         with watch.measure("loading"):
             bank, loaded = self.bank, load_log(log_path(self.folder, safe_name(log)))
-            group_steps, broken = _group_steps(loaded, self.options)
+            steps = _group_steps(loaded, self.options)
         writer = GroupWriter.of(self.folder, loaded, self.renderers, self.options, watch)
-        return LogGroups(self, build_log_geometry(loaded), bank, group_steps, broken, writer, watch)
+        return LogGroups(self, build_log_geometry(loaded), bank, steps, writer, watch)
 
 
 @dataclass(frozen=True)
@@ -152,8 +156,7 @@ class LogGroups:
         work: the job's work.
         geometry: of the log.
         bank: of all logs.
-        group_steps: steps of the scene groups.
-        broken: steps without a scene group because of a gap in time.
+        steps: of the scene groups.
         writer: of their files.
         watch: measures the durations.
     """
@@ -161,19 +164,18 @@ class LogGroups:
     work: GroupWork
     geometry: LogGeometry
     bank: TrajectoryBank
-    group_steps: list[int]
-    broken: list[int]
+    steps: GroupSteps
     writer: GroupWriter
     watch: Stopwatch
 
     @property
     def chunks(self) -> int:
         """Return the number of scene groups."""
-        return len(self.group_steps)
+        return len(self.steps.kept)
 
     def make(self, chunk: int, report: ProgressCallback) -> PartResult:
         """Build a scene group: its images, its file, then its record, which marks both as finished."""
-        log, group_step = self.geometry.log, self.group_steps[chunk]
+        log, group_step = self.geometry.log, self.steps.kept[chunk]
         report(str(log.times_us[group_step]), 0, 0.0)
         made = build_scene_group(group_step, self.geometry, self.bank, self.work.options, self.watch)
         build_record = BuildRecord(
@@ -187,7 +189,7 @@ class LogGroups:
             rejected=made.rejected,
             unfit=(),
             tracks_without_gaussians=(),
-            gaps=tuple(int(log.times_us[step]) for step in self.broken) if chunk == 0 else (),
+            left_out=self._left_out() if chunk == 0 else (),
             scenes=(),
             files={},
             sha256={},
@@ -197,3 +199,9 @@ class LogGroups:
         with self.watch.measure("writing"):
             write_build_record(self.work.folder, build_record)
         return PartResult(len(build_record.scenes))
+
+    def _left_out(self) -> tuple[tuple[int, str], ...]:
+        """Return the times of steps without a scene group, and the reasons."""
+        steps, times = self.steps, self.geometry.log.times_us
+        reasons = ((steps.broken, TIME_GAP), (steps.outside, OUTSIDE))
+        return tuple((int(times[step]), reason) for left, reason in reasons for step in left)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.capture import image_requests, tracks_at
 from swerve.data.dataset.image_encoding import decode_image, decode_instance, encode_image
-from swerve.data.dataset.sample import SampleRenderer, draw_sample
+from swerve.data.dataset.sample import SampleRenderer, draw_sample, is_cut_short
 from swerve.data.dataset.sample_encoder import SampleEncoder
 from swerve.data.dataset.stored_snapshots import dynamic_objects_at
 from swerve.data.dataset.targets import interpolate_poses_at
@@ -298,6 +299,30 @@ def test_a_missing_photograph_is_an_error_that_names_it(tmp_path):
     file.unlink()
     with pytest.raises(SwerveError, match=r"front\.jpg"):
         made(seats(log, ViewpointKind.LOGGED)[0])
+
+
+def test_a_photograph_that_is_cut_short_is_an_error_that_names_it(tmp_path):
+    log, file = photographed(tmp_path)
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(SwerveError, match=r"front\.jpg: photo: ends before the image does"):
+        made(seats(log, ViewpointKind.LOGGED)[0])
+
+
+@pytest.mark.parametrize(("kind", "how"), [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {})])
+def test_the_beginning_of_an_image_is_told_from_the_whole(kind, how):
+    """The JPEGs have a thumbnail, which is a whole image by itself, before their own."""
+    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (24, 40, 3), np.uint8))
+    small, whole = io.BytesIO(), io.BytesIO()
+    noise.resize((10, 6)).save(small, "JPEG")
+    noise.save(whole, kind, **how, **({"comment": small.getvalue()} if kind == "JPEG" else {}))
+    content = whole.getvalue()
+    assert not is_cut_short(content)
+    assert not is_cut_short(content + bytes(64))
+    headers = (
+        content.index(b"\xff\xda", content.index(small.getvalue()) + len(small.getvalue())) if kind == "JPEG" else 0
+    )
+    end = content.rindex(b"IEND" if kind == "PNG" else b"\xff\xd9")
+    assert all(is_cut_short(content[:length]) for length in range(headers + 2, end + 1))
 
 
 def test_tracks_between_steps():

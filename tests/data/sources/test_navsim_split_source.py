@@ -1,10 +1,8 @@
 """Logs of NAVSIM with the scenes of a split, and nothing else, as scenes."""
 
 import logging
-from dataclasses import replace
 from itertools import chain
 
-import numpy as np
 import pytest
 
 from swerve.data.dataset import AugmentOptions, augment
@@ -15,11 +13,12 @@ from swerve.data.sources.navsim.navsim_source import NavsimSource
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
 from swerve.data.sources.registry import open_source
+from swerve.eval.benchmark.schedule import scene_group_steps
 from swerve.scenes import SwerveError, split_windows
 from swerve.scenes.log import listed_steps
 from tests.support.command import invoke
 from tests.support.navsim_files import LOG, START_US, frame, write_log, write_split
-from tests.support.simple_source import SimpleSource, small_log
+from tests.support.simple_source import ListedSource, small_log
 
 OTHER = "2021.02.02.00.00.00_veh-02_00001_00002"
 
@@ -61,6 +60,10 @@ def test_each_scene_of_a_long_log_is_in_one_part_whole(root):
     for name in found:
         log = source.load(name)
         assert len(split_windows(log, 1.5, 4.0, 0.5)[0]) == len(found[name])
+    # Scene groups of a benchmark have 2 s before and 8 s after them: only those at the ends of the log are outside.
+    groups = [scene_group_steps(source.load(name), 0.5) for name in found]
+    assert sum(len(steps.kept) for steps in groups) == len(range(4, 401 - 16))
+    assert [len(steps.outside) for steps in groups] == [1, 0, 0, 8]
 
 
 def test_no_scene_is_lost_around_a_gap_between_parts(root):
@@ -83,7 +86,7 @@ def test_logs_that_are_not_of_the_split_are_left_out_and_missing_ones_are_told(r
     with caplog.at_level(logging.WARNING, "swerve"):
         source = of_split(root, log_names=[OTHER, "gone"])
     assert source.names() == (OTHER,)
-    assert "split own: 1 of 2 logs are not there" in caplog.text
+    assert "split own: 1 of 2 logs are missing, such as gone" in caplog.text
     assert [path.name for path in source.files_of(OTHER)] == [f"{OTHER}.pkl", "own.yaml", "own.yaml"]
     with pytest.raises(SwerveError, match="no log that is there has a scene of the split"):
         of_split(root, tokens=["ffff"]).names()
@@ -91,19 +94,22 @@ def test_logs_that_are_not_of_the_split_are_left_out_and_missing_ones_are_told(r
         of_split(root, max_scenes=5)
 
 
+def test_scenes_of_the_split_that_are_not_there_are_told_once(root, caplog):
+    write_log(root, [frame(index) for index in range(24)])
+    (root / "navsim_logs" / "test" / f"{OTHER}.pkl").write_bytes(b"cut")
+    source = of_split(root, tokens=[f"{index:016x}" for index in (4, 23)] + ["unknown"])
+    with caplog.at_level(logging.WARNING, "swerve"):
+        assert source.names() == (LOG, OTHER)  # the damaged one fails when it is read
+        assert source.names() == (LOG, OTHER)
+    told = [line for line in caplog.messages if "scenes are missing" in line]
+    assert told == [f"split own: 2 of 3 scenes are missing, such as {23:016x}, unknown"]
+
+
 def test_splits_are_of_navsim_alone(root, tmp_path):
     split = write_split(tmp_path, "own")
-    told = str(invoke("augment", "town:1", tmp_path / "out", "--navsim-split", split).exception)
-    assert "town:1 is not navsim:ROOT, and has no splits of NAVSIM" in told
-
-
-class ListedSource(SimpleSource):
-    """Logs with a list of three scenes: one at 3.04 s, one at 4 s, and one too near to the end."""
-
-    def load(self, name):
-        log = small_log(name)
-        seconds = np.array([4.0, 3.04, (log.times_us[-1] - log.times_us[0]) * 1e-6 - 1.0])
-        return replace(log, scene_times_us=log.times_us[0] + np.int64(1e6 * seconds))
+    for command in ("augment", "build", "fit"):
+        told = str(invoke(command, "town:1", tmp_path / "out", "--navsim-split", split).exception)
+        assert "town:1 is not navsim:ROOT, and has no splits of NAVSIM" in told
 
 
 def test_a_set_has_the_listed_scenes_and_says_which_are_outside(tmp_path):

@@ -162,6 +162,19 @@ def test_parts_follow_from_the_set(dataset, tmp_path):
     assert [str(part) for part in default_parts(tmp_path / "set")] == ["raster_only:0.5", "recovery:0.25"]
 
 
+def test_the_split_is_chosen(dataset, tmp_path):
+    options = AugmentOptions(viewpoints=("logged",), scene_interval=4.0)
+    augment([SimpleSource(("test-2",))], tmp_path / "set", options, workers=1)
+    refused = invoke("train", tmp_path / "set", tmp_path / "run", "--model", "tiny")
+    assert "no samples of split 'train'; there are of test. Choose one with --split" in str(refused.exception)
+    done = invoke("train", tmp_path / "set", tmp_path / "run", "--model", "tiny", "--steps", 1, "--split", "test")
+    assert done.exit_code == 0, done.output
+    rounds = invoke(
+        "train", tmp_path / "set", tmp_path / "more", "--split", "test", "--rounds", 2, "--round-sources", "town:1"
+    )
+    assert "rounds of training make and use samples of split train" in str(rounds.exception)
+
+
 def test_a_run_that_was_stopped_goes_on_to_the_same_planner(dataset, tmp_path):
     whole = run(dataset, tmp_path / "whole").read_bytes()
 

@@ -8,7 +8,7 @@ import pytest
 from swerve.eval import build_context, lane_agents, simulate_navsim_idm
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks, logged_states
 from swerve.eval.benchmark.frame_steps import FIRST, LAST
-from swerve.eval.benchmark.schedule import scene_group_steps
+from swerve.eval.benchmark.schedule import GroupSteps, scene_group_steps
 from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.traffic import constant_velocity
 from swerve.scenes import ObjectClass, Scene, SwerveError
@@ -90,7 +90,7 @@ def test_log_replay_leaves_out_what_touches_the_logged_ego():
 
 def test_moments_have_two_seconds_before_and_eight_after_them():
     log = simple_log()
-    assert scene_group_steps(log, 1.0) == ([20, 30, 40], [])
+    assert scene_group_steps(log, 1.0) == GroupSteps((20, 30, 40))
     kept = np.r_[0:35, 38:121]
     broken = replace(
         log,
@@ -99,7 +99,7 @@ def test_moments_have_two_seconds_before_and_eight_after_them():
         tracks=log.tracks.at(kept),
         lights=log.lights.at(kept),
     )
-    assert scene_group_steps(broken, 1.0) == ([], [20, 30])
+    assert scene_group_steps(broken, 1.0) == GroupSteps((), (20, 30))
 
 
 def test_logs_of_another_rate_are_refused():

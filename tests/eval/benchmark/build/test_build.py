@@ -18,7 +18,7 @@ from swerve.eval.benchmark.view_renderers import RasterRenderer, snapshot_of
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
 from tests.support.flat_renderer import FlatRenderer, flat
-from tests.support.simple_source import SimpleSource, small_log
+from tests.support.simple_source import ListedSource, SimpleSource, small_log
 
 LOGS = ("train-0", "none-0", "broken-0")
 OPTIONS = BuildOptions(scene_interval=1.0, max_follow_ups=6, size=(32, 18), traffic="log-replay", seed=3)
@@ -166,6 +166,31 @@ def test_other_options_and_useless_logs_are_refused(built, tmp_path):
         run(built[0], options=replace(OPTIONS, max_follow_ups=7))
     with pytest.raises(SwerveError, match="no log can be used; the first: broken-0"):
         run(tmp_path / "none", ("broken-0",))
+
+
+def test_scene_groups_are_at_the_listed_scenes_and_those_outside_are_told(tmp_path):
+    report = build([ListedSource(("train-0",))], tmp_path / "out", replace(OPTIONS, views=()), 1)
+    benchmark = open_benchmark(tmp_path / "out")
+    groups = [benchmark.scene_group(name) for name in benchmark.scene_groups("train-0")]
+    first = small_log("train-0").times_us[0]
+    assert [int(one.group.now.split("-")[-2]) - first for one in groups] == [3_000_000, 4_000_000]
+    assert report.counts["dropped_scene_groups"] == {"outside_log": 1}
+    (row,) = (row for row in benchmark.rejections().to_pylist() if row["index"] == -1)
+    assert (row["time_us"] - first, row["reason"]) == (11_000_000, "outside_log")
+    assert not report.failures
+
+
+def test_a_log_whose_listed_scenes_are_all_outside_says_so(tmp_path):
+    with pytest.raises(SwerveError, match="too little before or after each of the 1 scenes that the split lists"):
+        build([LateSource(("train-0",))], tmp_path / "out", OPTIONS, 1)
+
+
+class LateSource(ListedSource):
+    """Logs with the last of these scenes alone."""
+
+    def load(self, name):
+        log = super().load(name)
+        return replace(log, scene_times_us=log.scene_times_us[2:])
 
 
 def test_a_log_without_map_fails_by_that_name(tmp_path):

@@ -80,7 +80,7 @@ def test_runs_of_an_array_build_and_evaluate_what_one_run_does(tmp_path):
 
 def record(chunk=1):
     empty = dict.fromkeys(("drop_reason", "message"), "")
-    lists = dict.fromkeys(("rejected", "unfit", "tracks_without_gaussians", "gaps", "scenes"), ())
+    lists = dict.fromkeys(("rejected", "unfit", "tracks_without_gaussians", "left_out", "scenes"), ())
     numbers = {"chunk": chunk, "chunks": 4, "time_us": 7}
     return BuildRecord(log="a", bank="b", **numbers, **empty, **lists, files={}, sha256={})
 
