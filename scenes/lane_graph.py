@@ -54,12 +54,15 @@ def match_route(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
     """Return the ids of the lane groups that the ego drives through, in order, by map matching.
 
     The groups are those of the lanes matched to its path, see `match_lanes`. Where two consecutive groups are not
-    connected, the shortest chain of successors (up to 6 groups) is inserted between them, if there is one.
+    connected, the shortest chain of successors (up to 6 groups) is inserted between them, if there is one. Lanes of no
+    group are left out.
     """
     _, lanes = match_lanes(road_map.lanes, ego.positions[:, :2], ego.headings)
     groups: list[str] = []
     for lane in lanes:
         group = road_map.lanes[lane].group_id
+        if not group:
+            continue
         if groups and group != groups[-1]:
             groups += _bridge(road_map.group_by_id, groups[-1], group)
         if not groups or group != groups[-1]:

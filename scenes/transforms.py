@@ -4,8 +4,10 @@ Products chain by name: `world_from_camera = world_from_ego @ ego_from_camera`. 
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial.transform import Rotation, Slerp
+
+_SKEW = 1e-5
 
 
 def wrap_angle(angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
@@ -61,6 +63,16 @@ def pose_from_yaw(
 def yaw_of(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray, "*b"]:
     """Return the heading in radians of the source's x axis, seen from the target's z axis."""
     return np.asarray(np.arctan2(target_from_source[..., 1, 0], target_from_source[..., 0, 0]))
+
+
+def not_rigid(poses: Float[np.ndarray, "n 4 4"]) -> Bool[np.ndarray, "n"]:
+    """Return which of finite matrices are not rigid transforms, to 1e-5 in their elements."""
+    # An element beyond 1 is invalid already; clipping keeps it so, and the products finite.
+    rotation = np.clip(poses[:, :3, :3], -2.0, 2.0)
+    skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max(axis=(1, 2))
+    last = np.abs(poses[:, 3] - [0.0, 0.0, 0.0, 1.0]).max(axis=1)
+    bent: Bool[np.ndarray, "n"] = (skew > _SKEW) | (last > _SKEW) | (np.linalg.det(rotation) < 0)
+    return bent
 
 
 def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b 3 3"]:

@@ -8,13 +8,13 @@ from jaxtyping import Bool, Float, Int
 
 from swerve.scenes import LightState, Log, LogError, ObjectClass, RoadMap, Tracks
 from swerve.scenes.printable import name_problem
+from swerve.scenes.transforms import not_rigid
 
 # Physical limits of recordings: metres from the log's origin, metres of a box (trams are 60 m long), m/s.
 _WIDEST = 1e5
 _LONGEST = 100.0
 _FASTEST_EGO, _FASTEST_TRACK = 100.0, 150.0
 _LATEST = 1e12  # seconds; 64 bits hold nine times as many microseconds
-_SKEW = 1e-5
 
 
 def check_log(log: Log, path: str | Path) -> Log:
@@ -74,7 +74,7 @@ def _motion(times_us: Int[np.ndarray, "t"], world_from_ego: Float[np.ndarray, "p
         yield field, f"has {len(world_from_ego)} steps, the log has {len(times_us)}"
     if not np.isfinite(world_from_ego).all():
         yield field, f"is not finite at step {_first(~np.isfinite(world_from_ego))}"
-    bent = _bent(world_from_ego)
+    bent = not_rigid(world_from_ego)
     if bent.any():
         yield field, f"is not a rigid transform at step {_first(bent)}"
     if np.abs(positions).max() > _WIDEST:
@@ -83,16 +83,6 @@ def _motion(times_us: Int[np.ndarray, "t"], world_from_ego: Float[np.ndarray, "p
     if (speeds > _FASTEST_EGO).any():
         step = _first(speeds > _FASTEST_EGO)
         yield field, f"moves at {speeds[step]:.0f} m/s from step {step} to the next, more than {_FASTEST_EGO:.0f}"
-
-
-def _bent(poses: Float[np.ndarray, "p 4 4"]) -> Bool[np.ndarray, "p"]:
-    """Test which of finite matrices are not rigid transforms."""
-    # An element beyond 1 is invalid already; clipping keeps it so, and the products finite.
-    rotation = np.clip(poses[:, :3, :3], -2.0, 2.0)
-    skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max(axis=(1, 2))
-    last = np.abs(poses[:, 3] - [0.0, 0.0, 0.0, 1.0]).max(axis=1)
-    bent: Bool[np.ndarray, "p"] = (skew > _SKEW) | (last > _SKEW) | (np.linalg.det(rotation) < 0)
-    return bent
 
 
 def _names(log: Log) -> Problems:
@@ -217,20 +207,20 @@ def _lines(road_map: RoadMap) -> Iterator[tuple[str, list[np.ndarray], int]]:
 def _cameras(log: Log) -> Problems:
     names = {camera.name for camera in log.cameras}
     for camera in log.cameras:
-        if _bent(camera.ego_from_camera[None])[0]:
+        if not_rigid(camera.ego_from_camera[None])[0]:
             yield "cameras.ego_from_camera", f"is not a rigid transform for {camera.name}"
     for photo in log.photos:
         if photo.camera not in names:
             yield "photos.camera", f"there is no camera {photo.camera}"
         if not np.isfinite(photo.world_from_ego).all():
             yield "photos.world_from_ego", f"is not finite for {photo.camera} at {photo.time_us} us"
-        if _bent(photo.world_from_ego[None])[0]:
+        if not_rigid(photo.world_from_ego[None])[0]:
             yield "photos.world_from_ego", f"is not a rigid transform for {photo.camera} at {photo.time_us} us"
 
 
 def _sweeps(log: Log) -> Problems:
     for sweep in log.sweeps:
-        if not np.isfinite(sweep.world_from_ego).all() or _bent(sweep.world_from_ego[None])[0]:
+        if not np.isfinite(sweep.world_from_ego).all() or not_rigid(sweep.world_from_ego[None])[0]:
             yield "sweeps.world_from_ego", f"is not a rigid transform at {sweep.time_us} us"
     times = [sweep.time_us for sweep in log.sweeps]
     falling = np.flatnonzero(np.diff(times) <= 0)

@@ -27,6 +27,7 @@ from swerve.data.storage.checked_json import (
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, remove_file, to_json, write_atomically
 from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, encode_ply, read_ply
 from swerve.scenes import LogError
+from swerve.scenes.transforms import not_rigid
 
 _VERSION = 1
 _GRAPH = "graph.json"
@@ -111,7 +112,7 @@ def _node_to_json(node: RigidNode, file: str) -> dict[str, Any]:
 
 def _node_from_json(node: dict[str, Any], folder: Path) -> RigidNode:
     times = np.array(node["times_us"], np.int64)
-    poses = _numbers(node["world_from_node"], (len(times), 4, 4))
+    poses = _rigid(node["world_from_node"], len(times))
     return RigidNode(str(node["name"]), int(node["instance"]), read_ply(folder / node["file"]), times, poses)
 
 
@@ -121,7 +122,14 @@ def _corrections_to_json(corrections: PoseCorrections) -> dict[str, Any]:
 
 def _corrections_from_json(corrections: dict[str, Any]) -> PoseCorrections:
     times = np.array(corrections["times_us"], np.int64)
-    return PoseCorrections(times, _numbers(corrections["scene_from_log"], (len(times), 4, 4)))
+    return PoseCorrections(times, _rigid(corrections["scene_from_log"], len(times)))
+
+
+def _rigid(values: Any, count: int) -> np.ndarray:  # noqa: ANN401 what JSON holds
+    poses = _numbers(values, (count, 4, 4))
+    if (bent := np.flatnonzero(not_rigid(poses))).size:
+        raise ValueError(f"pose {bent[0]} is not a rigid transform")
+    return poses
 
 
 def _numbers(values: Any, shape: tuple[int, ...]) -> np.ndarray:  # noqa: ANN401 what JSON holds

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from typing import Any, Final
 
 import numpy as np
@@ -98,7 +99,10 @@ def _filled(contents: object, pickled: object, shape: object, order: str) -> np.
         return _objects(contents, sizes, count, order)
     if not isinstance(contents, (bytes, bytearray)) or len(contents) != count * dtype.itemsize:
         raise ValueError(f"holds an array of {count} {dtype} with contents of another size")
-    return np.frombuffer(bytes(contents) or b"\0" * 64, dtype, count).reshape(sizes, order="F" if order == "F" else "C")
+    filled = np.frombuffer(bytes(contents) or b"\0" * 64, dtype, count)
+    if dtype.kind == "U" and count and dtype.itemsize and (filled.view(f"{dtype.str[0]}u4") > sys.maxunicode).any():
+        raise ValueError("holds text with numbers that are no characters")
+    return filled.reshape(sizes, order="F" if order == "F" else "C")
 
 
 def _objects(contents: object, sizes: tuple[int, ...], count: int, order: str) -> np.ndarray:

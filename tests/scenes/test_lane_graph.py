@@ -146,6 +146,13 @@ def test_a_gap_in_the_path_is_bridged_along_successors(road_map):
     assert match_route(road_map, away) == ("group_in_left", "group_on_left", "group_out_left")
 
 
+def test_lanes_of_no_group_are_left_out_of_a_route(road_map):
+    lanes = tuple(replace(lane, group_id="") if lane.group_id == "group_on_left" else lane for lane in road_map.lanes)
+    route = match_route(replace(road_map, lanes=lanes), drive((-45, 0), (65, 0), noise=0.0))
+    assert "" not in route
+    assert (route[0], route[-1]) == ("group_in_left", "group_out_left")
+
+
 def test_standing_still_and_off_the_map_have_short_routes(road_map):
     still = drive((-20, 0), (-19.9, 0), noise=0.0)
     assert match_route(road_map, still) == ("group_in_left",)

@@ -139,9 +139,9 @@ def _ground(folder: Path, boundaries: list[np.ndarray], path: Path, origin: np.n
     raster_path, sim2_path = _only(folder, "*_ground_height_surface____*.npy"), _only(folder, "*___img_Sim2_city.json")
     sim2 = _load_object(sim2_path)
     rotation, shift = _numbers(sim2, "R", 4, sim2_path), _numbers(sim2, "t", 2, sim2_path)
-    scale = float(_typed(sim2, "s", (int, float), sim2_path))
+    scale = _typed(sim2, "s", (int, float), sim2_path)
     if not np.allclose(rotation, (1, 0, 0, 1)) or not _LARGEST > scale > 1 / _LARGEST:
-        raise LogError(sim2_path, "R, s", f"must be no rotation, and a finite positive scale: {sim2}")
+        raise LogError(sim2_path, "R, s", "must be no rotation, and a finite positive scale")
     try:
         stored = read_npy(raster_path)
         if stored.ndim != 2 or stored.dtype.kind != "f" or not 0 < stored.size <= _MOST_NODES:

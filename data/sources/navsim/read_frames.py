@@ -19,6 +19,9 @@ from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
 _LATEST_US: Final = 2**52
 _MOST_FRAMES: Final = 100_000
 _MOST_COEFFICIENTS: Final = 14
+# Of a quaternion's length from one; of a velocity or an acceleration, in m/s or m/s2. Motion is checked again in logs.
+_NOT_UNIT: Final = 1e-3
+_FASTEST: Final = 1e6
 # Quaternions whose squares differ less than this from one are not normalized, as in pyquaternion: it changes the last
 # digit.
 _UNIT: Final = 1e-14
@@ -62,7 +65,12 @@ def malformed(path: Path, where: str) -> Iterator[None]:
 def _frame(record: Mapping[str, Any]) -> OpenSceneFrame:
     position = numbers(record["ego2global_translation"], (3,), "ego2global_translation")
     quaternion = numbers(record["ego2global_rotation"], (4,), "ego2global_rotation")
-    state = numbers(record["ego_dynamic_state"], (4,), "ego_dynamic_state").astype(np.float32)
+    if abs(np.linalg.norm(quaternion) - 1.0) > _NOT_UNIT:
+        raise ValueError("ego2global_rotation is no unit quaternion")
+    state = numbers(record["ego_dynamic_state"], (4,), "ego_dynamic_state")
+    if np.abs(state).max() > _FASTEST:
+        raise ValueError(f"ego_dynamic_state has the value {state[np.abs(state).argmax()]:.3g}")
+    state = state.astype(np.float32)
     annotations = record.get("anns")
     return OpenSceneFrame(
         token=text_of(record["token"], "token"),

@@ -29,6 +29,8 @@ _LISTS: Final = frozenset(
     }
 )
 _COUNTS: Final = frozenset({"num_history_frames", "num_future_frames", "frame_interval", "max_scenes"})
+# What is not null in a filter.
+_NEEDED: Final = frozenset({"num_history_frames", "num_future_frames", "has_route", "include_synthetic_scenes"})
 _FLAGS: Final = {"true": True, "false": False}
 
 
@@ -188,7 +190,7 @@ def read_scene_filter(path: Path) -> SceneFilter:
 def _field(path: Path, key: str, value: object) -> int | bool | frozenset[str] | None:
     if key not in _LISTS | _COUNTS | {"has_route", "include_synthetic_scenes"}:
         raise LogError(path, key, "is not a field of NAVSIM's scene filter")
-    if value in ("null", "~", ""):
+    if value in ("null", "~", "") and key not in _NEEDED:
         return None
     if key in _LISTS and isinstance(value, list):
         return frozenset(_text(path, key, one) for one in value)

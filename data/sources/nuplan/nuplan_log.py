@@ -1,6 +1,7 @@
 """A nuPlan log, or a stretch of it, as a Log."""
 
 import logging
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -202,6 +203,8 @@ def _map_and_route(
 ) -> tuple[RoadMap | None, tuple[str, ...]]:
     """Return the map around a path, and the route that it knows."""
     location = part.db.log().map_version.removesuffix(".gpkg")
+    if not re.fullmatch(r"[\w.-]{1,100}", location):
+        raise LogError(part.db.path, "log.map_version", f"is {location[:80]!r}, which is no name of a map")
     if part.maps is None or not (part.maps / location).is_dir():
         where = part.maps or "maps beside the logs, and NUPLAN_MAPS_ROOT is not set"
         LOGGER.warning("%s: no map of %s in %s: the log has no map, no route and no lights", part.name, location, where)

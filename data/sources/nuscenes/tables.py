@@ -32,8 +32,8 @@ _ROTATION: Final = array(4, bound=2.0)
 
 def _token(value: Any, place: str) -> None:  # noqa: ANN401
     plain_name(value, place)
-    if len(value) > 32:
-        raise ShapeError(place, "is longer than 32 characters")
+    if len(value) > 32 or not value.isascii():
+        raise ShapeError(place, "is not of at most 32 ASCII characters")
 
 
 def _inner_path(value: Any, place: str) -> None:  # noqa: ANN401

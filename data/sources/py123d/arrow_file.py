@@ -134,10 +134,11 @@ def read_arrow(path: Path) -> ArrowFile:
             table = pa.ipc.open_file(source).read_all()
         # Validated, since damaged offsets and lengths would lead to reads outside the table's memory.
         table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+        names = table.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise LogError(path, "file", f"is not a complete Arrow file ({reason})", _HINT) from error
-    if len(set(table.column_names)) < len(table.column_names):
+    if len(set(names)) < len(names):
         raise LogError(path, "schema", "two columns have one name", _HINT)
     return ArrowFile(path, table, _metadata(path, table.schema))
 

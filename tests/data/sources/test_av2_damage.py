@@ -147,6 +147,7 @@ BAD = {
         POSES, "file",
     ),
     "scale a text": (lambda log: write_sim2(log, s="a"), "Sim2", "s"),
+    "scale huge": (lambda log: write_sim2(log, s=10**400), "Sim2", "s"),
     "scale a list": (lambda log: write_sim2(log, s=[2.0]), "Sim2", "s"),
     "scale zero": (lambda log: write_sim2(log, s=0), "Sim2", "s"),
     "shift a text": (lambda log: write_sim2(log, t="ab"), "Sim2", "t"),

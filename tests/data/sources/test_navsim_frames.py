@@ -159,7 +159,8 @@ def test_a_wrong_split_is_one_error(tmp_path, text, problem):
 
 
 def test_wrong_fields_of_a_filter_are_named(tmp_path):
-    for key, value in (("num_history_frames", "four"), ("has_route", "perhaps"), ("surprise", 1), ("tokens", 3)):
+    wrong = [("num_history_frames", "four"), ("has_route", "perhaps"), ("surprise", 1), ("tokens", 3)]
+    for key, value in (*wrong, ("num_future_frames", "null")):
         with pytest.raises(LogError, match=key):
             read_split(write_split(tmp_path, **{key: value}))
 
@@ -277,6 +278,8 @@ def nested(depth=40):
         ({"ego_dynamic_state": ["1", "nan", "0", "0"]}, "ego_dynamic_state is not made of numbers"),
         ({"ego2global_translation": [10**400, 0, 0]}, "ego2global_translation is not made of numbers|malformed"),
         ({"traffic_lights": [(10**30, True)]}, "traffic_lights is beyond"),
+        ({"ego_dynamic_state": [1e39, 0, 0, 0]}, "ego_dynamic_state has the value 1e[+]39"),
+        ({"ego2global_rotation": [0, 1e-9, 0, 0]}, "ego2global_rotation is no unit quaternion"),
         ({"lidar_path": ["a"]}, "path is a list"),
         ({"lidar_path": "../x"}, ".*leads out"),
     ],

@@ -278,6 +278,8 @@ def put(field, value):
         (lambda root: (root / "v1.0-mini" / "sensor.json").write_text("[1"), "sensor.json: file: is not JSON"),
         (lambda root: (root / "v1.0-mini" / "log.json").write_text("[NaN]"), "NaN is not a number"),
         (changed("log", put("location", "../../x")), "'../../x', which is no name of a map"),
+        (changed("log", put("location", "a" * 300)), "a', which is no name of a map"),
+        (changed("sample", put("token", "\xe9")), "token: is not of at most 32 ASCII characters"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, spoil, message):

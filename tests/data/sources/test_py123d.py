@@ -218,6 +218,15 @@ def test_a_file_without_a_description_gives_one_error(folder):
         load(folder)
 
 
+def test_a_column_s_name_that_is_no_text_gives_one_error(folder):
+    path = folder / "box_detections_se3.arrow"
+    content = path.read_bytes()
+    assert content.count(b"box_detections_se3.track_token") >= 1
+    path.write_bytes(content.replace(b"box_detections_se3.track_token", b"\xffox_detections_se3.track_token"))
+    with pytest.raises(LogError, match="is not a complete Arrow file"):
+        load(folder)
+
+
 def test_images_in_compressed_tables_give_one_error(folder):
     path = folder / "camera.pcam_f0.arrow"
     table = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()

@@ -73,6 +73,10 @@ def test_other_faults(tmp_path):
         ({"nodes": [{**graph["nodes"][0], "times_us": [True]}]}, r"nodes\[0\].times_us\[0\]: is True"),
         ({"sky": [[0, 0, 0]] * 5}, "the sky's harmonics"),
         (
+            {"corrections": {"times_us": [0], "scene_from_log": [np.diag([1.0, 1, -1, 1]).tolist()]}},
+            "pose 0 is not a rigid transform",
+        ),
+        (
             {"corrections": {"times_us": [0, 1], "scene_from_log": [[0]]}},
             "corrections.scene_from_log: is not n x 4 x 4 numbers",
         ),

@@ -34,6 +34,14 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
     max_leaves=20,
 )
+
+
+def test_text_of_numbers_that_are_no_characters_is_refused():
+    array = np.frombuffer(np.array([65, 0x110000], "<u4").tobytes(), "<U1")
+    with pytest.raises(LogError, match="holds text with numbers that are no characters"):
+        load_pickle(pickle.dumps(array), "here")
+
+
 NUMBERS = st.sampled_from(["<f8", "<f4", ">f8", "<i8", "<i4", "|u1", "|b1", "<U5", "|S3"]).map(np.dtype)
 
 
