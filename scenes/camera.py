@@ -7,16 +7,15 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.scenes import lens_kernels
 from swerve.scenes.transforms import inverse, transform_points
 
 
 class LensModel(IntEnum):
     """Lens distortion model; coefficients are in OpenCV's order."""
 
-    PINHOLE = lens_kernels.PINHOLE
-    BROWN = lens_kernels.BROWN
-    FISHEYE = lens_kernels.FISHEYE
+    PINHOLE = 0
+    BROWN = 1
+    FISHEYE = 2
 
 
 _COEFFICIENTS = {LensModel.PINHOLE: (0,), LensModel.BROWN: (4, 5, 8), LensModel.FISHEYE: (4,)}
@@ -57,6 +56,9 @@ class Lens:
         """Undistorted radius (tangent of the angle off the axis) up to which the model is one-to-one."""
         if self.model == LensModel.PINHOLE:
             return _WIDEST_RADIUS
+        # Imported where it is used, here and below: planners' processes have cameras, but few need numba for them.
+        from swerve.scenes import lens_kernels
+
         radii = np.tan(np.linspace(0.0, np.arctan(_WIDEST_RADIUS), 4000))
         scales = np.array([lens_kernels.radial_scale(int(self.model), self.padded, r * r) for r in radii])
         falling = np.flatnonzero(np.diff(radii * scales) <= 0)
@@ -111,6 +113,8 @@ class Camera:
             pixels, NaN for points behind the camera; depth along z in metres; whether the point lies in the image
             (occlusion is not tested).
         """
+        from swerve.scenes import lens_kernels
+
         depth = points[:, 2]
         ahead = depth > 1e-6
         normal = points[:, :2] / np.where(ahead, depth, np.nan)[:, None]
@@ -122,6 +126,8 @@ class Camera:
 
     def unproject(self, pixels: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
         """Return the points at depth one on the pixels' rays, camera frame; NaN beyond the lens model's limit."""
+        from swerve.scenes import lens_kernels
+
         bent = (pixels - [self.cx, self.cy]) / [self.fx, self.fy]
         normal = np.empty_like(bent)
         lens_kernels.undistort_many(int(self.lens.model), self.lens.padded, self.lens.limit, bent, normal)

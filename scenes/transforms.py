@@ -5,7 +5,6 @@ Products chain by name: `world_from_camera = world_from_ego @ ego_from_camera`. 
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.spatial.transform import Rotation, Slerp
 
 _SKEW = 1e-5
 
@@ -81,6 +80,9 @@ def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarra
     Raises:
         ValueError: a quaternion has length zero.
     """
+    # Scipy is imported where it is used, here and below: it would be most of the start of a planner's process.
+    from scipy.spatial.transform import Rotation
+
     flat = np.asarray(wxyz, dtype=np.float64).reshape(-1, 4)
     rotations: Float[np.ndarray, "*b 3 3"] = (
         Rotation.from_quat(flat, scalar_first=True).as_matrix().reshape(*wxyz.shape[:-1], 3, 3)
@@ -90,6 +92,8 @@ def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarra
 
 def quaternion_from_rotation(rotation: Float[np.ndarray, "*b 3 3"]) -> Float[np.ndarray, "*b 4"]:
     """Convert rotation matrices to unit quaternions, scalar first and not negative."""
+    from scipy.spatial.transform import Rotation
+
     flat = np.asarray(rotation, dtype=np.float64).reshape(-1, 3, 3)
     quaternions: Float[np.ndarray, "*b 4"] = (
         Rotation.from_matrix(flat).as_quat(canonical=True, scalar_first=True).reshape(*rotation.shape[:-2], 4)
@@ -107,6 +111,8 @@ def interpolate_poses(
     Raises:
         ValueError: a query lies outside the times, or there are fewer than two poses.
     """
+    from scipy.spatial.transform import Rotation, Slerp
+
     if len(times_us) < 2:
         raise ValueError(f"needs two poses or more to interpolate, got {len(times_us)}")
     if query_us.min() < times_us[0] or query_us.max() > times_us[-1]:

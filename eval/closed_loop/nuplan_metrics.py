@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 import shapely
 from jaxtyping import Bool, Float
-from scipy.signal import savgol_filter
 
 from swerve.eval.closed_loop.nuplan_road import NuPlanRoad
 from swerve.eval.scoring.simulate import State
@@ -153,6 +152,8 @@ def is_comfortable(states: Float[np.ndarray, "t 11"]) -> bool:
 
 
 def _smoothed(values: Float[np.ndarray, "t"], window: int, order: int = 0) -> Float[np.ndarray, "t"]:
+    from scipy.signal import savgol_filter  # 0.3 s, which only these scores need
+
     filtered: Float[np.ndarray, "t"] = savgol_filter(values, min(window, len(values)), 2, deriv=order, delta=_STEP)
     return filtered
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.signal import savgol_filter
 
 from swerve.eval.scoring.comfort_kernels import filter_rows, stays_within, unwrapped
 from swerve.eval.scoring.simulate import State
@@ -158,6 +157,8 @@ def _windows(
     length: int, window: int, order: int, derivative: int
 ) -> tuple[Float[np.ndarray, "t w"], Int[np.ndarray, "t"]]:
     """Return the coefficients of each sample, and the first sample they apply to."""
+    from scipy.signal import savgol_filter  # 0.3 s, which only these scores need
+
     matrix = savgol_filter(np.eye(length), window, order, deriv=derivative, delta=STEP, axis=0, mode="interp")
     centred = np.arange(length) - (window - 1) // 2
     starts = np.clip(centred, 0, length - window)

@@ -8,12 +8,12 @@ statistics 2022).
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 from math import erfc, exp
 
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import lfilter
 
 from swerve.data.sources.town.traffic_state import SPACING
 
@@ -77,7 +77,7 @@ def ornstein_uhlenbeck(
     keep = np.exp(-SPACING / memory)
     drive = noise * np.sqrt(1 - keep**2)
     drive[:1] = noise[:1]
-    rough = lfilter([1.0], [1.0, -keep], drive)
+    rough = np.array(list(accumulate(drive.tolist(), lambda last, new: keep * last + new)))
     # A Gaussian leaves exp(r^2) erfc(r) of the variance of an exponential autocorrelation.
     ratio = smoothing / memory
     left = exp(ratio**2) * erfc(ratio)
