@@ -1,8 +1,8 @@
 """Measure what a process of its own costs a planner: `python -m experiments.planner_process_overhead [--plans 200]`.
 
-The planner does nothing but return a straight trajectory. Observations have no images, eight images of 960x540, or the
-privileged input of a town's scene. Times are medians per plan, of calls in turn with those of the same planner in this
-process.
+The planner does nothing but return a straight trajectory. Observations have no images, eight images of 960x540 or
+1920x1080, or the privileged input of a town's scene. Times are medians per plan, of calls in turn with those of the
+same planner in this process.
 """
 
 import argparse
@@ -41,12 +41,16 @@ def observations() -> dict[str, Observation]:
     history = History(seconds, np.zeros((16, 3)), np.zeros((16, 2)), np.zeros((16, 2)), np.zeros(16))
     plain = Observation("token", 0, Vehicle.pacifica(), history, Command.STRAIGHT)
     random = np.random.default_rng(0)
-    images = {f"camera {row}": random.integers(0, 255, (540, 960, 3), np.uint8) for row in range(8)}
+    images, larger = (
+        {f"camera {row}": random.integers(0, 255, (*size, 3), np.uint8) for row in range(8)}
+        for size in ((540, 960), (1080, 1920))
+    )
     source = open_source("town:1")
     scene = extract_scenes(source.load(source.names()[0]))[0]
     return {
         "no images": plain,
         "eight images of 960x540": replace(plain, images=images),
+        "eight images of 1920x1080": replace(plain, images=larger),
         "privileged input": replace(plain, privileged=build_context(scene).privileged_input),
     }
 
@@ -76,7 +80,7 @@ def main() -> None:
             median_ms(lambda planner=planner, one=observation: call_planner(planner, [one]), count)
             for planner in (Straight(), remote)
         )
-        print(f"{name:24} in process {here:7.3f} ms  in its own {there:7.3f} ms")
+        print(f"{name:25} in process {here:7.3f} ms  in its own {there:7.3f} ms")
 
 
 if __name__ == "__main__":

@@ -117,6 +117,9 @@ class Planner(Protocol):
 
     - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all; or a function
       that returns the names, given the cameras that there are.
+    - `cameras_at(observation: Observation) -> CameraChoice`: what takes the place of `cameras` for one observation,
+      which has no images yet. It is asked in closed loop, where calls come in order, so that images that a planner has
+      already are not rendered again; planners in a process of their own are not asked.
     - `privileged = True`: it gets `Observation.privileged`; with `future_only = True` as well, that may be a
       `LoggedFuture`.
     - `recording = True`: it gets `Observation.recording` where there is one, and then no images.

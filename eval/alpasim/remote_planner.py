@@ -109,6 +109,7 @@ class RemotePlanner:
             raise SwerveError(f"timeout: {timeout} must be above 0 s, and 1e6 s at most")
         self.address, self.image_format, self.timeout = address, image_format, timeout
         self.cameras = _camera_choice(cameras, [frame_interval * row for row in range(frames - 1, 0, -1)])
+        self._cameras_of_now = _camera_choice(cameras, ())
         self._stub: Stub | None = None
         self._session: _RemoteSession | None = None
         self._numbers = itertools.count()
@@ -119,6 +120,10 @@ class RemotePlanner:
     def class_name(self) -> str:
         """Name for messages."""
         return f"driver {SCHEME}{self.address}"
+
+    def cameras_at(self, observation: Observation) -> CameraChoice:
+        """Return the cameras whose images are sent: past ones only where the observation begins a session."""
+        return self._cameras_of_now if self._steps_since(observation) else self.cameras
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return the driver's trajectory.
@@ -184,13 +189,18 @@ class RemotePlanner:
         self._submit_history(self._session, observation, steps)
         return self._session
 
-    def _continued(self, observation: Observation) -> _RemoteSession | None:
-        """Return the open session, told of the egomotion since its last time; None if this is another drive."""
+    def _steps_since(self, observation: Observation) -> int:
+        """Return the steps of 0.1 s since the open session's last time; 0 if this is another drive."""
         session = self._session
         if session is None or session.token != observation.token:
-            return None
+            return 0
         steps, rest = divmod(observation.time_us - session.now_us, STEP_US)
-        if rest or not 0 < steps < len(observation.history.poses):
+        return 0 if rest or not 0 < steps < len(observation.history.poses) else steps
+
+    def _continued(self, observation: Observation) -> _RemoteSession | None:
+        """Return the open session, told of the egomotion since its last time; None if this is another drive."""
+        session, steps = self._session, self._steps_since(observation)
+        if session is None or not steps:
             return None
         # The history has the pose of the last time relative to now.
         before = upright(observation.history.poses[-1 - steps, None], 0.0)[0]

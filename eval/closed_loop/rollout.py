@@ -172,7 +172,7 @@ class _ObservedPlanner:
         drawn = self.views.cameras(self.closed_loop_scene) if self.views else ()
         place = self.views.placement(self.closed_loop_scene, traffic, states, step) if self.views else None
         token, lacking = self.closed_loop_scene.context.token, "there is no renderer. Give views"
-        cameras = declared_cameras(self.planner, drawn, token, lacking, place)
+        cameras = declared_cameras(self.planner, drawn, token, lacking, place, observation_now)
         if self.views is None or not cameras:
             return observation_now
         return replace(

@@ -70,6 +70,7 @@ def _loaded(load: Any, spec: str) -> tuple[Planner | None, dict[str, Any]]:  # n
             "recording": bool(getattr(planner, "recording", False)),
             "route": bool(getattr(planner, "route", False)),
             "images": {name: _plain(getattr(planner, name)) for name in _OF_IMAGES if hasattr(planner, name)},
+            "prepares": callable(getattr(planner, "prepare_image", None)),
             "batches": callable(getattr(planner, "plan_batch", None)),
             "checks": callable(getattr(planner, "check_sensors", None)),
         }

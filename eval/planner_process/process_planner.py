@@ -56,6 +56,7 @@ class PlannerFacts:
         failure: reason why its process could not load it; empty if it could.
         route: see `Planner`.
         images: its `max_image_age` and `missing_images`, where it declares them.
+        prepares: whether it has `prepare_image`, which is not called.
     """
 
     name: str
@@ -69,6 +70,7 @@ class PlannerFacts:
     failure: str = ""
     route: bool = False
     images: Mapping[str, object] = field(default_factory=dict)
+    prepares: bool = False
 
 
 class ProcessPlanner:
@@ -354,7 +356,7 @@ def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
 
 def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
     """Return what a process said of its planner."""
-    known = ("name", "cameras", "privileged", "future_only", "recording", "checks", "batches", "route", "images")
+    known = {*PlannerFacts.__dataclass_fields__} - {"texts", "failure"}
     cameras = head["cameras"]
     return PlannerFacts(
         str(head["name"]),
@@ -367,4 +369,5 @@ def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
         {str(name): str(text) for name, text in head.items() if name not in known},
         route=bool(head["route"]),
         images=dict(head["images"]),
+        prepares=bool(head["prepares"]),
     )

@@ -19,7 +19,7 @@ from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.errors import PlannerError
 from swerve.scenes.past_frames import past_camera, split_past_name
-from swerve.scenes.planning import History, Observation, Planner, chosen_names
+from swerve.scenes.planning import CameraChoice, History, Observation, Planner, chosen_names
 from swerve.scenes.transforms import relative_poses
 from swerve.scenes.viewpoints import Viewpoint
 
@@ -163,6 +163,7 @@ def declared_cameras(
     token: str,
     lacking: str,
     place_past: PastPlacement | None = None,
+    observation: Observation | None = None,
 ) -> tuple[Camera, ...]:
     """Return the cameras that a planner declares, in the rig's order; all if it declares nothing.
 
@@ -175,6 +176,7 @@ def declared_cameras(
         lacking: reason why there are no images, and a remedy.
         place_past: places a camera as it stood some time ago, given it, `seconds` and `name`; None if there are no past
             frames.
+        observation: for which the planner may choose (`cameras_at`), without images; None where it is not asked.
 
     Raises:
         SwerveError: there are no images, there is no camera of that name, or of that time; or the planner refuses.
@@ -188,8 +190,7 @@ def declared_cameras(
     who = f"scene {token}: {getattr(planner, 'class_name', type(planner).__name__)}"
     if not cameras:
         raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
-    choice = getattr(planner, "cameras", None)
-    names = _ask(planner, "cameras", lambda: chosen_names(choice, cameras))
+    names = _ask(planner, "cameras", lambda: chosen_names(_choice(planner, observation), cameras))
     known = {camera.name: camera for camera in cameras}
     past = {name: split_past_name(name) for name in names if name not in known and split_past_name(name)[1]}
     wanted = [past[name][0] if name in past else name for name in names]
@@ -204,6 +205,13 @@ def declared_cameras(
     if place_past is not None:
         own += [place_past(known[base], seconds=ago, name=name) for name, (base, ago) in past.items()]
     return tuple(own)
+
+
+def _choice(planner: Planner, observation: Observation | None) -> CameraChoice:
+    """Return the cameras that a planner declares, for this observation if it chooses anew for each."""
+    choose = getattr(planner, "cameras_at", None)
+    choice: CameraChoice = getattr(planner, "cameras", None)
+    return choice if choose is None or observation is None else choose(observation)
 
 
 def check_available(required: Callable[[], object]) -> None:

@@ -325,12 +325,18 @@ def test_a_driver_that_needs_several_images_gets_them_before_its_first_call():
         RemotePlanner("127.0.0.1:1", frames=0)
 
 
-def test_a_driver_that_needs_two_images_drives_in_closed_loop():
+def test_a_driver_that_needs_two_images_drives_in_closed_loop(monkeypatch):
     """Its first session has the image of half a second before the start; later calls add one each."""
     scene, views = scene_of(3, 60), RolloutViews(RasterRenderer("surfaces").prepare(town(3)), Resize((32, 18)))
     with Remembering(2) as (driver, port):
         remote = RemotePlanner(f"127.0.0.1:{port}", "front", frames=2)
+        rendered = []
+        monkeypatch.setattr(
+            RolloutViews, "images", lambda *a, whole=RolloutViews.images: rendered.append(a[2]) or whole(*a)
+        )
         rollout = driven(remote, scene, views)
+        # The past is rendered for the first call alone.
+        assert [[one.name for one in cameras] for cameras in rendered] == [["front", "front@0.5"], *[["front"]] * 7]
         (seen,) = driver.seen.values()
         assert len(seen) == len(rollout.plans) + 1 == 9
         assert np.diff([time_us for time_us, _ in seen]).tolist() == [500_000] * 8
