@@ -19,6 +19,7 @@ from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
 from swerve.eval.benchmark.evaluate.planner_records import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.results import read_one_stage_results, read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
+from swerve.eval.report.knowledge import knowledge_of
 from swerve.eval.report.one_stage_page import write_one_stage_report
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.evaluate_wod_e2e import evaluate_wod_e2e
@@ -147,7 +148,8 @@ def _write_report(
 
 
 def _report_options(title: str, planners: Sequence[OpenedPlanner], entries: Sequence[PlannerSpec]) -> ReportOptions:
-    """Return the options of a report, with the cameras that planners declare."""
+    """Return the options of a report, with the cameras that planners declare, and what they are told."""
     by_label = {named.label: named.planner for named in planners}
-    cameras = {entry.label: getattr(by_label[entry.planner or entry.label], "cameras", None) for entry in entries}
-    return ReportOptions(title=title, cameras=cameras)
+    evaluated = {entry.label: by_label[entry.planner or entry.label] for entry in entries}
+    cameras = {label: getattr(planner, "cameras", None) for label, planner in evaluated.items()}
+    return ReportOptions(title=title, cameras=cameras, known=knowledge_of(evaluated))

@@ -30,7 +30,9 @@ def few_scenes_warning(count: int, unit: str = "scene groups") -> str:
     )
 
 
-def answer(ranked: Sequence["Ranked"], logs: Sequence[str], why: str = "", unit: str = "scene groups") -> str:
+def answer(
+    ranked: Sequence["Ranked"], logs: Sequence[str], why: str = "", unit: str = "scene groups", note: str = ""
+) -> str:
     """Render which planner is best, by how much, and whether that is real; empty without a planner.
 
     Args:
@@ -38,6 +40,7 @@ def answer(ranked: Sequence["Ranked"], logs: Sequence[str], why: str = "", unit:
         logs: log of each scene or scene group.
         why: in which sub-scores the best differs from the second, see `gap_sentence`; empty for a single planner.
         unit: what has a score: "scenes" or "scene groups".
+        note: HTML that follows the reason, see `knowledge_note`.
     """
     if not ranked:
         return ""
@@ -51,7 +54,7 @@ def answer(ranked: Sequence["Ranked"], logs: Sequence[str], why: str = "", unit:
         f"The worst scenes of each planner are below. {pairs}<code>swerve view</code> of this folder shows scenes in "
         '3D. <a href="#reading">How to read this page</a>.'
     )
-    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{reason}<p>{look}</p></div>'
+    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{reason}{note}<p>{look}</p></div>'
 
 
 def difference_text(one: PlannerDifference, unit: str = "scene groups") -> str:

@@ -14,6 +14,7 @@ from swerve.eval.benchmark.evaluate.planner_differences import resampled_interva
 from swerve.eval.benchmark.evaluate.results import OneStageResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
 from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
+from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_note, knowledge_tag
 from swerve.eval.report.ranking import SceneRow, scene_row
 from swerve.eval.report.replay import replay
 from swerve.eval.report.report_page import ReportOptions
@@ -127,13 +128,14 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     panes = "".join(_pane(one, anchors[one.label], scenes, results, options) for one in ranked)
     sources = [scenes.source_of(log) for log in logs]
-    why = ""
-    if len(ranked) > 1:
-        first, second = (one.means[None, : len(LONG)] for one in ranked[:2])
-        why = gap_sentence(first, second, ranked[1].label, ())
+    best, why = contenders(ranked, options.known), ""
+    if len(best) > 1:
+        first, second = (one.means[None, : len(LONG)] for one in best[:2])
+        why = gap_sentence(first, second, best[1].label, ())
+    told = answer(best, logs, why, _UNIT, knowledge_note(ranked, options.known))
     body = (
-        f"{_head(options.title, results, logs)}{answer(ranked, logs, why, _UNIT)}{few_scenes_warning(len(logs), _UNIT)}"
-        f"{_leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
+        f"{_head(options.title, results, logs)}{told}{few_scenes_warning(len(logs), _UNIT)}"
+        f"{_leaderboard(ranked, anchors, options.known)}{provenance_facts(results.provenance)}"
         f'{comparisons(ranked, logs, sources, _UNIT)}<nav class="tabs" id="tabs">{tabs}</nav>{panes}{_NOTES}'
     )
     return html_page(options.title, body, STYLE, SCRIPT)
@@ -153,8 +155,10 @@ def _head(title: str, results: OneStageResults, logs: Sequence[str]) -> str:
     return f"<h1>{html.escape(title)}</h1><p>{text}</p>"
 
 
-def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str]) -> str:
-    rows = "".join(_board_row(rank, one, anchors[one.label]) for rank, one in enumerate(ranked, 1))
+def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str], known: Knowledge) -> str:
+    rows = "".join(
+        _board_row(rank, one, anchors[one.label], knowledge_tag(one.label, known)) for rank, one in enumerate(ranked, 1)
+    )
     return (
         "<h2>Leaderboard</h2><p>The score is the mean over scenes. The line over a bar is the 95 % interval, of a "
         "bootstrap that draws logs whole, or scenes if all are of one log; with fewer than three it is unknown.</p>"
@@ -162,14 +166,14 @@ def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str
     )
 
 
-def _board_row(rank: int, one: SingleStageRanking, anchor: str) -> str:
+def _board_row(rank: int, one: SingleStageRanking, anchor: str, told: str) -> str:
     failures = f"{one.failures} of {len(one.values)}" if one.failures else "none"
     subs = "".join(
         f'<div class="sub" title="{name}: {value:.3f}"><span>{short}</span>{bar(value, "one")}</div>'
         for name, short, value in zip(LONG, SHORT, one.means.tolist(), strict=False)
     )
     return (
-        f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(one.label)}</a>'
+        f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(one.label)}{told}</a>'
         f'<div class="score"><b>{one.score:.3f}</b>{bar(one.score, "all", one.interval)}'
         f"<small>{interval_text(one.interval)}</small></div>"
         f'<dl class="facts"><div><dt>failures</dt><dd>{failures}</dd></div></dl>'

@@ -12,6 +12,7 @@ from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differ
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context
 from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
+from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_note
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
@@ -42,11 +43,13 @@ class ReportOptions:
         title: of the page.
         worst: number of scene groups shown of each planner.
         cameras: cameras that planners declare, by label; all for planners that are not listed.
+        known: what planners are told that no car knows.
     """
 
     title: str = "Evaluation"
     worst: int = 3
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
+    known: Knowledge = field(default_factory=dict)
 
 
 def write_report(path: str | Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:
@@ -79,13 +82,14 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     panes = [_pane(one, anchors[one.label], results, sections, options) for one in ranked]
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     logs = logs_of(results.table, results.groups)
-    why = ""
-    if len(ranked) > 1:
-        first, second = (one.stages[:, : len(LONG)] for one in ranked[:2])
-        why = gap_sentence(first, second, ranked[1].label, ("stage one", "stage two"))
+    best, why = contenders(ranked, options.known), ""
+    if len(best) > 1:
+        first, second = (one.stages[:, : len(LONG)] for one in best[:2])
+        why = gap_sentence(first, second, best[1].label, ("stage one", "stage two"))
+    told = answer(best, logs, why, note=knowledge_note(ranked, options.known))
     body = (
-        f"{head(options.title, results)}{answer(ranked, logs, why)}{few_scenes_warning(len(results.groups))}"
-        f"{leaderboard(ranked, anchors)}{provenance_facts(results.provenance)}"
+        f"{head(options.title, results)}{told}{few_scenes_warning(len(results.groups))}"
+        f"{leaderboard(ranked, anchors, options.known)}{provenance_facts(results.provenance)}"
         f"{comparisons(ranked, logs, [benchmark.source_of(log) for log in logs])}{_between_views(ranked, results)}"
         f'<nav class="tabs" id="tabs">{tabs}</nav>'
         f"{''.join(panes)}{footnotes(benchmark.rejections(), benchmark.scenes())}"

@@ -16,6 +16,7 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
   6px; background: var(--panel); grid-template-columns: minmax(150px, 1fr) minmax(180px, 1.2fr) auto; }
 .board .who { font-weight: 600; overflow-wrap: anywhere; } .board .who span { color: var(--dim); font-weight: 400;
   margin-right: 10px; }
+.board .who small { display: block; font-size: 12px; margin-left: 18px; }
 .board .who:hover { color: var(--accent); }
 .score { display: grid; grid-template-columns: auto 1fr; gap: 0 12px; align-items: center; }
 .score b { font-size: 19px; font-variant-numeric: tabular-nums; } .score small { grid-column: 2; font-size: 12px; }

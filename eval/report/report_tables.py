@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import SCORE, ViewDifference
+from swerve.eval.report.knowledge import Knowledge, knowledge_tag
 from swerve.eval.report.ranking import PlannerRanking
 from swerve.eval.report.sentences import FACTORS, LONG, SHORT
 from swerve.viz.svg import histogram
@@ -50,14 +51,17 @@ def provenance_facts(stamp: Mapping[str, Any]) -> str:
     )
 
 
-def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str]) -> str:
+def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str], known: Knowledge) -> str:
     """Render all planners side by side, the best first.
 
     Args:
         ranked: in order.
         anchors: anchor of each planner's section, by label.
+        known: what planners are told that no car knows.
     """
-    rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(ranked, 1))
+    rows = "".join(
+        _row(rank, one, anchors[one.label], knowledge_tag(one.label, known)) for rank, one in enumerate(ranked, 1)
+    )
     return (
         "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "
         "line over a bar is the 95 % interval, of a bootstrap that draws logs whole, or scene groups if all are of one "
@@ -193,7 +197,7 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
+def _row(rank: int, ranking: PlannerRanking, anchor: str, told: str) -> str:
     table = ranking.table
     subs = "".join(_sub(ranking, column) for column in range(len(SHORT)))
     failures = f"{ranking.failures} of {ranking.scenes}"
@@ -207,7 +211,7 @@ def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
         f'<div title="{_MEANINGS.get(name, "")}"><dt>{name}</dt><dd>{value}</dd></div>' for name, value in facts
     )
     return (
-        f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(ranking.label)}</a>'
+        f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(ranking.label)}{told}</a>'
         f'<div class="score"><b>{ranking.score:.3f}</b>{bar(ranking.score, "all", ranking.interval)}'
         f"<small>{interval_text(ranking.interval)}</small></div>"
         f'<dl class="facts">{text}</dl><div class="subs">{subs}</div></li>'

@@ -1,0 +1,51 @@
+"""What planners are told that no car knows: the recorded drive, or the simulator's traffic, lights and map."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TypeVar
+
+from swerve.eval.report.comparison_tables import Ranked
+from swerve.scenes.planning import Planner
+
+# By label; planners that are told neither are not in it.
+Knowledge = Mapping[str, Literal["recorded drive", "simulator"]]
+_TAGS: Final = {"recorded drive": "told the recorded drive", "simulator": "told traffic, lights and map exactly"}
+_R = TypeVar("_R", bound=Ranked)
+
+
+def knowledge_of(planners: Mapping[str, Planner]) -> Knowledge:
+    """Return what planners, by label, declare to be told."""
+    privileged = {label: one for label, one in planners.items() if getattr(one, "privileged", False)}
+    return {
+        label: "recorded drive" if getattr(one, "future_only", False) else "simulator"
+        for label, one in privileged.items()
+    }
+
+
+def contenders(ranked: Sequence[_R], known: Knowledge) -> Sequence[_R]:
+    """Return the planners that are not told the recorded drive; all where there are no others."""
+    return [one for one in ranked if known.get(one.label) != "recorded drive"] or ranked
+
+
+def knowledge_tag(label: str, known: Knowledge) -> str:
+    """Render what a planner is told, to stand below its name; empty if that is nothing."""
+    return f"<small>{_TAGS[known[label]]}</small>" if label in known else ""
+
+
+def knowledge_note(ranked: Sequence[Ranked], known: Knowledge) -> str:
+    """Render which planners are no fair competitors, for `answer`; empty if all are told the same."""
+    references = [one for one in ranked if known.get(one.label) == "recorded drive"]
+    exact = [one.label for one in ranked if known.get(one.label) == "simulator"]
+    told = [
+        f"{one.label} is told the recorded drive and scores {float(one.scene_group_scores.mean()):.3f}: a yardstick, "
+        "not a planner to ship."
+        for one in references
+        if len(references) < len(ranked)
+    ]
+    if exact:
+        verb = "is" if len(exact) == 1 else "are"
+        names = " and ".join(filter(None, (", ".join(exact[:-1]), exact[-1])))
+        told.append(
+            f"{names} {verb} told traffic, lights and map by the simulator, without error: on a car, sensors give less."
+        )
+    return f"<p>{html.escape(' '.join(told))}</p>" if told else ""
