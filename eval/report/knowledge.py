@@ -1,4 +1,4 @@
-"""What planners are told that no car knows: the recorded drive, or the simulator's traffic, lights and map."""
+"""Marks for planners that are told more than a car knows: the recorded drive, or the simulator's exact state."""
 
 import html
 from collections.abc import Mapping, Sequence
