@@ -17,11 +17,11 @@ demo: $(VENV)/core
 	@echo "The report is at $(CURDIR)/out/demo/index.html"
 
 test: $(VENV)/dev lint types
-	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Without lint, types and the tests marked slow.
 test-quick: $(VENV)/dev
-	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Other versions of Python, where they are installed: make test-3.10, make test-3.12
 test-3.%:

@@ -24,6 +24,12 @@ TYPED = [name for name, path in modules().items() if not path.stem.endswith("ker
 install(TYPED)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_runtest_setup() -> None:
     """Check the types of the first calls of every function in every test."""
     begin_test()
