@@ -22,8 +22,8 @@ Rules, written down before any planner was evaluated on the test towns:
   rasters, and with another scene's photographs.
 - **Intervals**: 95 %, percentiles of 4,000 resamples of seeds and of logs jointly; differences are paired in both.
   Constant velocity, stationary and PDM-Closed are in every table.
-- **Visited** states are those of the first seed's "+ follow-up" planner, driven by photographs on the training towns
-  of `town:2000-2079`: one round, one set for all seeds, because drawing takes longer than training here.
+- **Visited** states are those of the first seed's "+ follow-up" planner, driven by photographs on the training towns:
+  one round, one set for all seeds, because drawing takes longer than training here.
 - **Pilots** (seed 0, towns of val and test): "photographs" and "+ follow-up" at 600, 1,200 and 2,400 steps, learning
   rate 0.001. The number of steps of all runs is the one at which the mean of the two is best in two stages.
 - **Runs** are made in three passes, each seed by seed: the arms up to "follow-up, blind"; "+ visited"; the other

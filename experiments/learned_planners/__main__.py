@@ -191,7 +191,7 @@ def main() -> None:
     sets = Sets(
         RoundSet(inputs / "logged", inputs / "logged-contexts"),
         off_path,
-        ("town:2000-2079",),
+        ("town:2000-2199",),
         inputs / "backbone.safetensors",
         args.runs,
     )
