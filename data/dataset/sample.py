@@ -1,6 +1,5 @@
 """Training samples: all inputs and targets of a planner at one viewpoint, as files (docs/formats.md)."""
 
-import io
 import json
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from swerve.data.dataset.synthetic_photos import SyntheticPhoto, SyntheticPhotos
 from swerve.data.dataset.targets import Arrays, expert_arrays, trajectory_arrays
 from swerve.data.dataset.viewpoint_maker import ExpertTarget
 from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.checked_npz import encode_npz
 from swerve.data.storage.files import safe_name
 from swerve.rasterizer import StaticLayer, Style, View
 from swerve.scenes import Camera, Log, LogError, Photo, Split
@@ -153,7 +153,7 @@ def encode_numbers(drawn: RenderedSample, options: AugmentOptions) -> Sample:
         arrays |= expert_arrays(drawn.expert.poses, options.future)
         details["expert"] = {name: value for name, value in vars(drawn.expert).items() if name != "poses"}
     members = {
-        "npz": _npz(arrays),
+        "npz": encode_npz(arrays),
         "json": json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(),
     }
     if options.rasters == "primitives":
@@ -232,13 +232,6 @@ def is_cut_short(content: bytes) -> bool:
 def _photo_extension(content: bytes) -> str:
     """Detect the image format by the first bytes of the file."""
     return "png" if content.startswith(b"\x89PNG") else "jpg"
-
-
-def _npz(arrays: Arrays) -> bytes:
-    """Encode arrays as an uncompressed .npz archive with fixed time stamps."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _details(viewpoint: Viewpoint, captures: Sequence[ImageRequest], options: AugmentOptions) -> dict[str, Any]:

@@ -24,6 +24,11 @@ def log_digest(log: Log) -> str:
     return total.hexdigest()
 
 
+def whole_log_digest(log: Log) -> str:
+    """Compute a digest of the contents of a log whatever scenes of it are asked for, as by a split of NAVSIM."""
+    return log_digest(replace(log, scene_times_us=None))
+
+
 def sensor_digest(log: Log) -> str:
     """Compute a digest of the sizes of a log's photo and sweep files; missing ones count as such."""
     files = dict.fromkeys([*(photo.file for photo in log.photos), *(sweep.file for sweep in log.sweeps)])

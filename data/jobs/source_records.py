@@ -9,11 +9,11 @@ it is not, as after copying the data, the log is read and its contents are compa
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from swerve.data.jobs.log_digest import log_digest, sensor_digest
+from swerve.data.jobs.log_digest import log_digest, sensor_digest, whole_log_digest
 from swerve.data.jobs.schedule import FinishedParts
 from swerve.data.sources.source import FileSource, Source
 from swerve.data.storage.checked_json import fields, plain_name, read_json, text
@@ -131,7 +131,7 @@ def _has_changed(folder: Path, source: Source, name: str) -> bool:
 
 def _record_of(log: Log, name: str, files: str) -> SourceRecord:
     digest = log_digest(log)
-    whole = digest if log.scene_times_us is None else log_digest(replace(log, scene_times_us=None))
+    whole = digest if log.scene_times_us is None else whole_log_digest(log)
     return SourceRecord(name, digest, sensor_digest(log), files, whole)
 
 

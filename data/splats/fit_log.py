@@ -6,7 +6,7 @@ fit also `state.safetensors`, from which the same call resumes. What is printed 
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import simplejpeg
 from jaxtyping import Float
 
 from swerve.data.jobs import ProgressCallback
-from swerve.data.jobs.log_digest import log_digest
+from swerve.data.jobs.log_digest import whole_log_digest
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.fit_outputs import FIT
 from swerve.data.splats.held_out_quality import Quality, evaluate_quality, exposures_between, render_at
@@ -94,7 +94,7 @@ def fit_log(
     record = {
         "log": log.name,
         "source": log.source,
-        "digest": log_digest(replace(log, scene_times_us=None)),
+        "digest": whole_log_digest(log),
         "options": asdict(options),
         "versions": dict(versions),
         "train_images": len(images.train),

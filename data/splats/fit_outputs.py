@@ -1,11 +1,10 @@
 """Outputs of `swerve fit` for a log: the options, with the held-out photos."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from swerve.data.jobs.log_digest import log_digest
+from swerve.data.jobs.log_digest import whole_log_digest
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
@@ -55,7 +54,7 @@ def check_fitted_log(folder: Path, log: Log) -> None:
     Raises:
         LogError: it is of another version, or the record is invalid.
     """
-    check_fitted_to(folder, log.name, (log_digest(log), log_digest(replace(log, scene_times_us=None))))
+    check_fitted_to(folder, log.name, (whole_log_digest(log),))
 
 
 def check_fitted_to(folder: Path, name: str, digests: Collection[str]) -> None:

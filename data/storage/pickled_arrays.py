@@ -2,10 +2,11 @@
 
 import math
 import re
-import sys
 from typing import Any, Final
 
 import numpy as np
+
+from swerve.data.storage.checked_npz import check_values
 
 # Booleans, integers, floats, text of a fixed width, and Python objects.
 _PLAIN: Final = re.compile(r"b1|[iu][1248]|f[248]|[SU]\d{1,7}|O8?")
@@ -100,8 +101,7 @@ def _filled(contents: object, pickled: object, shape: object, order: str) -> np.
     if not isinstance(contents, (bytes, bytearray)) or len(contents) != count * dtype.itemsize:
         raise ValueError(f"holds an array of {count} {dtype} with contents of another size")
     filled = np.frombuffer(bytes(contents) or b"\0" * 64, dtype, count)
-    if dtype.kind == "U" and count and dtype.itemsize and (filled.view(f"{dtype.str[0]}u4") > sys.maxunicode).any():
-        raise ValueError("holds text with numbers that are no characters")
+    check_values(filled)
     return filled.reshape(sizes, order="F" if order == "F" else "C")
 
 

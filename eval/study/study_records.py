@@ -3,7 +3,6 @@
 They hold everything that the measures and their variants need, so that none of them plans or simulates again.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.data.storage.checked_npz import read_npz
+from swerve.data.storage.checked_npz import encode_npz, read_npz
 from swerve.scenes import LogError, SwerveError
 
 
@@ -55,10 +54,7 @@ class StudyRecord:
 
     def to_bytes(self) -> bytes:
         """Serialize as npz; equal records give equal bytes."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
-        np.savez(buffer, **arrays)
-        return buffer.getvalue()
+        return encode_npz({item.name: np.asarray(getattr(self, item.name)) for item in fields(self)})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "StudyRecord":

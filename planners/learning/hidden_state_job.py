@@ -1,6 +1,5 @@
 """The job that computes the hidden states of every sample of a training set."""
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from swerve.data.jobs import (
 )
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.checked_json import fields, integer, read_json, text
+from swerve.data.storage.checked_npz import encode_npz
 from swerve.data.storage.files import (
     commit,
     file_digest,
@@ -121,8 +121,8 @@ def write_hidden_states(
     needs = Resources(gpus=int(torch.cuda.is_available()))
     with open_job(folder, config, _LAYOUT, execution, console):
         with os_errors_as_swerve_errors(folder):
-            report_damaged(console, _remove_damaged(folder, records))
-            finished = _finished(folder, records)
+            finished, damaged = _look(folder, records)
+            report_damaged(console, damaged)
         work = HiddenStateWork(folder, dataset, vlm, wanted)
         result = run_work(work, folder, list(logs), finished, NOUN, execution, console, needs=needs)
         with os_errors_as_swerve_errors(folder):
@@ -157,26 +157,26 @@ def _own_record(folder: Path, part: ShardRecord) -> dict[str, Any] | None:
     return found if found and found["shard"] == part.shard else None
 
 
-def _remove_damaged(folder: Path, parts: Iterable[ShardRecord]) -> list[Path]:
-    """Remove records that are damaged, of another part, or of no part of the set; return them."""
+def _look(folder: Path, parts: Iterable[ShardRecord]) -> tuple[FinishedParts, list[Path]]:
+    """Remove records that are damaged, of another part, or of no part of the set.
+
+    Returns:
+        parts whose shard is as large as its record says, or that have no sample; and the removed records.
+    """
     # Listed first: other runs of an array write records meanwhile.
     there = sorted((folder / RECORDS).glob("*.json"))
-    good = {record_path(folder, part.log, part.part, ".json") for part in parts if _own_record(folder, part)}
-    damaged = [path for path in there if path not in good]
-    for path in damaged:
-        remove_file(path)
-    return damaged
-
-
-def _finished(folder: Path, parts: Iterable[ShardRecord]) -> FinishedParts:
-    """Return the parts whose shard is as large as its record says, or that have no sample."""
-    finished = dict[str, tuple[set[int], int]]()
+    finished, good = dict[str, tuple[set[int], int]](), set[Path]()
     for part in parts:
         done, _ = finished.setdefault(part.log, (set(), part.num_parts))
         record, path = _own_record(folder, part), folder / part.shard
+        if record:
+            good.add(record_path(folder, part.log, part.part, ".json"))
         if not part.shard or (record and path.is_file() and path.stat().st_size == record["size"]):
             done.add(part.part)
-    return finished
+    damaged = [path for path in there if path not in good]
+    for path in damaged:
+        remove_file(path)
+    return finished, damaged
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class _OpenedLog:
                     stored = self.reader.sample(record.shard, number, row["key"])
                     sample = decode_sample(stored, work.wanted.cameras, work.wanted.fit, self.renderer)
                 found = self._tokens(sample)
-                writer.add(Sample(row["key"], record.split, {MEMBER: _npz(found)}, row))
+                writer.add(Sample(row["key"], record.split, {MEMBER: encode_npz(found)}, row))
                 views += len(found)
             size, sha256 = writer.finish()
         commit(path)
@@ -261,9 +261,3 @@ class _OpenedLog:
                 black = np.zeros((wanted.fit.size[1], wanted.fit.size[0], 3), np.uint8)
                 found["photo"] = self.encoder.tokens([black if one is None else one for one in photos])
         return found
-
-
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
-    return content.getvalue()

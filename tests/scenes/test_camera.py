@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.scenes import Camera, Lens, LensModel
+from swerve.scenes import Camera, Lens, LensModel, lens_kernels
 from swerve.scenes.transforms import rigid_transform
 
 LENSES = {
@@ -105,3 +105,7 @@ def test_far_beyond_the_limit_distortion_ends():
     pixels, _, visible = camera.project(points)
     assert np.isfinite(pixels).all()
     assert not visible[np.linalg.norm(points[:, :2], axis=1) > lens.limit].any()
+
+
+def test_kernels_number_lens_models_as_cameras_do():
+    assert tuple(LensModel) == (lens_kernels.PINHOLE, lens_kernels.BROWN, lens_kernels.FISHEYE)

@@ -1,7 +1,6 @@
 """A nuPlan log, or a stretch of it, as a Log."""
 
 import logging
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +20,7 @@ from swerve.data.sources.nuplan.nuplan_scenario import driven_roadblocks
 from swerve.data.sources.nuplan.point_cloud import read_surroundings
 from swerve.data.sources.nuplan_classes import CLASSES
 from swerve.data.sources.velocities import causal_velocities
+from swerve.data.storage.checked_json import check_shape, fields, file_name
 from swerve.scenes import (
     Camera,
     Ego,
@@ -44,6 +44,8 @@ from swerve.scenes.transforms import rigid_transform, rotation_about_z, yaw_of
 LOGGER = logging.getLogger("swerve")
 
 _LIGHTS = {"red": LightState.RED, "yellow": LightState.YELLOW, "green": LightState.GREEN}
+# The name of a map's folder.
+_LOCATION = fields({"log.map_version": file_name})
 # A log's steps are at 10 Hz: samples at least this long after the one before.
 _SHORTEST_STEP_US = 75_000
 _FRONT = "CAM_F0"
@@ -203,9 +205,9 @@ def _map_and_route(
 ) -> tuple[RoadMap | None, tuple[str, ...]]:
     """Return the map around a path, and the route that it knows."""
     location = part.db.log().map_version.removesuffix(".gpkg")
-    if not re.fullmatch(r"[\w.-]{1,100}", location):
-        raise LogError(part.db.path, "log.map_version", f"is {location[:80]!r}, which is no name of a map")
-    if part.maps is None or not (part.maps / location).is_dir():
+    if location:
+        check_shape({"log.map_version": location}, _LOCATION, part.db.path)
+    if part.maps is None or not location or not (part.maps / location).is_dir():
         where = part.maps or "maps beside the logs, and NUPLAN_MAPS_ROOT is not set"
         LOGGER.warning("%s: no map of %s in %s: the log has no map, no route and no lights", part.name, location, where)
         return None, ()

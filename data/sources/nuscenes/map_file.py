@@ -36,8 +36,6 @@ from swerve.scenes.polyline import remove_duplicate_points
 
 Row = dict[str, Any]
 
-# Of a location's name, which is a file's, in characters.
-_LONGEST: Final = 60
 _HINT: Final = "Unpack the map expansion (v1.3) again"
 _FARTHEST: Final = number(-1e5, 1e5)
 _NAMES: Final = list_of(plain_name)
@@ -143,11 +141,10 @@ class MapFile:
 def map_path(root: Path, location: str) -> Path | None:
     """Return the file of a location's map, None if it is not there.
 
-    Raises:
-        LogError: the location's name is none of a file.
+    Args:
+        root: of the data set.
+        location: a file's name, as the table of logs is checked to have it.
     """
-    if len(location) > _LONGEST or "/" in location or "\\" in location or location.startswith("."):
-        raise LogError(root, "log.location", f"is {location[:80]!r}, which is no name of a map")
     places = (root / "maps" / "expansion" / f"{location}.json", root / "maps" / f"{location}.json")
     return next((place for place in places if place.is_file()), None)
 

@@ -13,6 +13,7 @@ from swerve.data.storage.checked_json import (
     array,
     fail,
     fields,
+    file_name,
     flag,
     integer,
     list_of,
@@ -51,7 +52,7 @@ def _matrix_or_none(value: Any, place: str) -> None:  # noqa: ANN401
 _SHAPES: Final[dict[str, Shape]] = {
     "scene": fields({"token": _token, "name": plain_name, "log_token": _token}),
     "sample": fields({"token": _token, "timestamp": _TIME, "scene_token": _token}),
-    "log": fields({"token": _token, "location": plain_name}),
+    "log": fields({"token": _token, "location": file_name}),
     "sensor": fields({"token": _token, "channel": plain_name, "modality": one_of(("camera", "lidar", "radar"))}),
     "calibrated_sensor": fields(
         {

@@ -77,6 +77,7 @@ def ornstein_uhlenbeck(
     keep = np.exp(-SPACING / memory)
     drive = noise * np.sqrt(1 - keep**2)
     drive[:1] = noise[:1]
+    # scipy.signal.lfilter gives the same bits, and takes 0.3 s to import in every process.
     rough = np.array(list(accumulate(drive.tolist(), lambda last, new: keep * last + new)))
     # A Gaussian leaves exp(r^2) erfc(r) of the variance of an exponential autocorrelation.
     ratio = smoothing / memory

@@ -277,8 +277,8 @@ def put(field, value):
         (lambda root: (root / "v1.0-mini" / "ego_pose.json").unlink(), "ego_pose.json: file: no such file"),
         (lambda root: (root / "v1.0-mini" / "sensor.json").write_text("[1"), "sensor.json: file: is not JSON"),
         (lambda root: (root / "v1.0-mini" / "log.json").write_text("[NaN]"), "NaN is not a number"),
-        (changed("log", put("location", "../../x")), "'../../x', which is no name of a map"),
-        (changed("log", put("location", "a" * 300)), "a', which is no name of a map"),
+        (changed("log", put("location", "../../x")), "location: is '../../x', not the name of a file"),
+        (changed("log", put("location", "a" * 300)), "not the name of a file"),
         (changed("sample", put("token", "\xe9")), "token: is not of at most 32 ASCII characters"),
     ],
 )
