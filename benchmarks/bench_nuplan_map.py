@@ -61,71 +61,67 @@ def city():
 
 
 def block_rows(road, block):
-    """Return the rows of one block: a lane, and the connector to the next."""
-    number, start, left = road * BLOCKS + block + 1, (LANE + CONNECTOR) * block, APART * road
-    lane, connector, group, joint = (kind * 1_000_000 + number for kind in (1, 2, 3, 4))
+    """Return the rows of one block: a lane, the connector to the next, and the areas on them."""
+    number, left = road * BLOCKS + block + 1, APART * road
+    start = (LANE + CONNECTOR) * block
     end, following = start + LANE, start + LANE + CONNECTOR
     after = number + 1 if block + 1 < BLOCKS else None
-    sides = {side: kind * 1_000_000 + number for side, kind in (("l", 5), ("r", 6), ("cl", 7), ("cr", 8))}
-    area = {"geom": strip(end, following, left - 6, left + 6), "creator_id": ""}
+    area = {"fid": number, "geom": strip(end, following, left - 6, left + 6), "creator_id": ""}
+    lane, connector = lane_rows(number, start, end, left), connector_rows(number, after, end, following, left)
     return {
-        "lanes_polygons": [
-            {
-                "fid": lane,
-                "geom": ribbon(start, end, left),
-                "lane_fid": lane,
-                "lane_group_fid": group,
-                "lane_index": 0,
-                "speed_limit_mps": 13.0,
-                "lane_type_fid": 0,
-                "left_boundary_fid": sides["l"],
-                "right_boundary_fid": sides["r"],
-            },
-        ],
-        "lane_connectors": [
-            {
-                "fid": connector,
-                "geom": dense(end, following, left),
-                "exit_lane_fid": lane,
-                "entry_lane_fid": after and 1_000_000 + after,
-                "lane_group_connector_fid": joint,
-                "speed_limit_mps": 9.0,
-                "traffic_light_stop_line_fids": "",
-            },
-        ],
-        "gen_lane_connectors_scaled_width_polygons": [
-            {
-                "fid": connector,
-                "geom": ribbon(end, following, left),
-                "lane_connector_fid": connector,
-                "left_boundary_fid": sides["cl"],
-                "right_boundary_fid": sides["cr"],
-            },
-        ],
-        "lane_groups_polygons": [{"fid": group, "geom": ribbon(start, end, left), "creator_id": ""}],
-        "lane_group_connectors": [
-            {
-                "fid": joint,
-                "geom": ribbon(end, following, left),
-                "from_lane_group_fid": group,
-                "to_lane_group_fid": after and 3_000_000 + after,
-                "intersection_fid": number,
-            },
-        ],
-        "baseline_paths": [
-            {"fid": lane, "geom": dense(start, end, left), "lane_fid": lane, "lane_connector_fid": None},
-            {"fid": connector, "geom": dense(end, following, left), "lane_fid": None, "lane_connector_fid": connector},
-        ],
-        "boundaries": [
-            {"fid": sides["l"], "geom": dense(start, end, left + 2), "boundary_type_fid": 2},
-            {"fid": sides["r"], "geom": dense(start, end, left - 2), "boundary_type_fid": 0},
-            {"fid": sides["cl"], "geom": dense(end, following, left + 2), "boundary_type_fid": 3},
-            {"fid": sides["cr"], "geom": dense(end, following, left - 2), "boundary_type_fid": 3},
-        ],
-        "intersections": [{"fid": number, **area}],
-        "crosswalks": [{"fid": number, **area}],
+        **lane,
+        **connector,
+        **{name: lane[name] + connector[name] for name in ("baseline_paths", "boundaries")},
+        "intersections": [area],
+        "crosswalks": [area],
         "walkways": [{"fid": number, "geom": strip(start, end, left + 2, left + 4), "creator_id": ""}],
         "road_segments": [{"fid": number, "geom": ribbon(start, end, left), "creator_id": ""}],
+    }
+
+
+def lane_rows(number, start, end, left):
+    """Return the rows of a lane, its group, centre line and boundaries."""
+    lane, group, left_side, right_side = (kind * 1_000_000 + number for kind in (1, 3, 5, 6))
+    outline, ids = ribbon(start, end, left), {"lane_fid": lane, "lane_group_fid": group, "lane_type_fid": 0}
+    sides = {"left_boundary_fid": left_side, "right_boundary_fid": right_side}
+    return {
+        "lanes_polygons": [
+            {"fid": lane, "geom": outline, **ids, **sides, "lane_index": 0, "speed_limit_mps": 13.0},
+        ],
+        "lane_groups_polygons": [{"fid": group, "geom": outline, "creator_id": ""}],
+        "baseline_paths": [
+            {"fid": lane, "geom": dense(start, end, left), "lane_fid": lane, "lane_connector_fid": None},
+        ],
+        "boundaries": [
+            {"fid": left_side, "geom": dense(start, end, left + 2), "boundary_type_fid": 2},
+            {"fid": right_side, "geom": dense(start, end, left - 2), "boundary_type_fid": 0},
+        ],
+    }
+
+
+def connector_rows(number, after, start, end, left):
+    """Return the rows of the connector from a lane to that of the block after, None at the end of the road."""
+    connector, group, left_side, right_side = (kind * 1_000_000 + number for kind in (2, 4, 7, 8))
+    outline, path = ribbon(start, end, left), dense(start, end, left)
+    lanes = {"exit_lane_fid": 1_000_000 + number, "entry_lane_fid": after and 1_000_000 + after}
+    groups = {"from_lane_group_fid": 3_000_000 + number, "to_lane_group_fid": after and 3_000_000 + after}
+    rules = {"speed_limit_mps": 9.0, "traffic_light_stop_line_fids": ""}
+    sides = {"left_boundary_fid": left_side, "right_boundary_fid": right_side}
+    return {
+        "lane_connectors": [
+            {"fid": connector, "geom": path, **lanes, "lane_group_connector_fid": group, **rules},
+        ],
+        "gen_lane_connectors_scaled_width_polygons": [
+            {"fid": connector, "geom": outline, "lane_connector_fid": connector, **sides},
+        ],
+        "lane_group_connectors": [{"fid": group, "geom": outline, **groups, "intersection_fid": number}],
+        "baseline_paths": [
+            {"fid": connector, "geom": path, "lane_fid": None, "lane_connector_fid": connector},
+        ],
+        "boundaries": [
+            {"fid": left_side, "geom": dense(start, end, left + 2), "boundary_type_fid": 3},
+            {"fid": right_side, "geom": dense(start, end, left - 2), "boundary_type_fid": 3},
+        ],
     }
 
 

@@ -96,14 +96,14 @@ def scoring(folder):
     stream = SampleStream(folder / "set", StreamOptions(PARTS, ImageFit(STORED), CAMERAS, BATCH))
     batch, store = stream.batch(0), ContextStore(folder / "contexts", folder / "set")
     contexts = [one for one in store.contexts(batch.provenance) if one and one.human is not None]
-    yardsticks, rows = [prepare_context(one) for one in contexts], []
+    prepared, rows = [prepare_context(one) for one in contexts], []
     for count in (4, 16, 64):
         noise = np.random.default_rng(0).normal(size=(count, 1, 3)) * [2.0, 1.0, 0.1] * np.linspace(0.1, 1, 8)[:, None]
         plans = [one.human + noise for one in contexts]
         whole = timed(lambda plans=plans: [score(*one) for one in zip(contexts, plans, strict=True)])
-        alone = timed(lambda plans=plans: [score_prepared(*one) for one in zip(yardsticks, plans, strict=True)])
+        alone = timed(lambda plans=plans: [score_prepared(*one) for one in zip(prepared, plans, strict=True)])
         share = 1e3 / count / len(contexts)
-        rows.append({"proposals": count, "by context": share * whole.cpu_ms, "by yardstick": share * alone.cpu_ms})
+        rows.append({"proposals": count, "by context": share * whole.cpu_ms, "prepared": share * alone.cpu_ms})
     return rows
 
 

@@ -163,7 +163,7 @@ def pose_distances(
 
 @contextmanager
 def score_proposals(
-    yardsticks: Sequence[PreparedContext | None],
+    contexts: Sequence[PreparedContext | None],
     poses: Float[Tensor, "b n k 3"],
     interval: float,
     threads: int,
@@ -179,16 +179,16 @@ def score_proposals(
     Raises:
         SwerveError: a pose is not finite; raised when waiting for the result.
     """
-    plans = poses.detach().double().cpu().numpy() if yardsticks else np.zeros((0, 0, 0, 3))
+    plans = poses.detach().double().cpu().numpy() if contexts else np.zeros((0, 0, 0, 3))
     rows_of: dict[int, tuple[PreparedContext, list[int]]] = {}
-    for row, measure in enumerate(yardsticks):
-        if measure is not None and plans.shape[1]:
-            rows_of.setdefault(id(measure), (measure, []))[1].append(row)
+    for row, context in enumerate(contexts):
+        if context is not None and plans.shape[1]:
+            rows_of.setdefault(id(context), (context, []))[1].append(row)
     found = np.zeros((*plans.shape[:2], len(Metric)), np.float32)
 
-    def put(measure: PreparedContext, rows: list[int]) -> None:
+    def put(context: PreparedContext, rows: list[int]) -> None:
         with watch.measure("scoring", time.thread_time):
-            scores = score_prepared(measure, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
+            scores = score_prepared(context, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
             found[rows] = scores.metrics.reshape(len(rows), plans.shape[1], -1)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -198,7 +198,7 @@ def score_proposals(
             with watch.measure("scorer"):
                 for one in pending:
                     one.result()
-            known = torch.tensor([measure is not None for measure in yardsticks], device=poses.device)
+            known = torch.tensor([context is not None for context in contexts], device=poses.device)
             return torch.as_tensor(found).to(poses.device), known
 
         yield targets

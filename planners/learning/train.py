@@ -1,52 +1,33 @@
 """Training run of any family, with checkpoints, metrics and validation."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import torch
 
 from swerve.data.jobs.folder import held
 from swerve.data.storage.files import make_folder
-from swerve.data.stream import Batch, ImageFit, SampleStream, StreamLoader
-from swerve.data.stream.batch import Provenance
-from swerve.eval.context.context_file import VERSION
+from swerve.data.stream import SampleStream, StreamLoader
 from swerve.eval.context.context_store import ContextStore
-from swerve.eval.scoring.score import PreparedContext, prepare_context
-from swerve.planners.learning.alignment import neck_of
-from swerve.planners.learning.checkpoint import CheckpointWriter, load_checkpoint, require_equal_states
+from swerve.planners.learning.check_run import check_hidden_states, check_run
+from swerve.planners.learning.checkpoint import load_checkpoint
 from swerve.planners.learning.hidden_state_store import HiddenStateStore
-from swerve.planners.learning.learned_planner import LearnedPlanner, save_learned
-from swerve.planners.learning.model import PlannerModel
+from swerve.planners.learning.initial_weights import begin
+from swerve.planners.learning.learned_planner import LearnedPlanner
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.precision import is_mixed
-from swerve.planners.learning.reduction import summed
-from swerve.planners.learning.score_store import ScoreStore
-from swerve.planners.learning.sharding import load_whole, whole
+from swerve.planners.learning.prepared_batches import batched, open_score_store, prepared_batches
+from swerve.planners.learning.run_outputs import CHECKPOINT, PLANNER, RunOutputs
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
-from swerve.planners.learning.training_batch import TrainingBatch, views_of
-from swerve.planners.learning.training_log import TrainingLog
 from swerve.planners.learning.training_step import Training
 from swerve.planners.learning.validation import Validation, require_held_out, validate
-from swerve.planners.learning.vocabulary import Vocabulary, kmeans_anchors
-from swerve.planners.learning.wandb_run import WandbRun
-from swerve.planners.trained_file import read_tensors
-from swerve.scenes import SwerveError
 
-CHECKPOINT: Final = "checkpoint.safetensors"
-PLANNER: Final = "planner.safetensors"
-BEST: Final = "best.safetensors"
 # Columns of metrics.csv with the timing of a step, see docs/train_rap.md.
 PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimizer")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -131,8 +112,8 @@ def train(
             does not suffice.
     """
     folder = Path(folder)
-    _check(stream, store, config)
-    _check_hidden(hidden, config)
+    check_run(stream, store, config)
+    check_hidden_states(hidden, config)
     with held(folder) if process.rank == 0 else nullcontext():
         return _train(stream, store, config, options, folder, process, run, report, report_validation, hidden)
 
@@ -160,11 +141,14 @@ def _train(
         begin(training, stream)
     else:
         loader.load_state_dict(resumed)
-    scores = _score_store(folder, training, stream) if store else None
+    scores = open_score_store(folder, training, stream) if store else None
     first = process.rank == 0
     # Processes of a sharded training each give their share of what the first one writes.
-    keeper = _Keeper(folder, training, loader, run, first) if first or training.is_sharded else None
-    with closing(_prepared(loader, store, scores, training, run.prefetch, hidden)) as batches, keeper or nullcontext():
+    outputs = RunOutputs(folder, training, loader, run, first) if first or training.is_sharded else None
+    with (
+        closing(prepared_batches(loader, store, scores, training, run.prefetch, hidden)) as batches,
+        outputs or nullcontext(),
+    ):
         for parts in batched(batches, options.accumulation):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
@@ -172,279 +156,15 @@ def _train(
             if first and due:
                 report_validation(training.step, {})
             found = _validated(run.validation, training, process) if run.validation and due else {}
-            if keeper:
-                keeper.keep(row, found)
+            if outputs:
+                outputs.write_step(row, found)
             if first and found:
                 report_validation(training.step, found)
             if first:
                 report(row)
-    if keeper:
-        keeper.finish()
+    if outputs:
+        outputs.finish()
     return folder / PLANNER
-
-
-class _Keeper:
-    """Writer of a run's outputs: the first process; others of a sharded training take part without writing."""
-
-    def __init__(
-        self, folder: Path, training: Training, loader: StreamLoader, run: RunOptions, writes: bool = True
-    ) -> None:
-        self._folder, self._training, self._loader, self._run = folder, training, loader, run
-        self._checkpoints = CheckpointWriter(folder / CHECKPOINT, writes)
-        self._journal = None
-        if writes:
-            curves = WandbRun(folder, run.wandb, _shown(training)) if run.wandb else None
-            self._journal = TrainingLog(folder, training.step, run.tensorboard, curves)
-
-    def __enter__(self) -> "_Keeper":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Wait for the last checkpoint, however the steps ended."""
-        self._checkpoints.wait()
-
-    def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
-        """Write the outputs of a step: metrics, validation if any, and a checkpoint if due.
-
-        The checkpoint comes last, so that a step that is not repeated has written everything.
-        """
-        training = self._training
-        if self._journal:
-            self._journal.step(row)
-        if found and self._is_best(found):
-            self._save(BEST, found)
-        if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
-            if self._journal:
-                self._journal.flush()
-            # The loader's own state is ahead of the training.
-            stream = self._loader.state_at(training.step * training.options.accumulation)
-            self._checkpoints.save(training, stream)
-
-    def _is_best(self, found: dict[str, float]) -> bool:
-        """Write a validation; return whether it is the best so far, in all processes that take part."""
-        best = bool(self._journal and self._journal.validation({"step": self._training.step, **found}))
-        if not self._training.is_sharded:
-            return best
-        return bool(summed(torch.tensor(float(best), device=self._training.device)))
-
-    def finish(self) -> None:
-        """Write the planner."""
-        if self._journal:
-            self._journal.close()
-        self._save(PLANNER, {})
-
-    def _save(self, name: str, found: dict[str, float]) -> None:
-        options = self._training.options
-        record: dict[str, Any] = {"steps": self._training.step, "seed": options.seed}
-        if is_mixed(options.precision, self._training.device):
-            record["precision"] = "bf16"
-        model = self._training.averaged_model()
-        if self._journal:
-            save_learned(model, {**record, **({"validation": found} if found else {})}, self._folder / name)
-
-
-def _shown(training: Training) -> dict[str, Any]:
-    """Return the config and the options of a run as JSON values."""
-    options = {name: str(one) if isinstance(one, Path) else one for name, one in vars(training.options).items()}
-    return {"family": training.config.family, "model": training.config.to_json(), **options}
-
-
-def _check(stream: SampleStream, store: ContextStore | None, config: ModelConfig) -> None:
-    """Check that stream, contexts and config are consistent.
-
-    Raises:
-        SwerveError: images or cameras are not the stream's, or sub-scores are trained without contexts.
-    """
-    size, trim = (config.image_width, config.image_height), config.trim
-    fits = stream.options.fit.size == size and stream.options.fit.trim == trim and stream.cameras == config.cameras
-    if config.cameras and not fits:
-        fit = stream.options.fit
-        raise SwerveError(
-            f"{config.family}: the config has cameras {', '.join(config.cameras)} at {size[0]}x{size[1]} with "
-            f"trim {trim}; the stream has {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with "
-            f"trim {fit.trim}"
-        )
-    if store is None and config.auxiliary:
-        raise SwerveError(
-            f"{config.family}: the targets of auxiliary heads are in contexts (see `swerve contexts`). Give them, or "
-            "leave auxiliary out"
-        )
-    if store is None and (config.score_weight or config.ranking_weight):
-        raise SwerveError(
-            f"{config.family}: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight and "
-            "ranking_weight to 0"
-        )
-
-
-def _check_hidden(hidden: HiddenStateStore | None, config: ModelConfig) -> None:
-    """Check that hidden states are what the config is conditioned on.
-
-    Raises:
-        SwerveError: they are of other images or another model, or are given or missing against the config.
-    """
-    if config.hidden_states is None and hidden is None:
-        return
-    if config.hidden_states is None:
-        raise SwerveError(
-            f"{config.family}: hidden states are given, and this network is not conditioned on them. Leave them out, "
-            "or train chainflow with conditioning hidden_states"
-        )
-    if hidden is None:
-        raise SwerveError(
-            f"{config.family}: conditioning is on hidden states, which needs them (see `swerve hidden-states`). Give "
-            "those of the set"
-        )
-    stored, fit = hidden.stored, ImageFit((config.image_width, config.image_height), config.trim)
-    if (stored.cameras, stored.fit) != (config.cameras, fit):
-        was, own = (
-            f"{', '.join(cameras)} at {one.size[0]}x{one.size[1]} with trim {one.trim}"
-            for cameras, one in ((stored.cameras, stored.fit), (config.cameras, fit))
-        )
-        raise SwerveError(
-            f"{config.family}: the hidden states are of cameras {was}; the network has {own}. Make them for these"
-        )
-    if stored.spec != config.hidden_states:
-        raise SwerveError(f"{config.family}: the hidden states are of another model, layer or prompt than the config's")
-
-
-def begin(training: Training, stream: SampleStream) -> None:
-    """Prepare a run that begins: find the vocabulary's anchors, take the weights of `warm_start`.
-
-    All processes must then have the same weights.
-
-    Raises:
-        SwerveError: the file is no planner, or shares no weights with the network; or the processes' weights differ.
-    """
-    vocabulary = vocabulary_of(training.model)
-    if vocabulary is not None and len(vocabulary.anchors):
-        targets = stream.targets(training.config.interval, training.config.poses)
-        anchors = kmeans_anchors(targets, len(vocabulary.anchors), training.options.seed)
-        vocabulary.set_anchors(torch.as_tensor(anchors).float())
-    if training.options.warm_start:
-        warm_start(training, training.options.warm_start)
-    require_equal_states(training)
-
-
-def warm_start(training: Training, path: Path) -> list[str]:
-    """Take the weights of a trained planner where names and shapes are the same; return their names.
-
-    Raises:
-        SwerveError: the file is no planner, or none of its weights fits.
-    """
-    _, tensors = read_tensors(path, "a trained planner", "pt")
-    own = training.model.state_dict()
-    fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
-    if not fitting:
-        raise SwerveError(f"{path}: none of its weights fits {training.config.family}. Choose another warm_start")
-    load_whole(training.model, fitting, strict=False)
-    for name, one in training.model.named_parameters():
-        if name in training.average:
-            training.average[name].copy_(one.detach())
-    neck = neck_of(training.model)
-    if neck and training.teacher:
-        training.teacher.neck.load_state_dict({name: whole(one) for name, one in neck.state_dict().items()})
-    return sorted(fitting)
-
-
-def vocabulary_of(model: PlannerModel) -> Vocabulary | None:
-    """Return the vocabulary of a network; None without one."""
-    found = getattr(model, "vocabulary", None)
-    return found if isinstance(found, Vocabulary) else None
-
-
-def _score_store(folder: Path, training: Training, stream: SampleStream) -> ScoreStore | None:
-    """Open the store of the scores of a fixed vocabulary, in the folder of the run."""
-    vocabulary = vocabulary_of(training.model)
-    if vocabulary is None or not vocabulary.is_fixed:
-        return None
-    # Contexts of another version score otherwise: their sub-scores are not taken for these.
-    dataset = f"{stream.identity['set']}, contexts {VERSION}"
-    return ScoreStore(folder, vocabulary.anchors, vocabulary.profiles, vocabulary.interval, dataset)
-
-
-def batched(items: Iterator[T], count: int) -> Iterator[tuple[T, ...]]:
-    """Yield tuples of `count` successive items; a rest is left out."""
-    while len(found := tuple(islice(items, count))) == count:
-        yield found
-
-
-def _prepared(
-    loader: StreamLoader,
-    store: ContextStore | None,
-    scores: ScoreStore | None,
-    training: Training,
-    ahead: int,
-    hidden: HiddenStateStore | None = None,
-) -> Generator[TrainingBatch, None, None]:
-    """Yield the batches with their contexts, in order, prefetching some in threads during training.
-
-    One thread reads batches. Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
-    """
-    batches, watch = iter(loader), training.watch
-
-    def read() -> Batch | None:
-        with watch.measure("load"):
-            return next(batches, None)
-
-    def made(reading: Future[Batch | None]) -> TrainingBatch | None:
-        batch = reading.result()
-        if batch is None:
-            return None
-        with watch.measure("contexts"):
-            if scores is not None and store is not None:
-                views = _scored_views(batch, store, scores, training, hidden)
-            else:
-                contexts = _yardsticks(store, batch, training.options.threads)
-                views = views_of(batch, contexts, training.config, hidden=hidden)
-            return views.pinned() if training.device.type == "cuda" else views
-
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(ahead) as pool:
-        pending = deque(pool.submit(made, reader.submit(read)) for _ in range(ahead))
-        while True:
-            with watch.measure("wait"):
-                ready = pending.popleft().result()
-            if ready is None:
-                return
-            pending.append(pool.submit(made, reader.submit(read)))
-            yield ready
-
-
-def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[PreparedContext | None]:
-    if store is None:
-        return [None] * len(batch)
-    return _prepared_contexts(store, batch.provenance, threads)
-
-
-def _prepared_contexts(
-    store: ContextStore, provenances: Sequence[Provenance], threads: int
-) -> list[PreparedContext | None]:
-    contexts = store.contexts(provenances, threads)
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda one: prepare_context(one) if one else None, contexts))
-
-
-def _scored_views(
-    batch: Batch, store: ContextStore, scores: ScoreStore, training: Training, hidden: HiddenStateStore | None
-) -> TrainingBatch:
-    """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
-    keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
-    yardsticks: list[PreparedContext | None] = [None] * len(batch)
-    # Of stored samples, contexts are needed for learned proposals and auxiliary heads alone.
-    if _needs_contexts(training):
-        yardsticks = _prepared_contexts(store, batch.provenance, threads)
-    # Batches that are prepared at the same time may share samples, each of which is scored once.
-    with scores.adding:
-        if missing := scores.missing(keys):
-            own = [yardsticks[row] for row in missing]
-            if not _needs_contexts(training):
-                own = _prepared_contexts(store, [batch.provenance[row] for row in missing], threads)
-            motion = torch.stack([batch.history_velocity[:, -1, 0], batch.history_yaw_rate[:, -1]], dim=1)[missing]
-            scores.add([keys[row] for row in missing], own, motion, threads)
-    return views_of(batch, yardsticks, training.config, scores.scores(keys), hidden)
-
-
-def _needs_contexts(training: Training) -> bool:
-    return bool(getattr(training.config, "proposals", 0) or training.config.auxiliary)
 
 
 def _is_due(validation: Validation, training: Training) -> bool:

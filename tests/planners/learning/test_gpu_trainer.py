@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
 from swerve.planners.learning.image_augmentation import grid_masked, jittered
+from swerve.planners.learning.initial_weights import warm_start
 from swerve.planners.learning.parameter_groups import parameter_groups
-from swerve.planners.learning.train import warm_start
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_step import Training, hidden_status
 from swerve.planners.rap import RapConfig, RapModel, decoder

@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from swerve.planners import load_planner
 from swerve.planners.baselines.ego_mlp_model import EgoMlpConfig
 from swerve.planners.learning import learned_planner, register
-from swerve.planners.learning.train import CHECKPOINT, PLANNER, Process, RunOptions, train
+from swerve.planners.learning.run_outputs import CHECKPOINT, PLANNER
+from swerve.planners.learning.train import Process, RunOptions, train
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_log import METRICS
 from swerve.scenes import SwerveError

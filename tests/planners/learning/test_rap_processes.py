@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 
-from swerve.planners.learning.train import CHECKPOINT, PLANNER
+from swerve.planners.learning.run_outputs import CHECKPOINT, PLANNER
 from swerve.planners.learning.training_log import METRICS, VALIDATION
 from tests.support.command import invoke
 

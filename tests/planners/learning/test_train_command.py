@@ -22,8 +22,9 @@ from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
 from swerve.planners.learning import views_of
 from swerve.planners.learning.checkpoint import load_checkpoint
+from swerve.planners.learning.run_outputs import CHECKPOINT
 from swerve.planners.learning.score_store import ScoreStore
-from swerve.planners.learning.train import CHECKPOINT, Process, RunOptions, train
+from swerve.planners.learning.train import Process, RunOptions, train
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_log import METRICS, VALIDATION
 from swerve.planners.learning.training_step import Training
@@ -89,7 +90,7 @@ def test_batches_are_prepared_at_the_same_time_and_stay_in_order(dataset, monkey
     """Each thread waits until all are at work: with fewer than asked for they would wait in vain."""
     import threading
 
-    module = import_module("swerve.planners.learning.train")
+    module = import_module("swerve.planners.learning.prepared_batches")
     together, steps = threading.Barrier(3, timeout=20), {}
 
     def slow(batch, contexts, config, hidden=None):
@@ -103,7 +104,7 @@ def test_batches_are_prepared_at_the_same_time_and_stay_in_order(dataset, monkey
     monkeypatch.setattr(module, "views_of", slow)
     training = Training(CONFIG, TrainingOptions(6), ALONE.device)
     loader = StreamLoader(stream_of(dataset), 6)
-    made = list(module._prepared(loader, None, None, training, 3))
+    made = list(module.prepared_batches(loader, None, None, training, 3))
     assert [steps[id(one)] for one in made] == list(range(6))
 
 

@@ -17,7 +17,8 @@ from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.planner_process import PlannerLimits
 from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
-from swerve.planners.learning.train import BEST, CHECKPOINT, Process, RunOptions, train
+from swerve.planners.learning.run_outputs import BEST, CHECKPOINT
+from swerve.planners.learning.train import Process, RunOptions, train
 from swerve.planners.learning.training_log import METRICS, VALIDATION
 from swerve.planners.learning.validation import Validation, validate
 from swerve.planners.open_planner import PlannerLoader
