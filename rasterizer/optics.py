@@ -4,8 +4,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Float32
-from scipy.interpolate import RectBivariateSpline
 
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
 
@@ -125,7 +125,7 @@ def _rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarra
     grid_u, grid_v = np.linspace(0, camera.width, _NODES), np.linspace(0, camera.height, _NODES)
     grid = _unproject_grid(camera, grid_u, grid_v)
     if not np.isnan(grid).any():
-        rays = np.stack([RectBivariateSpline(grid_v, grid_u, values)(v, u) for values in grid])
+        rays = np.stack([scipy.interpolate.RectBivariateSpline(grid_v, grid_u, values)(v, u) for values in grid])
         probe = _unproject_grid(camera, u[::_PROBE_EVERY], v[::_PROBE_EVERY])
         if np.abs(rays[:, ::_PROBE_EVERY, ::_PROBE_EVERY] - probe).max() < _RAY_TOLERANCE:
             return rays[0].astype(np.float32), rays[1].astype(np.float32)

@@ -6,6 +6,7 @@ from enum import Enum
 from functools import cached_property
 
 import numpy as np
+import scipy
 import shapely
 from jaxtyping import Float, Float32
 
@@ -189,11 +190,8 @@ class GroundHeight:
 
     def at(self, points: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
         """Interpolate the height at (x, y) bilinearly; beyond the grid, the boundary's height is used."""
-        # Scipy is imported where it is used, here and below: maps alone, as planners read them, need none of it.
-        from scipy.ndimage import map_coordinates
-
         grid = (points.reshape(-1, 2) - self.origin) / self.spacing
-        flat = map_coordinates(self.heights, grid.T[::-1], output=np.float64, order=1, mode="nearest")
+        flat = scipy.ndimage.map_coordinates(self.heights, grid.T[::-1], output=np.float64, order=1, mode="nearest")
         heights: Float[np.ndarray, "*b"] = flat.reshape(points.shape[:-1])
         return heights
 
@@ -206,12 +204,10 @@ class GroundHeight:
         Raises:
             ValueError: every node is NaN.
         """
-        from scipy.ndimage import distance_transform_edt
-
         gaps = np.isnan(heights)
         if gaps.all():
             raise ValueError("ground height raster has no height at all")
-        rows, columns = distance_transform_edt(gaps, return_distances=False, return_indices=True)
+        rows, columns = scipy.ndimage.distance_transform_edt(gaps, return_distances=False, return_indices=True)
         return cls(heights[rows, columns].astype(np.float32), corner, spacing)
 
     @classmethod
@@ -231,11 +227,10 @@ class GroundHeight:
         x, y = np.meshgrid(low[0] + spacing * np.arange(size[0]), low[1] + spacing * np.arange(size[1]))
         if np.ptp(points[:, 2]) < 1e-6:
             return cls(np.full(x.shape, points[0, 2], np.float32), low, spacing)
-        from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 
-        heights = LinearNDInterpolator(points[:, :2], points[:, 2])(x, y)
+        heights = scipy.interpolate.LinearNDInterpolator(points[:, :2], points[:, 2])(x, y)
         outside = np.isnan(heights)
-        heights[outside] = NearestNDInterpolator(points[:, :2], points[:, 2])(x[outside], y[outside])
+        heights[outside] = scipy.interpolate.NearestNDInterpolator(points[:, :2], points[:, 2])(x[outside], y[outside])
         return cls(heights.astype(np.float32), low, spacing)
 
 

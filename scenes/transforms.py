@@ -4,6 +4,7 @@ Products chain by name: `world_from_camera = world_from_ego @ ego_from_camera`. 
 """
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
 
 _SKEW = 1e-5
@@ -80,23 +81,20 @@ def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarra
     Raises:
         ValueError: a quaternion has length zero.
     """
-    # Scipy is imported where it is used, here and below: it would be most of the start of a planner's process.
-    from scipy.spatial.transform import Rotation
-
     flat = np.asarray(wxyz, dtype=np.float64).reshape(-1, 4)
     rotations: Float[np.ndarray, "*b 3 3"] = (
-        Rotation.from_quat(flat, scalar_first=True).as_matrix().reshape(*wxyz.shape[:-1], 3, 3)
+        scipy.spatial.transform.Rotation.from_quat(flat, scalar_first=True).as_matrix().reshape(*wxyz.shape[:-1], 3, 3)
     )
     return rotations
 
 
 def quaternion_from_rotation(rotation: Float[np.ndarray, "*b 3 3"]) -> Float[np.ndarray, "*b 4"]:
     """Convert rotation matrices to unit quaternions, scalar first and not negative."""
-    from scipy.spatial.transform import Rotation
-
     flat = np.asarray(rotation, dtype=np.float64).reshape(-1, 3, 3)
     quaternions: Float[np.ndarray, "*b 4"] = (
-        Rotation.from_matrix(flat).as_quat(canonical=True, scalar_first=True).reshape(*rotation.shape[:-2], 4)
+        scipy.spatial.transform.Rotation.from_matrix(flat)
+        .as_quat(canonical=True, scalar_first=True)
+        .reshape(*rotation.shape[:-2], 4)
     )
     return quaternions
 
@@ -111,8 +109,6 @@ def interpolate_poses(
     Raises:
         ValueError: a query lies outside the times, or there are fewer than two poses.
     """
-    from scipy.spatial.transform import Rotation, Slerp
-
     if len(times_us) < 2:
         raise ValueError(f"needs two poses or more to interpolate, got {len(times_us)}")
     if query_us.min() < times_us[0] or query_us.max() > times_us[-1]:
@@ -123,7 +119,9 @@ def interpolate_poses(
     query = (query_us - times_us[0]) * 1e-6
     positions = target_from_source[:, :3, 3]
     translation = np.stack([np.interp(query, seconds, positions[:, axis]) for axis in range(3)], axis=-1)
-    rotations = Slerp(seconds, Rotation.from_matrix(target_from_source[:, :3, :3]))(query)
+    rotations = scipy.spatial.transform.Slerp(
+        seconds, scipy.spatial.transform.Rotation.from_matrix(target_from_source[:, :3, :3])
+    )(query)
     return rigid_transform(rotations.as_matrix(), translation)
 
 

@@ -1,4 +1,4 @@
-"""Rooms import downwards only, and no files import each other in a circle, imports inside functions included."""
+"""Rooms import downwards only, no files import each other in a circle, and parts of scipy load when they are used."""
 
 import ast
 from collections.abc import Iterator
@@ -39,3 +39,15 @@ def test_no_files_import_each_other_in_a_circle() -> None:
         TopologicalSorter(GRAPH).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_parts_of_scipy_load_when_they_are_used() -> None:
+    """`scipy.spatial.KDTree` after `import scipy` loads scipy.spatial in the call: half of the start of a worker."""
+    early = [
+        (name, node.lineno)
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "scipy")
+        or (isinstance(node, ast.Import) and any(one.name.startswith("scipy.") for one in node.names))
+    ]
+    assert early == []

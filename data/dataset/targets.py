@@ -1,8 +1,8 @@
 """Interpolated poses: targets and inputs of planners at 2 Hz and 10 Hz."""
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.interpolate import CubicSpline
 
 from swerve.scenes.planning import History
 from swerve.scenes.transforms import interpolate_poses, pose_from_yaw, relative_poses, wrap_angle, yaw_of
@@ -144,5 +144,7 @@ def _cubic_positions(
 ) -> Float[np.ndarray, "q 3"]:
     """Interpolate positions by cubic splines through the steps (off by a step^4 times the snap over 384)."""
     seconds = (times_us - times_us[0]) * 1e-6
-    interpolated: Float[np.ndarray, "q 3"] = CubicSpline(seconds, positions)((query - times_us[0]) * 1e-6)
+    interpolated: Float[np.ndarray, "q 3"] = scipy.interpolate.CubicSpline(seconds, positions)(
+        (query - times_us[0]) * 1e-6
+    )
     return interpolated

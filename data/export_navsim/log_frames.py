@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.spatial.transform import Rotation
 
 from swerve.data.export_navsim.rig import AXLE_HEIGHT, camera_records
 from swerve.data.export_navsim.tokens import logged_token
@@ -166,7 +166,7 @@ def axle_pose(world_from_ego: Float[np.ndarray, "4 4"], offset: Float[np.ndarray
 
 
 def _wxyz(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
-    x, y, z, w = Rotation.from_matrix(rotation).as_quat().tolist()
+    x, y, z, w = scipy.spatial.transform.Rotation.from_matrix(rotation).as_quat().tolist()
     return np.array([w, x, y, z])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+import scipy
 
 from swerve.data.sources.navsim.frames import CAMERA_NAMES
 from swerve.scenes import Camera, LensModel
@@ -32,7 +32,7 @@ def navsim_names(cameras: Sequence[Camera]) -> dict[str, str]:
         return {camera.name: camera.name for camera in known}
     towards = [np.arctan2(camera.ego_from_camera[1, 2], camera.ego_from_camera[0, 2]) for camera in known]
     apart = np.abs(wrap_angle(np.array(towards)[:, None] - np.deg2rad(_DIRECTIONS)))
-    pairs = zip(*linear_sum_assignment(apart), strict=True)
+    pairs = zip(*scipy.optimize.linear_sum_assignment(apart), strict=True)
     return {
         known[row].name: CAMERA_NAMES[column] for row, column in pairs if apart[row, column] <= np.deg2rad(_FARTHEST)
     }

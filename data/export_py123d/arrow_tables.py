@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import scipy
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from swerve.data.storage.files import commit, make_folder, temporary_path
 from swerve.data.storage.msgpack import pack
@@ -47,6 +47,6 @@ def write_table(
 
 def pose_rows(poses: Float[np.ndarray, "n 4 4"], shift: Float[np.ndarray, "3"]) -> list[list[float]]:
     """Return poses as x, y, z, qw, qx, qy, qz; positions are moved by `shift`."""
-    quaternions = Rotation.from_matrix(poses[:, :3, :3]).as_quat(scalar_first=True)
+    quaternions = scipy.spatial.transform.Rotation.from_matrix(poses[:, :3, :3]).as_quat(scalar_first=True)
     rows: list[list[float]] = np.column_stack([poses[:, :3, 3] + shift, quaternions]).tolist()
     return rows

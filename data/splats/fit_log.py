@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 import simplejpeg
 from jaxtyping import Float
 
@@ -232,9 +233,7 @@ def ground_of(log: Log) -> Ground:
     path = log.ego.positions
 
     def height(places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
-        from scipy.spatial import cKDTree
-
-        distance, nearest = cKDTree(path[:, :2]).query(places)
+        distance, nearest = scipy.spatial.cKDTree(path[:, :2]).query(places)
         return np.where(distance < _BESIDE, path[nearest, 2], np.nan)
 
     return height

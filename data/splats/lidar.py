@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Float32, Int
-from scipy.ndimage import minimum_filter
 
 from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.moving_tracks import box_size, empty_node, moving_rows
@@ -118,7 +118,7 @@ def visible_points(photo: PosedImage, points: Float[np.ndarray, "n 3"], factor: 
     columns, lines = np.floor(pixels[rows]).astype(int).T
     found = VisiblePoints(rows, lines, columns, depths[rows])
     reach = max(round(_REACH * photo.camera.fx), 1)
-    nearest = minimum_filter(depth_image(photo, found), 2 * reach + 1, mode="nearest")
+    nearest = scipy.ndimage.minimum_filter(depth_image(photo, found), 2 * reach + 1, mode="nearest")
     shown = found.depths <= factor * nearest[lines, columns]
     return VisiblePoints(*(values[shown] for values in found))
 

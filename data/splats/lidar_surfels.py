@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import distance_transform_edt
-from scipy.spatial import cKDTree
 
 from swerve.data.splats.image_priors import ImagePriors
 from swerve.data.splats.lidar import HIDDEN, Scan, depth_image, moving_nodes, split_sweep, visible_points
@@ -76,7 +75,7 @@ def covered_pixels(picture: PosedImage, points: Float[np.ndarray, "n 3"]) -> Boo
     image = depth_image(picture, visible_points(picture, points))
     if not np.isfinite(image).any():
         return np.zeros(image.shape, bool)
-    near: Bool[np.ndarray, "h w"] = distance_transform_edt(np.isinf(image)) <= _COVERS * picture.camera.fx
+    near: Bool[np.ndarray, "h w"] = scipy.ndimage.distance_transform_edt(np.isinf(image)) <= _COVERS * picture.camera.fx
     return near
 
 
@@ -137,7 +136,7 @@ def _surfels(points: Float[np.ndarray, "n 3"], colors: Float[np.ndarray, "n 3"],
         points, colors, spacing = points[rows], colors[rows], spacing * _COARSER
     if len(points) <= _AROUND:
         return Surfels.empty()
-    distances, rows = cKDTree(points).query(points, _AROUND + 1)
+    distances, rows = scipy.spatial.cKDTree(points).query(points, _AROUND + 1)
     short = _WIDEST / np.maximum(distances[:, 1:], _WIDEST)
     steps = (points[rows[:, 1:]] - points[:, None]) * short[..., None]
     flat = _SHARE * np.einsum("nki,nkj->nij", steps, steps) / _AROUND

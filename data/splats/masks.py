@@ -9,9 +9,9 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import scipy
 from jaxtyping import Bool
 from PIL import Image
-from scipy.ndimage import minimum_filter
 
 from swerve.data.splats.optimization.training_images import WINDOW
 from swerve.data.storage.checked_image import decode_pixels
@@ -49,7 +49,7 @@ def load_mask(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> Bo
 def valid_windows(ignored: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
     """Test which SSIM windows (11x11 pixels) contain no ignored pixel, by their centres from pixel 5 on."""
     edge = WINDOW // 2
-    whole: Bool[np.ndarray, "h2 w2"] = minimum_filter(~ignored, WINDOW)[edge:-edge, edge:-edge]
+    whole: Bool[np.ndarray, "h2 w2"] = scipy.ndimage.minimum_filter(~ignored, WINDOW)[edge:-edge, edge:-edge]
     return whole
 
 

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.spatial.transform import Rotation
 
 from swerve.data.splats.log_images import PosedImage
 from swerve.rasterizer.splats import Gaussians
@@ -61,7 +61,7 @@ class Surfels(NamedTuple):
         harmonics[:, 0] = rgb_to_sh(self.colors)
         arrays = (
             self.centers,
-            Rotation.from_matrix(axes).as_quat(scalar_first=True),
+            scipy.spatial.transform.Rotation.from_matrix(axes).as_quat(scalar_first=True),
             np.log(np.sqrt(squares.clip(0)).clip(_SMALLEST)),
             np.full(len(self.centers), np.log(opacity / (1 - opacity))),
             harmonics,

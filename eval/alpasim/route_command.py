@@ -4,8 +4,8 @@ import json
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
 from swerve.eval.alpasim.protocol import protocol
 from swerve.scenes.polyline import arc_lengths, remove_duplicate_points
@@ -104,7 +104,9 @@ def _decisive(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
 
 def _curve(points: Float[np.ndarray, "n 2"]) -> Any:  # noqa: ANN401 scipy publishes no types
     """Return the cubic spline through points, by the length of their polyline."""
-    return CubicSpline(arc_lengths(points), points, bc_type="not-a-knot" if len(points) > 3 else "natural")
+    return scipy.interpolate.CubicSpline(
+        arc_lengths(points), points, bc_type="not-a-knot" if len(points) > 3 else "natural"
+    )
 
 
 def _joined(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "k 2"]:
@@ -112,6 +114,6 @@ def _joined(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "k 2"]:
     direction = (points[1] - points[0]) / np.linalg.norm(points[1] - points[0])
     reach = float(np.linalg.norm(points[0]))
     ends = np.stack([np.zeros(2), points[0]])
-    curve = CubicHermiteSpline([0.0, 1.0], ends, reach * np.stack([np.array([1.0, 0.0]), direction]))
+    curve = scipy.interpolate.CubicHermiteSpline([0.0, 1.0], ends, reach * np.stack([np.array([1.0, 0.0]), direction]))
     joined: Float[np.ndarray, "k 2"] = curve(np.linspace(0.0, 1.0, 81))
     return joined

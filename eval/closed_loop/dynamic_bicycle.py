@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
 
 from swerve.eval.closed_loop.dynamic_bicycle_kernels import RATE, SingleTrack, integrate
 from swerve.eval.scoring.thresholds import STEP
@@ -109,7 +109,7 @@ def _references(
     """
     times = interval * np.arange(len(points) + 1)
     start = _rotation(initial[2]) @ initial[3:5]
-    path = CubicSpline(times, np.vstack([np.zeros(2), points]), bc_type=((1, start), "not-a-knot"))
+    path = scipy.interpolate.CubicSpline(times, np.vstack([np.zeros(2), points]), bc_type=((1, start), "not-a-knot"))
     turned = np.unwrap(np.concatenate([initial[2:3], headings]))
 
     at = np.arange(round(steps * STEP * RATE)) / RATE
@@ -119,7 +119,9 @@ def _references(
     return np.column_stack([path(at), np.interp(at, times, turned), _previewed(path, turned[-1], at), speed])
 
 
-def _previewed(path: CubicSpline, last_heading: float, at: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
+def _previewed(
+    path: "scipy.interpolate.CubicSpline", last_heading: float, at: Float[np.ndarray, "n"]
+) -> Float[np.ndarray, "n 2"]:
     """Return the points of a plan that are pursued at some times: a preview time ahead, 4 m or more along the plan.
 
     Beyond its end the plan is extended straight.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 import shapely
 from jaxtyping import Bool, Float
 
@@ -152,9 +153,9 @@ def is_comfortable(states: Float[np.ndarray, "t 11"]) -> bool:
 
 
 def _smoothed(values: Float[np.ndarray, "t"], window: int, order: int = 0) -> Float[np.ndarray, "t"]:
-    from scipy.signal import savgol_filter  # 0.3 s, which only these scores need
-
-    filtered: Float[np.ndarray, "t"] = savgol_filter(values, min(window, len(values)), 2, deriv=order, delta=_STEP)
+    filtered: Float[np.ndarray, "t"] = scipy.signal.savgol_filter(
+        values, min(window, len(values)), 2, deriv=order, delta=_STEP
+    )
     return filtered
 
 

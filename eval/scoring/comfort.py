@@ -7,6 +7,7 @@ once per length.
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
 
 from swerve.eval.scoring.comfort_kernels import filter_rows, stays_within, unwrapped
@@ -157,9 +158,9 @@ def _windows(
     length: int, window: int, order: int, derivative: int
 ) -> tuple[Float[np.ndarray, "t w"], Int[np.ndarray, "t"]]:
     """Return the coefficients of each sample, and the first sample they apply to."""
-    from scipy.signal import savgol_filter  # 0.3 s, which only these scores need
-
-    matrix = savgol_filter(np.eye(length), window, order, deriv=derivative, delta=STEP, axis=0, mode="interp")
+    matrix = scipy.signal.savgol_filter(
+        np.eye(length), window, order, deriv=derivative, delta=STEP, axis=0, mode="interp"
+    )
     centred = np.arange(length) - (window - 1) // 2
     starts = np.clip(centred, 0, length - window)
     return np.stack([matrix[row, start : start + window] for row, start in enumerate(starts)]), starts

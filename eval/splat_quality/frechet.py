@@ -1,7 +1,7 @@
 """Fréchet distance of image features, as in FID, for features that the user brings."""
 
 import numpy as np
-import scipy.linalg
+import scipy
 from jaxtyping import Float
 
 

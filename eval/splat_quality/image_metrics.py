@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, UInt8
-from scipy.ndimage import gaussian_filter
 
 from swerve.data.splats.masks import valid_windows
 from swerve.scenes import SwerveError
@@ -100,6 +100,6 @@ def align_colors(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h 
 
 def _smoothed(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h2 w2 3"]:
     # A radius of 3.5 sigma is 5 pixels, rounded.
-    smooth = gaussian_filter(image, _SIGMA, truncate=3.5, axes=(0, 1))
+    smooth = scipy.ndimage.gaussian_filter(image, _SIGMA, truncate=3.5, axes=(0, 1))
     whole: Float[np.ndarray, "h2 w2 3"] = smooth[_REACH:-_REACH, _REACH:-_REACH]
     return whole

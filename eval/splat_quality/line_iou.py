@@ -6,8 +6,8 @@ for the network, whose weights Swerve does not have.
 """
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, UInt8
-from scipy.ndimage import binary_dilation
 
 from swerve.rasterizer import View
 from swerve.scenes.primitives import Semantic
@@ -40,7 +40,7 @@ def line_iou(found: Bool[np.ndarray, "h w"], raster: View) -> float:
     true = np.isin(raster.semantic, LINES) & ground
     if true.sum() < _LEAST_SHARE * true.size:
         return np.nan
-    thick_true, thick_found = (binary_dilation(one, _AROUND) & ground for one in (true, found & ground))
+    thick_true, thick_found = (scipy.ndimage.binary_dilation(one, _AROUND) & ground for one in (true, found & ground))
     return float((thick_true & thick_found).sum() / (thick_true | thick_found).sum())
 
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.stats import t as students_t
 
 Side = Literal["joint", "planners", "scene_groups"]
 SIDES: tuple[Side, ...] = ("joint", "planners", "scene_groups")
@@ -170,13 +170,13 @@ def mean_interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: in
     """
     if clusters < 3:
         return Estimate(value, float("nan"), float("nan"))
-    half = float(students_t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * samples.std())
+    half = float(scipy.stats.t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * samples.std())
     return Estimate(value, value - half, value + half)
 
 
 def half_width(clusters: int) -> float:
     """Return half the width of an interval in standard errors."""
-    return float(students_t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 2)))
+    return float(scipy.stats.t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 2)))
 
 
 def difference_interval(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
 
 from swerve.eval.scoring.thresholds import STEP, STEPS
 from swerve.planners.baselines.parameter_checks import check_numbers
@@ -152,5 +152,5 @@ def smooth_noise(seed: int, token: str, time_us: int) -> tuple[Float[np.ndarray,
     knots = np.zeros((_KNOTS, 2))
     knots[1:] = keyed_generator(seed, token, time_us, "planner noise").normal(size=(_KNOTS - 1, 2))
     seconds = np.arange(STEPS) * STEP
-    curves = CubicSpline(np.arange(_KNOTS), knots, bc_type=("clamped", "natural"))(seconds)
+    curves = scipy.interpolate.CubicSpline(np.arange(_KNOTS), knots, bc_type=("clamped", "natural"))(seconds)
     return curves[:, 0], curves[:, 1]

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
 from jaxtyping import Float, Int, UInt8
-from scipy.optimize import minimize
 
 from swerve.planners.learning.alignment import neck_of
 from swerve.planners.learning.model import PlannerModel
@@ -190,5 +190,5 @@ def _fitted(
         gradient = np.append(inputs.T @ slope + _PENALTY * weights[:-1], slope.sum())
         return float(np.logaddexp(0.0, -margins).mean() + _PENALTY / 2 * (weights[:-1] ** 2).sum()), gradient
 
-    found = minimize(loss, np.zeros(width + 1), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    found = scipy.optimize.minimize(loss, np.zeros(width + 1), jac=True, method="L-BFGS-B", options={"maxiter": 500})
     return lambda features: (features - mean) / scale @ found.x[:-1] + found.x[-1]

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.observations import observation_of
@@ -67,7 +67,7 @@ class Proposals:
         """Spearman's rank correlation of predicted and true scores; NaN if either is constant."""
         if len(self.true_score) < 2 or min(np.ptp(self.predicted_score), np.ptp(self.true_score)) < 1e-12:
             return float("nan")
-        return float(spearmanr(self.predicted_score, self.true_score).statistic)
+        return float(scipy.stats.spearmanr(self.predicted_score, self.true_score).statistic)
 
 
 def proposals_in(

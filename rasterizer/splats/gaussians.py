@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Float32, Int
-from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.splats.harmonics import SIZES, rotation_of_harmonics
 from swerve.scenes import SwerveError
@@ -87,7 +87,7 @@ class Gaussians:
             target_from_source: a rigid transform.
         """
         turn = target_from_source[:3, :3]
-        w, x, y, z = Rotation.from_matrix(turn).as_quat(scalar_first=True)
+        w, x, y, z = scipy.spatial.transform.Rotation.from_matrix(turn).as_quat(scalar_first=True)
         times = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
         harmonics = np.einsum("ij,njc->nic", rotation_of_harmonics(turn, self.degree), self.sh_coefficients)
         return replace(

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.interpolate import CubicHermiteSpline
 
 from swerve.scenes.log import Log
 from swerve.scenes.randomness import keyed_generator
@@ -157,7 +157,9 @@ class LogGeometry:
     def arc_lengths_at(self, seconds: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:
         """Interpolate the ego's arc length on its path at times between the steps, or just outside them."""
         speeds = np.maximum(self.ego_motion.speeds, 0.0)
-        lengths: Float[np.ndarray, "q"] = CubicHermiteSpline(self.seconds, self.path.arc_lengths, speeds)(seconds)
+        lengths: Float[np.ndarray, "q"] = scipy.interpolate.CubicHermiteSpline(
+            self.seconds, self.path.arc_lengths, speeds
+        )(seconds)
         return lengths
 
     def is_implausible(self, steps: slice) -> bool:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.interpolate import CubicHermiteSpline
 
 from swerve.scenes.transforms import wrap_angle
 
@@ -69,9 +69,9 @@ class Motion:
         ahead = np.stack([np.cos(self.headings), np.sin(self.headings)], axis=-1)
         linear = (self.accelerations, self.curvatures, self.position_residuals, self.heading_residuals)
         return Motion(
-            CubicHermiteSpline(seconds, self.positions, self.speeds[:, None] * ahead)(query),
-            CubicHermiteSpline(seconds, self.headings, self.yaw_rates)(query),
-            CubicHermiteSpline(seconds, self.speeds, self.accelerations)(query),
+            scipy.interpolate.CubicHermiteSpline(seconds, self.positions, self.speeds[:, None] * ahead)(query),
+            scipy.interpolate.CubicHermiteSpline(seconds, self.headings, self.yaw_rates)(query),
+            scipy.interpolate.CubicHermiteSpline(seconds, self.speeds, self.accelerations)(query),
             *(np.interp(query, seconds, values) for values in linear),
         )
 

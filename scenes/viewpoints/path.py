@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.interpolate import CubicSpline
 
 from swerve.scenes.viewpoints.motion_smoother import Motion
 
@@ -119,7 +119,7 @@ def _bends(
     """
     if len(schedule) < 2:
         return np.full(len(along), headings[0]), np.zeros(len(along)), np.zeros(len(along))
-    spline = CubicSpline(schedule, headings, bc_type=((1, curvatures[0]), (1, curvatures[-1])))
+    spline = scipy.interpolate.CubicSpline(schedule, headings, bc_type=((1, curvatures[0]), (1, curvatures[-1])))
     end = along[np.searchsorted(along, schedule[-1])]
     inside, known = (along >= schedule[0]) & (along <= end), np.clip(along, schedule[0], schedule[-1])
     past = np.clip(along, schedule[-1], end) - schedule[-1]
@@ -149,7 +149,7 @@ def _points(
         return way + off, ahead
     knots = np.linspace(schedule[0], schedule[-1], int(np.ceil((schedule[-1] - schedule[0]) / _SPREAD)) + 1)
     sampled = np.stack([np.interp(knots, schedule, off[:, axis]) for axis in range(2)], axis=-1)
-    spread = CubicSpline(knots, sampled, bc_type="clamped")
+    spread = scipy.interpolate.CubicSpline(knots, sampled, bc_type="clamped")
     inside = np.clip(along, knots[0], knots[-1])
     return way + spread(inside), ahead + np.where((inside == along)[:, None], spread(inside, 1), 0.0)
 

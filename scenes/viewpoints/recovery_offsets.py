@@ -1,8 +1,8 @@
 """Random offsets of recovery viewpoints, and the strata of their distribution."""
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import ndtr, ndtri
 
 from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
@@ -41,8 +41,8 @@ def stratum_of(options: RecoveryOptions, seed: int, log: str, token: str, index:
 def offsets_at(options: RecoveryOptions, shares: Float[np.ndarray, "*q 4"]) -> Float[np.ndarray, "*q 4"]:
     """Compute the quantiles of the offsets at shares from 0 to 1."""
     if options.distribution == "normal":
-        low, high = ndtr(-_NORMAL_CUT), ndtr(_NORMAL_CUT)
-        unit = ndtri(low + (high - low) * shares) / _NORMAL_CUT
+        low, high = scipy.special.ndtr(-_NORMAL_CUT), scipy.special.ndtr(_NORMAL_CUT)
+        unit = scipy.special.ndtri(low + (high - low) * shares) / _NORMAL_CUT
     else:
         unit = 2 * shares - 1
     offsets: Float[np.ndarray, "*q 4"] = unit * np.array(

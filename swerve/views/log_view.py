@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Float32, Int, UInt8
 from PIL import Image
-from scipy.spatial import cKDTree
 
 from swerve.data.storage.checked_image import decode_pixels
 from swerve.rasterizer import StaticLayer, Style, View
@@ -106,7 +106,7 @@ def ground_grid(positions: Float[np.ndarray, "n 3"]) -> tuple[Path3D, ...]:
     spacing = _GRID_SPACING * max(np.ceil((high - low).max() / (_GRID_SPACING * _MOST_LINES)), 1.0)
     xs, ys = (np.arange(np.floor(low[axis] / spacing), high[axis] / spacing + 1) * spacing for axis in (0, 1))
     x, y = np.meshgrid(xs, ys, indexing="ij")
-    nearest = cKDTree(positions[:, :2]).query(np.stack([x, y], axis=-1))[1]
+    nearest = scipy.spatial.cKDTree(positions[:, :2]).query(np.stack([x, y], axis=-1))[1]
     points = np.stack([x, y, positions[nearest, 2]], axis=-1)
     lines = [*points, *points.swapaxes(0, 1)]
     group = f"ground, a line each {spacing:g} m"

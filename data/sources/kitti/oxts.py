@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from swerve.data.sources.kitti.kitti_text import lines_of, numbers_of
 from swerve.scenes import LogError
@@ -76,7 +76,7 @@ def _oxts(records: Float[np.ndarray, "t 30"], path: Path) -> Oxts:
         raise LogError(path, f"record {wrong[0]}", f"is at latitude and longitude {place}, which is no place on a road")
     positions = mercator(latitude, longitude, records[:, 2])
     origin = np.round(positions[0])
-    rotations = Rotation.from_euler("ZYX", records[:, [5, 4, 3]]).as_matrix()
+    rotations = scipy.spatial.transform.Rotation.from_euler("ZYX", records[:, [5, 4, 3]]).as_matrix()
     return Oxts(
         rigid_transform(rotations, positions - origin),
         origin,

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.interpolate import CubicHermiteSpline
-from scipy.spatial.transform import Rotation, Slerp
 
 from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.sources.navsim.cameras import axle_height, camera_of, image_size
@@ -170,8 +169,10 @@ def _poses(
     query = (steps.times_us - steps.times_us[0]) * 1e-6
     local = np.array([[*frame.ego_velocity, 0.0] for frame in frames], np.float64)
     velocity = (at_frames[:, :3, :3] @ local[..., None])[..., 0]
-    positions = CubicHermiteSpline(seconds, at_frames[:, :3, 3], velocity)(query)
-    rotations = Slerp(seconds, Rotation.from_matrix(at_frames[:, :3, :3]))(query).as_matrix()
+    positions = scipy.interpolate.CubicHermiteSpline(seconds, at_frames[:, :3, 3], velocity)(query)
+    rotations = scipy.spatial.transform.Slerp(
+        seconds, scipy.spatial.transform.Rotation.from_matrix(at_frames[:, :3, :3])
+    )(query).as_matrix()
     poses = rigid_transform(rotations, positions)
     poses[steps.at] = at_frames
     return poses

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.spatial import cKDTree
 
 # Metres from the driven path of vehicles whose bottoms tell the road's height; a wheel's radius, and the range of
 # estimates.
@@ -29,7 +29,7 @@ def estimate_axle_height(
     """
     if not len(bottoms):
         return _WHEEL_RADIUS
-    gaps, nearest = cKDTree(path[:, :2]).query(bottoms[:, :2], distance_upper_bound=_NEAR)
+    gaps, nearest = scipy.spatial.cKDTree(path[:, :2]).query(bottoms[:, :2], distance_upper_bound=_NEAR)
     near = np.isfinite(gaps)
     if not near.any():
         return _WHEEL_RADIUS

@@ -12,8 +12,8 @@ from itertools import accumulate
 from math import erfc, exp
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
 
 from swerve.data.sources.town.traffic_state import SPACING
 
@@ -82,7 +82,9 @@ def ornstein_uhlenbeck(
     # A Gaussian leaves exp(r^2) erfc(r) of the variance of an exponential autocorrelation.
     ratio = smoothing / memory
     left = exp(ratio**2) * erfc(ratio)
-    smooth: Float[np.ndarray, "n"] = gaussian_filter1d(rough, smoothing / SPACING, mode="nearest") / np.sqrt(left)
+    smooth: Float[np.ndarray, "n"] = scipy.ndimage.gaussian_filter1d(
+        rough, smoothing / SPACING, mode="nearest"
+    ) / np.sqrt(left)
     return smooth
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
 
 from swerve.data.sources.town.curves import Curve, left_of
 from swerve.data.sources.town.jaywalking import UnmarkedCrossing
@@ -152,10 +152,10 @@ def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Wal
     line = remove_duplicate_points(np.concatenate([leg.points for leg in route]))
     along = np.arange(0.0, arc_lengths(line)[-1], WALK_SPACING)
     middle = interpolate_at(line, along)
-    smooth = gaussian_filter1d(middle, 0.8 / WALK_SPACING, axis=0, mode="nearest")
+    smooth = scipy.ndimage.gaussian_filter1d(middle, 0.8 / WALK_SPACING, axis=0, mode="nearest")
     steps = np.gradient(smooth, axis=0)
     normals = left_of(steps / np.linalg.norm(steps, axis=1, keepdims=True))
-    shifted = gaussian_filter1d(smooth + lateral * normals, 0.6 / WALK_SPACING, axis=0, mode="nearest")
+    shifted = scipy.ndimage.gaussian_filter1d(smooth + lateral * normals, 0.6 / WALK_SPACING, axis=0, mode="nearest")
     length = arc_lengths(shifted)
     points = interpolate_at(shifted, np.arange(0.0, length[-1], WALK_SPACING))
     crossings, ends, passed = [], [], 0.0

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from swerve.data.sources.town.curves import Curve, left_of
 from swerve.data.sources.town.manners import Manner, bounded
@@ -172,7 +172,7 @@ def build_path(
     angles = np.unwrap(np.arctan2(*_tangents(points).T[::-1]))
     row = np.clip(np.round(original).astype(int), 0, len(along) - 1)
     bounds = np.interp(starts / SPACING, original, np.arange(len(points)) * SPACING)
-    bends = gaussian_filter1d(np.gradient(angles, SPACING), 1.0, mode="nearest")
+    bends = scipy.ndimage.gaussian_filter1d(np.gradient(angles, SPACING), 1.0, mode="nearest")
     limits = np.minimum([lanes[lane].speed_limit or 0.0 for lane in route], handling.top_speed)[inside]
     wanted = limits * handling.pace * handling.manner.pace[: len(along)]
     wanted = np.where(weight > 0.0, np.minimum(wanted, _PASSING * handling.pace), wanted)
@@ -200,7 +200,7 @@ def _shifts(
     shift = bounded(wanted, room, swept, junction)
     if handling.from_right is not None:
         shift = shift + np.where(bicycle, 0.0, handling.from_right - widths / 2)
-    shift = gaussian_filter1d(shift, _SHIFTING / SPACING, mode="nearest")
+    shift = scipy.ndimage.gaussian_filter1d(shift, _SHIFTING / SPACING, mode="nearest")
     weight = np.zeros(len(along))
     for lane, start in zip(route, starts[:-1], strict=True):
         if lane.id in obstructions:
@@ -214,7 +214,7 @@ def _shifts(
 def _swing(tangents: Curve, front: float) -> Float[np.ndarray, "n"]:
     """Return how far outward the front of a long vehicle swings in bends, metres: front^2 / (2 radius)."""
     bends = np.abs(np.gradient(np.unwrap(np.arctan2(tangents[:, 1], tangents[:, 0])), SPACING))
-    swing: Float[np.ndarray, "n"] = 0.5 * front**2 * maximum_filter1d(bends, 2 * int(front / SPACING) + 1)
+    swing: Float[np.ndarray, "n"] = 0.5 * front**2 * scipy.ndimage.maximum_filter1d(bends, 2 * int(front / SPACING) + 1)
     return swing
 
 
@@ -239,7 +239,7 @@ def lane_width(lane: Lane) -> float:
 
 def _smooth(points: Curve) -> Curve:
     """Smooth the line; an arc of 8 m radius moves inward by 0.1 m."""
-    smooth: Curve = gaussian_filter1d(points, _SMOOTHING / SPACING, axis=0, mode="nearest")
+    smooth: Curve = scipy.ndimage.gaussian_filter1d(points, _SMOOTHING / SPACING, axis=0, mode="nearest")
     return smooth
 
 

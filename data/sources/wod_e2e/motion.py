@@ -3,8 +3,8 @@
 from typing import Final
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.interpolate import CubicHermiteSpline
 
 # Below this speed, m/s, the direction of a velocity is noise.
 _MOVING: Final = 0.5
@@ -51,7 +51,7 @@ def resampled_history(
     """
     turned = headings(velocity, len(known) - 1)
     yaw = np.interp(seconds, known, turned)
-    poses = np.column_stack([CubicHermiteSpline(known, positions, velocity)(seconds), yaw])
+    poses = np.column_stack([scipy.interpolate.CubicHermiteSpline(known, positions, velocity)(seconds), yaw])
     cos, sin = np.cos(yaw), np.sin(yaw)
     own = []
     for vectors in (velocity, acceleration):

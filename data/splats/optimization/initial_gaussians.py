@@ -1,9 +1,8 @@
 """Initialization of Gaussians at measured points, or on the surfaces of primitives."""
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.splats.gaussians import Gaussians
 from swerve.rasterizer.splats.harmonics import SIZES, rgb_to_sh
@@ -35,7 +34,7 @@ def gaussians_at_points(
     """
     if len(points) <= _NEIGHBOURS or not np.isfinite(points).all():
         raise SwerveError(f"Gaussians need {_NEIGHBOURS + 1} finite points or more to start from, got {len(points)}")
-    distances = cKDTree(points).query(points, _NEIGHBOURS + 1)[0][:, 1:]
+    distances = scipy.spatial.cKDTree(points).query(points, _NEIGHBOURS + 1)[0][:, 1:]
     scales = np.sqrt((distances**2).mean(axis=1)).clip(_SMALLEST)
     upright = np.tile([1.0, 0.0, 0.0, 0.0], (len(points), 1))
     return _gaussians(points, upright, np.repeat(scales[:, None], 3, axis=1), colors, degree, opacity)
@@ -88,9 +87,9 @@ def _facing(normals: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 4"]:
     # The coordinate axis with the smallest normal component cannot be parallel to it.
     x = np.cross(np.eye(3)[np.abs(z).argmin(axis=1)], z)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    facing: Float[np.ndarray, "n 4"] = Rotation.from_matrix(np.stack([x, np.cross(z, x), z], axis=2)).as_quat(
-        scalar_first=True
-    )
+    facing: Float[np.ndarray, "n 4"] = scipy.spatial.transform.Rotation.from_matrix(
+        np.stack([x, np.cross(z, x), z], axis=2)
+    ).as_quat(scalar_first=True)
     return facing
 
 

@@ -1,8 +1,8 @@
 """Trainable pose deltas: rotation and translation in the source frame (SO(3) x R^3)."""
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.scenes.transforms import rigid_transform
@@ -26,7 +26,7 @@ def apply_pose_deltas(
     Returns:
         quaternions (w, x, y, z), rotations and translations, float64, on the CPU.
     """
-    base = Rotation.from_matrix(target_from_source[:, :3, :3]).as_quat(scalar_first=True)
+    base = scipy.spatial.transform.Rotation.from_matrix(target_from_source[:, :3, :3]).as_quat(scalar_first=True)
     rotations = torch.from_numpy(np.ascontiguousarray(target_from_source[:, :3, :3]))
     shifts = (rotations @ shifts.cpu().double()[:, :, None])[:, :, 0]
     quaternions = product(torch.from_numpy(base), quaternions_of(turns.cpu().double()))

@@ -14,9 +14,9 @@ pixel then takes the Gaussian's largest density along its own ray. Differences f
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 from jaxtyping import Float, Float32, Int64
-from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.optics import NEAR, lens_table
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
@@ -167,7 +167,7 @@ def _turned(
     turn = rotation @ still.T
     small = torch.stack([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 4
     half = torch.cat([torch.ones_like(small[:1]), small - small.detach()])
-    whole = Rotation.from_matrix(still.double().cpu().numpy()).as_quat(scalar_first=True)
+    whole = scipy.spatial.transform.Rotation.from_matrix(still.double().cpu().numpy()).as_quat(scalar_first=True)
     placed = _product(torch.from_numpy(whole).to(rotation), quaternions)
     return _product(half, placed)
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Float32, Int, Int32
-from scipy.spatial import KDTree
 
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
 from swerve.scenes.viewpoints.follow_up.grid import HumanReference, StartGrid
@@ -174,7 +174,9 @@ def match(bank: TrajectoryBank, expert: HumanReference, grid: StartGrid, options
     headings = expert.heading + keys.headings[alike].astype(np.float64)
     reach = np.hypot(options.bank_lateral_tolerance, options.bank_longitudinal_tolerance)
     plain = np.flatnonzero(grid.plain)
-    pairs = KDTree(grid.positions[plain]).sparse_distance_matrix(KDTree(ends), reach, output_type="ndarray")
+    pairs = scipy.spatial.KDTree(grid.positions[plain]).sparse_distance_matrix(
+        scipy.spatial.KDTree(ends), reach, output_type="ndarray"
+    )
     point, drive = plain[pairs["i"]], pairs["j"]
     gap = rotate_points(ends[drive] - grid.positions[point], -grid.headings[point])
     near = (np.abs(gap[:, 0]) <= options.bank_longitudinal_tolerance) & (

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 import shapely
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
-from scipy.ndimage import gaussian_filter
 
 from swerve.data.sources.town.photos import light_kernels, sensor_kernels, sky_kernels
 from swerve.data.sources.town.photos.buildings import build_house, draw_plots
@@ -317,7 +317,7 @@ def _cover(
     hidden = np.isfinite(found.depths)[::-1].astype(np.float32)
     middle, size = (low + high)[:2] / 2, np.array(hidden.shape)[::-1] * found.pixel_size
     place = np.array([*(middle - size / 2 + found.pixel_size / 2), found.pixel_size])
-    return strength * gaussian_filter(hidden, spread / found.pixel_size, truncate=2.5), place
+    return strength * scipy.ndimage.gaussian_filter(hidden, spread / found.pixel_size, truncate=2.5), place
 
 
 def _rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
