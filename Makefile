@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 TEST_WORKERS ?= $(shell expr $$(nproc) + 1)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-quick lint types docs bench bench-gpu clean
+.PHONY: demo test test-all test-quick lint types docs bench bench-gpu clean
 
 demo: $(VENV)/core
 	$(BIN)/swerve warmup towns sets
@@ -16,7 +16,11 @@ demo: $(VENV)/core
 	$(BIN)/swerve show town:1 out/demo
 	@echo "The report is at $(CURDIR)/out/demo/index.html"
 
-test: $(VENV)/dev lint types
+# The types are checked while the tests run.
+test: $(VENV)/dev lint
+	@$(MAKE) --no-print-directory --jobs 2 types test-all
+
+test-all: $(VENV)/dev
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Without lint, types and the tests marked slow.

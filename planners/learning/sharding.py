@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from swerve.scenes import SwerveError
 
@@ -37,13 +36,17 @@ def shard(module: nn.Module) -> None:
 
 def whole(value: Tensor) -> Tensor:
     """Return the whole of a tensor that may be sharded; all processes must ask for it."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    full: Tensor = value.full_tensor() if _is_sharded(value) else value  # type: ignore[operator]
+    return full
 
 
 def sharded_like(value: Tensor, reference: Tensor) -> Tensor:
     """Return a whole tensor, which all processes have, sharded as another one is."""
-    if not isinstance(reference, DTensor):
+    if not _is_sharded(reference):
         return value
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(reference, DTensor)
     placed = value.to(reference.device)
     return distribute_tensor(placed, reference.device_mesh, reference.placements, src_data_rank=None)
 
@@ -53,3 +56,8 @@ def load_whole(module: nn.Module, tensors: dict[str, Tensor], strict: bool = Tru
     own = module.state_dict()
     fitting = {name: sharded_like(one, own[name]) if name in own else one for name, one in tensors.items()}
     return module.load_state_dict(fitting, strict=strict)
+
+
+def _is_sharded(value: Tensor) -> bool:
+    """Test whether a tensor is a DTensor, without importing its module, which takes most of a second."""
+    return hasattr(value, "device_mesh")

@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -38,8 +39,16 @@ LOGS = [
     arc_log(speed=6.0, radius=15.0, braking=0.5),
     arc_log(speed=8.0, radius=1e9, braking=1.5),
 ]
-GEOMETRIES = [build_log_geometry(log) for log in LOGS]
-BANKS = [build_trajectory_bank(geometry, OPTIONS) for geometry in GEOMETRIES]
+
+
+@cache
+def geometry_of(row):
+    return build_log_geometry(LOGS[row])
+
+
+@cache
+def bank_of(row):
+    return build_trajectory_bank(geometry_of(row), OPTIONS)
 
 
 def scene_of(log, now=NOW):
@@ -219,7 +228,8 @@ def test_a_bank_is_arrays_and_names():
 
 
 def test_the_experts_own_drive_fits_his_end():
-    for log, geometry in zip(LOGS, GEOMETRIES, strict=True):
+    for row, log in enumerate(LOGS):
+        geometry = geometry_of(row)
         one = at(made(log, build_trajectory_bank(geometry, OPTIONS)), 0.0, 0.0)
         assert (one.index, one.history_source) == (0, "bank")
         steps = slice(NOW + 20, NOW + 41)
@@ -241,7 +251,7 @@ def test_a_drive_of_the_bank_is_moved_as_a_whole():
 
 def test_who_is_alike_counts_at_first_and_the_heading_at_last():
     expert, grid = start_points(empty_road(10.0))
-    bank = build_trajectory_bank(GEOMETRIES[0], OPTIONS)
+    bank = build_trajectory_bank(geometry_of(0), OPTIONS)
     for change, found in (
         ({"speeds": bank.speeds + np.float32(0.95)}, 1),
         ({"speeds": bank.speeds + np.float32(1.05)}, 0),
@@ -261,7 +271,7 @@ cases = st.tuples(st.integers(0, len(LOGS) - 1), st.integers(20, 75))
 @settings(max_examples=12)
 def test_synthesised_drives_join_the_expert_and_the_start_point_within_bounds(case, extra):
     row, now = case
-    log, geometry = LOGS[row], GEOMETRIES[row]
+    log, geometry = LOGS[row], geometry_of(row)
     turn, faster = extra
     options = replace(SYNTHESIS, heading_offsets=(turn,), speed_offsets=(faster,))
     expert, grid = start_points(log, options, now)
@@ -288,7 +298,7 @@ def test_synthesised_drives_join_the_expert_and_the_start_point_within_bounds(ca
 def test_histories_are_kinematically_consistent(case):
     """Positions are integrals of speed and heading, headings of yaw rate, speeds of acceleration."""
     row, now = case
-    found = good(made(LOGS[row], BANKS[row], OPTIONS, now))
+    found = good(made(LOGS[row], bank_of(row), OPTIONS, now))
     assert found
     for one in found:
         check_consistent(one.ego)
@@ -312,7 +322,7 @@ def check_consistent(ego):
 def test_the_drive_along_the_path_is_that_of_least_jerk(faster):
     """Against the least-norm jerk of 4000 constant pieces with the same end."""
     log = empty_road(10.0)
-    geometry = GEOMETRIES[0]
+    geometry = geometry_of(0)
     expert, grid = start_points(log, replace(SYNTHESIS, speed_offsets=(faster,)))
     expert = replace(expert, acceleration=0.7)
     found = synthesise(geometry, expert, grid, SYNTHESIS)
@@ -414,7 +424,7 @@ def test_reasons():
     log = empty_road(10.0)
     assert reasons(made(log, EMPTY, replace(OPTIONS, sources="bank"))) == {"no_match"}
     assert reasons(made(log)) == {"infeasible"}
-    assert good(made(log, BANKS[0], SYNTHESIS))[0].history_source == "synthesis"
+    assert good(made(log, bank_of(0), SYNTHESIS))[0].history_source == "synthesis"
     poses = log.ego.world_from_ego.copy()
     poses[60, 1, 3] += 3.0
     rough = replace(log, ego=Ego.from_poses(poses, log.times_us))
@@ -426,7 +436,7 @@ def test_reasons():
 def test_what_does_not_fit_together_is_refused():
     log = empty_road(10.0)
     with pytest.raises(ValueError, match="geometry of log"):
-        follow_ups(scene_of(log), GEOMETRIES[1], EMPTY, OPTIONS)
+        follow_ups(scene_of(log), geometry_of(1), EMPTY, OPTIONS)
     with pytest.raises(ValueError, match=r"ends 3\.80 s after"):
         made(log, now=82)
     with pytest.raises(ValueError, match="41 steps"):
@@ -444,7 +454,7 @@ def test_what_does_not_fit_together_is_refused():
 @given(st.floats(-np.pi, np.pi))
 @settings(max_examples=3)
 def test_a_turned_world_turns_the_follow_ups(turn):
-    bank, cos, sin = BANKS[4], np.cos(turn), np.sin(turn)
+    bank, cos, sin = bank_of(4), np.cos(turn), np.sin(turn)
     before, after = (made(arc_log(heading=heading, start=4.5), bank) for heading in (0.0, turn))
     assert len(good(before)) > 20
     for here, there in zip(before, after, strict=True):
