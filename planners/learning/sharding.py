@@ -36,7 +36,7 @@ def shard(module: nn.Module) -> None:
 
 def whole(value: Tensor) -> Tensor:
     """Return the whole of a tensor that may be sharded; all processes must ask for it."""
-    full: Tensor = value.full_tensor() if _is_sharded(value) else value  # type: ignore[operator]
+    full: Tensor = value.full_tensor() if _is_sharded(value) else value  # type: ignore[attr-defined]
     return full
 
 
