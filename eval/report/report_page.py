@@ -110,9 +110,10 @@ def _pane(ranking: PlannerRanking, anchor: str, results: Results, sections: Sect
     """Render one planner's section of the page."""
     names = [results.groups[row].now for row in ranking.worst(options.worst)]
     shown = "".join(sections[ranking.label, name] for name in names)
-    spec = results.provenance["planners"][ranking.label]
+    spec = str(results.provenance["planners"][ranking.label])
+    named = "" if spec == ranking.label else f"<p>{html.escape(spec)}</p>"
     return (
-        f'<section class="planner" id="{anchor}"><h2>{html.escape(ranking.label)}</h2><p>{html.escape(str(spec))}</p>'
+        f'<section class="planner" id="{anchor}"><h2>{html.escape(ranking.label)}</h2>{named}'
         f'<div class="overview">{sub_scores(ranking)}<div>{distribution(ranking)}</div></div>'
         f"<h3>The {len(names)} worst scene group{'s' * (len(names) != 1)}</h3>{shown}</section>"
     )
