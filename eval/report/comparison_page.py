@@ -31,6 +31,7 @@ _STYLE: Final = """
 .scores td:nth-child(n+2), .scores th:nth-child(n+2), .each td:nth-child(n+3), .each th:nth-child(n+3) {
   text-align: right; } .scores td, .each td { font-variant-numeric: tabular-nums; vertical-align: middle; }
 .scores td:first-child { min-width: 160px; overflow-wrap: anywhere; } .scores td small { display: block; }
+@media (max-width: 620px) { .gaps { overflow-x: auto; } .gaps svg { min-width: 520px; } }
 .scores .bar { min-width: 90px; } .each td:nth-child(2) { font-size: 12px; color: var(--dim); }
 """
 
