@@ -154,10 +154,10 @@ def _variants(findings: Findings) -> str:
     formulas = tuple(findings.variants)
     rows = []
     for kind, names in findings.variants[formulas[0]].items():
-        for place, name in enumerate(names):
+        for name in names:
             found = [findings.variants[formula][kind][name] for formula in formulas]
             cells = [shown(one.pearson["joint"]) for one in found] + [shown(one.spearman["joint"]) for one in found]
-            rows.append(("" if place else kind, name, *cells))
+            rows.append((kind, name, *cells))
     head = ["varied", "", *(f"Pearson r, {formula} EPDMS" for formula in formulas)]
     return _table([*head, *(f"Spearman, {formula}" for formula in formulas)], rows)
 
