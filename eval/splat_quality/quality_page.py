@@ -17,8 +17,8 @@ _STYLE = """
 .trio { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; margin-bottom: 14px; }
 .trio img { display: block; width: 100%; height: auto; } .trio .none { padding: 24px 11px; color: var(--dim); }
 .trio p { grid-column: 1 / -1; margin: 0; } td, th { text-align: right; } td:first-child, th:first-child { text-align:
-  left; } tr:last-child td { border-top: 1px solid var(--line); } .unfit { color: var(--wrong); }
-.wide td, .wide th { white-space: nowrap; } h3 { font-size: 16px; margin: 26px 0 4px; }
+  left; } tr.total td { border-top: 1px solid var(--line); } .unfit { color: var(--wrong); }
+.wide td, .wide th { white-space: nowrap; } .wide { margin-bottom: 14px; } h3 { font-size: 16px; margin: 26px 0 4px; }
 @media (max-width: 620px) { .trio { grid-template-columns: minmax(0, 1fr); } .trio .none { padding: 8px 11px; } }
 """
 # Columns of a summary: heading, factor of the unit, and digits.
@@ -121,7 +121,8 @@ def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
     columns = known_columns(summaries)
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings(columns))
     lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in cells(summary, columns)) for summary in summaries]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    *own, whole = lines or [""]
+    body = "".join(f"<tr>{line}</tr>" for line in own) + f'<tr class="total">{whole}</tr>'
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
@@ -139,7 +140,7 @@ def _shown_of(shown: Sequence[ViewComparison], rows: Sequence[Row]) -> str:
     if not shown:
         return ""
     text = (
-        f"{len(shown)} of {len(rows)} views: those of one time, the middle one of the log. The others are not shown; "
+        f"{len(shown)} of {len(rows)} views: those of one time, the middle one of those measured. The others are not shown; "
         "their numbers are in quality.json."
     )
     return f"<h2>Views at step {shown[0].evaluation_pose.step}</h2><p>{text}</p>"
