@@ -140,8 +140,8 @@ def _shown_of(shown: Sequence[ViewComparison], rows: Sequence[Row]) -> str:
     if not shown:
         return ""
     text = (
-        f"{len(shown)} of {len(rows)} views: those of one time, the middle one of those measured. The others are not shown; "
-        "their numbers are in quality.json."
+        f"{len(shown)} of {len(rows)} views: those of one time, the middle one of those measured. The others are not "
+        "shown; their numbers are in quality.json."
     )
     return f"<h2>Views at step {shown[0].evaluation_pose.step}</h2><p>{text}</p>"
 
