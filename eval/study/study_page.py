@@ -12,6 +12,7 @@ from swerve.eval.study.study_records import Study
 from swerve.eval.study.study_summary import scene_group_rows
 from swerve.eval.study.study_tables import (
     best_lines,
+    best_measures,
     closed_loop_name,
     difference_rows,
     interval_head,
@@ -66,7 +67,7 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
     said = f'<div class="answer">{best}{"".join(f"<p>{_coded(line)}.</p>" for line in lines_said)}</div>'
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1>{said}<p>{_coded(lead)}</p>"
-        f"{_table(main_head(findings), main_rows(findings), findings.headline.best_one_stage)}"
+        f"{_table(main_head(findings), main_rows(findings), next(iter(best_measures(findings)), None))}"
         f"{_differences(findings)}<h2>Closed loops</h2>"
         "<p><code>same</code> has the tracker, the scorer and the traffic of pseudo-simulation; <code>replay</code> "
         "and <code>crossed</code> have other traffic; <code>independent</code> shares none of the three. Last row: "

@@ -102,9 +102,7 @@ def best_lines(findings: Findings) -> list[str]:
 
     It is compared with the best of the other kinds of measures. Nothing is returned if no correlation is defined.
     """
-    main = findings.headline.agreements
-    known = {name: float(found.pearson["joint"].value) for name, found in main.items()}
-    ordered = sorted((name for name in known if not np.isnan(known[name])), key=lambda name: -known[name])
+    main, ordered = findings.headline.agreements, best_measures(findings)
     if not ordered:
         return []
     best, loop = ordered[0], closed_loop_name(findings)
@@ -114,6 +112,12 @@ def best_lines(findings: Findings) -> list[str]:
         gap = difference(main[best], main[others[0]]).pearson
         told.append(f"That is {gap.value:.3f} more than {others[0]}, the best of the other kinds; {_reality(gap)}")
     return told
+
+
+def best_measures(findings: Findings) -> list[str]:
+    """Return the main measures with a defined correlation with the headline, the best first."""
+    known = {name: float(found.pearson["joint"].value) for name, found in findings.headline.agreements.items()}
+    return sorted((name for name in known if not np.isnan(known[name])), key=lambda name: -known[name])
 
 
 def _kind(name: str) -> str:
