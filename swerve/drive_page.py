@@ -12,7 +12,7 @@ from swerve.eval.benchmark.evaluate.planner_differences import planner_differenc
 from swerve.eval.closed_loop import ClosedLoopScene, Rollout, metric_names
 from swerve.eval.closed_loop.rollout_image import DRIVEN, EGO, HUMAN, rollout_image, worst_step
 from swerve.eval.report.comparison_tables import differences_text
-from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_note, knowledge_tag
+from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note, knowledge_tag
 from swerve.eval.scoring.thresholds import STEP
 from swerve.rasterizer import Style
 from swerve.scenes.primitives import Face, Semantic, build_static
@@ -117,7 +117,8 @@ def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: S
     best = contenders(ranked, known)
     logs = [row["log"] for row in rows if row["planner"] == best[0].label]
     found = planner_differences({one.label: one.scene_group_scores for one in best[:2]}, logs)
-    first = f"{best[0].label} scores {best[0].scene_group_scores.mean():.3f} in closed loop."
+    aside = knowledge_aside(best[0].label, known)
+    first = f"{best[0].label} scores {best[0].scene_group_scores.mean():.3f} in closed loop{aside}."
     why = "".join(f"<p><b>Why:</b> {html.escape(_gaps(rows, metrics, one.first, one.second))}</p>" for one in found)
     look = "<p>The worst rollouts of each are below; <code>swerve view</code> of this folder shows them in 3D.</p>"
     said = html.escape(differences_text(found, "scenes"))

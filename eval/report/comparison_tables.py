@@ -31,7 +31,12 @@ def few_scenes_warning(count: int, unit: str = "scene groups") -> str:
 
 
 def answer(
-    ranked: Sequence["Ranked"], logs: Sequence[str], why: str = "", unit: str = "scene groups", note: str = ""
+    ranked: Sequence["Ranked"],
+    logs: Sequence[str],
+    why: str = "",
+    unit: str = "scene groups",
+    note: str = "",
+    aside: str = "",
 ) -> str:
     """Render which planner is best, by how much, and whether that is real; empty without a planner.
 
@@ -41,11 +46,12 @@ def answer(
         why: in which sub-scores the best differs from the second, see `gap_sentence`; empty for a single planner.
         unit: what has a score: "scenes" or "scene groups".
         note: HTML that follows the reason, see `knowledge_note`.
+        aside: text that follows the best one's score, see `knowledge_aside`.
     """
     if not ranked:
         return ""
     scores = {one.label: one.scene_group_scores for one in ranked}
-    best = f"{ranked[0].label} scores {float(ranked[0].scene_group_scores.mean()):.3f}."
+    best = f"{ranked[0].label} scores {float(ranked[0].scene_group_scores.mean()):.3f}{aside}."
     found = planner_differences({one.label: scores[one.label] for one in ranked[:3]}, logs)
     told = differences_text([one for one in found if one.first == ranked[0].label], unit)
     reason = f"<p><b>Why:</b> {html.escape(why)}</p>" if why else ""

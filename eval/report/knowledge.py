@@ -30,6 +30,11 @@ def knowledge_tag(label: str, known: Knowledge) -> str:
     return f"<small>{_TAGS[known[label]]}</small>" if known.get(label) in _TAGS else ""
 
 
+def knowledge_aside(label: str, known: Knowledge) -> str:
+    """Return what a planner is told, to follow its score in a sentence; empty if that is nothing."""
+    return f" ({_TAGS[known[label]]})" if known.get(label) in _TAGS else ""
+
+
 def knowledge_note(ranked: Sequence[Ranked], known: Knowledge) -> str:
     """Render which planners are no fair competitors, for `answer`; empty if all are told the same."""
     references = [one for one in ranked if known.get(one.label) == "recorded drive"]

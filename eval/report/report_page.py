@@ -12,7 +12,7 @@ from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differ
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context
 from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
-from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_note
+from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
@@ -86,7 +86,8 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     if len(best) > 1:
         first, second = (one.stages[:, : len(LONG)] for one in best[:2])
         why = gap_sentence(first, second, best[1].label, ("stage one", "stage two"))
-    told = answer(best, logs, why, note=knowledge_note(ranked, options.known))
+    note, aside = knowledge_note(ranked, options.known), knowledge_aside(best[0].label, options.known)
+    told = answer(best, logs, why, note=note, aside=aside)
     body = (
         f"{head(options.title, results)}{told}{few_scenes_warning(len(results.groups))}"
         f"{leaderboard(ranked, anchors, options.known)}{provenance_facts(results.provenance)}"
