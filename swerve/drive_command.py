@@ -25,6 +25,7 @@ from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.closed_loop import ClosedLoopOptions, metric_names
 from swerve.eval.closed_loop.rollout_file import FOLDER, LogRollouts, RolloutFile, write_index, write_rollouts
 from swerve.eval.closed_loop.rollout_record import WORST, displayed_record, save_rollout
+from swerve.eval.report.knowledge import told_of
 from swerve.eval.scoring.inactive_scores import describe_missing
 from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import execution_of, open_sources, show_failures, stoppable
@@ -91,7 +92,7 @@ def _work(args: Drive, sources: Sequence[Source], planners: Sequence[OpenedPlann
     view_settings = ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
     )
-    specs = tuple(PlannerSpec(one.label, one.spec, one.identity) for one in planners)
+    specs = tuple(PlannerSpec(one.label, one.spec, one.identity, told=told_of(one.planner)) for one in planners)
     settings = DriveSettings(specs, view_settings, args.options, args.scene_interval)
     chosen = {name: owners[name] for name in args.logs or owners}
     return DriveWork(args.out / JOB, tuple(sources), chosen, settings, PlannerLoader(args.limits, planners))
@@ -129,7 +130,7 @@ def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Res
         raise SwerveError(f"{' '.join(args.sources)}: no scene has {length}: use fewer --seconds")
     results = _Results(rows, describe_missing(list(missing.values())))
     worst = _worst(work, rows, parts)
-    _write(args.out, rows, worst, args.options, results.inactive, _films(worst) if args.video else {})
+    _write(args.out, rows, worst, work.settings, results.inactive, _films(worst) if args.video else {})
     if args.record:
         _write_recorded(args.out / FOLDER, work)
     return results
@@ -171,11 +172,12 @@ def _write(
     folder: Path,
     rows: list[dict[str, Any]],
     worst: dict[str, list[SceneRollout]],
-    options: ClosedLoopOptions,
+    settings: DriveSettings,
     inactive: Sequence[str],
     films: Mapping[str, bytes],
 ) -> None:
     make_folder(folder / WORST)
+    options = settings.options
     stamp = {
         **provenance(options.traffic, None),
         "metric": _METRIC[options.scorer],
@@ -183,6 +185,7 @@ def _write(
         "rate": options.rate,
         "seconds": options.seconds,
         "inactive_sub_scores": list(inactive),
+        "told": {one.label: one.told for one in settings.planners if one.told},
     }
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)

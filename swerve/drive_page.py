@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
 from swerve.eval.closed_loop import ClosedLoopScene, Rollout, metric_names
 from swerve.eval.closed_loop.rollout_image import DRIVEN, EGO, HUMAN, rollout_image, worst_step
-from swerve.eval.report.comparison_tables import difference_text
+from swerve.eval.report.comparison_tables import differences_text
+from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note, knowledge_tag
 from swerve.eval.scoring.thresholds import STEP
 from swerve.rasterizer import Style
 from swerve.scenes.primitives import Face, Semantic, build_static
@@ -20,9 +21,11 @@ from swerve.viz.html_page import data_url, html_page
 # Rollouts shown of each planner, failures listed, and pixels of a side of an image.
 SHOWN: Final = 3
 _FAILURES, _PIXELS = 20, 760
+# Sub-scores named at most as those in which two planners differ, and the least difference.
+_GAPS, _LEAST_GAP = 3, 0.005
 _STYLE = """
 td { font-variant-numeric: tabular-nums; }
-td:first-child { min-width: 150px; overflow-wrap: anywhere; }
+td:first-child { min-width: 150px; overflow-wrap: anywhere; } td small { display: block; color: var(--dim); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 4px; padding: 8px 12px; list-style: none;
           border-radius: 6px; font-size: 13px; }
 .legend li { display: flex; align-items: center; gap: 7px; }
@@ -66,9 +69,11 @@ def drive_page(
         stamp: provenance of the scores.
     """
     labels = sorted(worst, key=lambda label: -mean_of(rows, label, "score"))
+    metrics, known = _metrics(worst), stamp["told"]
     body = (
-        f"{_head(rows, stamp)}{_answer(rows, labels)}{_scores(rows, labels, _metrics(worst))}{_failures(rows)}"
-        f"<h2>The worst rollouts</h2>{_legend()}{''.join(_planner(label, worst[label]) for label in labels)}"
+        f"{_head(rows, stamp)}{_answer(rows, labels, metrics, known)}{_scores(rows, labels, metrics, known)}"
+        f"{_failures(rows)}<h2>The worst rollouts</h2>{_legend()}"
+        f"{''.join(_planner(label, worst[label]) for label in labels)}"
     )
     return html_page("Closed loop", body, _STYLE)
 
@@ -96,17 +101,40 @@ def _head(rows: Sequence[Mapping[str, Any]], stamp: Mapping[str, Any]) -> str:
     return f'<h1>Closed loop</h1><p>{html.escape(counts)}<span class="stamp">{never}</span></p>'
 
 
-def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
-    """Render which planner is best, by how much, and whether that is real."""
-    scores = {label: np.array([row["score"] for row in rows if row["planner"] == label]) for label in labels[:2]}
-    logs = [row["log"] for row in rows if row["planner"] == labels[0]]
-    told = "".join(f" {difference_text(one, 'scenes')}" for one in planner_differences(scores, logs))
-    best = f"{labels[0]} scores {scores[labels[0]].mean():.3f} in closed loop."
-    look = "<p>Why: its worst rollouts are below; <code>swerve view</code> of this folder shows them in 3D.</p>"
-    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{look}</div>'
+@dataclass(frozen=True)
+class _Driven:
+    """A planner with its score in each scene."""
+
+    label: str
+    scene_group_scores: Float[np.ndarray, "n"]
 
 
-def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str]) -> str:
+def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str], known: Knowledge) -> str:
+    """Render which planner is best, by how much, whether that is real, and in which sub-scores it differs."""
+    ranked = [
+        _Driven(label, np.array([row["score"] for row in rows if row["planner"] == label], float)) for label in labels
+    ]
+    best = contenders(ranked, known)
+    logs = [row["log"] for row in rows if row["planner"] == best[0].label]
+    found = planner_differences({one.label: one.scene_group_scores for one in best[:2]}, logs)
+    aside = knowledge_aside(best[0].label, known)
+    first = f"{best[0].label} scores {best[0].scene_group_scores.mean():.3f} in closed loop{aside}."
+    why = "".join(f"<p><b>Why:</b> {html.escape(_gaps(rows, metrics, one.first, one.second))}</p>" for one in found)
+    look = "<p>The worst rollouts of each are below; <code>swerve view</code> of this folder shows them in 3D.</p>"
+    said = html.escape(differences_text(found, "scenes"))
+    return f'<div class="answer"><b>{html.escape(first)}</b> {said}{why}{knowledge_note(ranked, known)}{look}</div>'
+
+
+def _gaps(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], first: str, second: str) -> str:
+    """Return in which sub-scores two planners differ most, in a sentence."""
+    means = {name: (mean_of(rows, first, name), mean_of(rows, second, name)) for name in metrics}
+    gaps = {name: own - other for name, (own, other) in means.items() if abs(own - other) >= _LEAST_GAP}
+    named = sorted(gaps, key=lambda name: -abs(gaps[name]))[:_GAPS]
+    told = ", ".join(f"{name.replace('_', ' ')} {means[name][0]:.2f} against {means[name][1]:.2f}" for name in named)
+    return f"compared with {second}: {told}." if told else f"no sub-score differs much from that of {second}."
+
+
+def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str], known: Knowledge) -> str:
     """Render the mean scores, best first."""
     names = ("score", *metrics)
     headings = ("planner", *(name.replace("_", " ") for name in names), "rollouts", "failed")
@@ -117,7 +145,8 @@ def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: S
         values = [mean_of(rows, label, name) for name in names]
         cells = "".join(f"<td>{'–' if np.isnan(value) else f'{value:.3f}'}</td>" for value in values)
         failed = sum(row["failed"] for row in own)
-        lines.append(f"<tr><td>{html.escape(label)}</td>{cells}<td>{len(own)}</td><td>{failed}</td></tr>")
+        name = f"{html.escape(label)}{knowledge_tag(label, known)}"
+        lines.append(f"<tr><td>{name}</td>{cells}<td>{len(own)}</td><td>{failed}</td></tr>")
     note = "Means over rollouts, from 0 to 1; a failed rollout scores 0. – : the sub-score applies in no rollout."
     return f'<h2>Scores</h2><p>{note}</p><div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
 
@@ -155,8 +184,9 @@ def _legend() -> str:
 
 
 def _planner(label: str, rollouts: Sequence[SceneRollout]) -> str:
-    figures = "".join(_figure(one) for one in rollouts)
-    return f'<h2>{html.escape(label)}</h2><div class="rollouts">{figures}</div>'
+    figures = "".join(_figure(one) for one in rollouts if one.rollout.reasons or one.rollout.failed)
+    shown = f'<div class="rollouts">{figures}</div>' if figures else "<p>No rollout lost anything.</p>"
+    return f"<h2>{html.escape(label)}</h2>{shown}"
 
 
 def _figure(one: SceneRollout) -> str:
@@ -168,7 +198,7 @@ def _figure(one: SceneRollout) -> str:
     reasons = [reason_text(reason.seconds, reason.text) for reason in rollout.reasons]
     if rollout.failed:
         reasons.insert(0, f"failed: {_last_line(rollout.error)}")
-    items = "".join(f"<li>{html.escape(reason)}</li>" for reason in reasons) or "<li>nothing lost</li>"
+    items = "".join(f"<li>{html.escape(reason)}</li>" for reason in reasons)
     return (
         f'<figure><img src="{data_url(image)}" width="{_PIXELS}" height="{_PIXELS}" '
         f'alt="{html.escape(f"{one.label}, {title}, from above")}"><figcaption><b>score {rollout.score:.3f}</b> '

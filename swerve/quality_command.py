@@ -140,7 +140,7 @@ def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, no
     }
     make_folder(folder)
     write_atomically(folder / "quality.json", to_json(numbers))
-    page = quality_page(f"Splat views of {name}", rows, measured.shown, gate, note)
+    page = quality_page(f"Splat views of {name}", rows, measured.shown, gate, note, measured.worst)
     write_atomically(folder / "index.html", page.encode())
 
 

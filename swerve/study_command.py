@@ -12,6 +12,7 @@ from swerve.eval.study.population import population
 from swerve.eval.study.study_job import PAGE, StudyReport, run_study
 from swerve.eval.study.study_options import StudyPlanner
 from swerve.eval.study.study_tables import (
+    best_lines,
     difference_lines,
     intervals_table,
     main_table,
@@ -70,7 +71,12 @@ def show_study(console: Console, folder: Path, report: StudyReport) -> None:
     ):
         print_table(console, table)
         console.print()
-    for line in (*undefined_lines(findings), *difference_lines(findings), *verdict_lines(findings)):
+    for line in (
+        *undefined_lines(findings),
+        *difference_lines(findings),
+        *verdict_lines(findings),
+        *best_lines(findings),
+    ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     effective = f"Median effective number of follow-ups: {findings.effective:.1f}; "
     console.print(

@@ -22,7 +22,7 @@ from swerve.data.storage.files import safe_name, to_json, write_atomically
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.planner_differences import planner_differences
 from swerve.eval.benchmark.evaluate.results import Results
-from swerve.eval.report.comparison_tables import between_planners, difference_text
+from swerve.eval.report.comparison_tables import between_planners, differences_text
 from swerve.eval.report.report_page import ReportOptions, report_page
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.quality_page import quality_page
@@ -238,7 +238,7 @@ def test_comparisons_and_views(name):
     """Differences of planners on pages, facts in the 3D viewer, and captions of scenes in notebooks."""
     scores = {name: np.array([0.2, 0.4, 0.6]), "other": np.array([0.1, 0.4, 0.9])}
     found = planner_differences(scores, ["a", "b", name])
-    check_page(html_page("", between_planners(found, list(scores)) + html.escape(difference_text(found[0]))))
+    check_page(html_page("", between_planners(found, list(scores)) + html.escape(differences_text(found))))
     assert not tags_of(plain_text(name)).tags
     drawn = scene_html(name, (), simple_log().ego, simple_log().tracks, 0, np.zeros((4, 2)))
     assert "script" not in tags_of(drawn).tags

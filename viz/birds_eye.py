@@ -107,13 +107,14 @@ class BirdsEye:
         self._draw.line(front, fill=ink, width=width, joint="curve")
 
     def scale_bar(self) -> None:
-        """Draw a scale bar of a round number of metres in the lower left corner."""
+        """Draw a scale bar of a round number of metres in the lower left corner, to be read at a third of the size."""
         length = next(metres for metres in (50, 20, 10, 5, 2, 1) if metres <= self.reach / 2 or metres == 1)
-        side, margin = self.size * _OVERSAMPLING, 12 * _OVERSAMPLING
-        end, base = margin + length * self._pixels_per_metre, side - margin
-        self._draw.line([margin, base, end, base], fill=(235, 235, 235), width=2 * _OVERSAMPLING)
-        font = ImageFont.load_default(13 * _OVERSAMPLING)
-        self._draw.text((margin, base - 20 * _OVERSAMPLING), f"{length} m", fill=(235, 235, 235), font=font)
+        side = self.size * _OVERSAMPLING
+        letter = max(side / 26, 13 * _OVERSAMPLING)
+        end, base = letter + length * self._pixels_per_metre, side - letter
+        self._draw.line([letter, base, end, base], fill=(235, 235, 235), width=max(round(letter / 6), 1))
+        font = ImageFont.load_default(letter)
+        self._draw.text((letter, base - 1.5 * letter), f"{length} m", fill=(235, 235, 235), font=font)
 
     def picture(self) -> UInt8[np.ndarray, "h w 3"]:
         """Return the finished image."""

@@ -83,7 +83,7 @@ def film_frames(view: SceneView3D, width: int = 1280) -> Iterator[UInt8[np.ndarr
     cameras = forward_cameras(view)
     side = width * 9 // 20 if cameras else width
     for step in range(len(view)):
-        moment = f"{view.times[step]:.1f} of {view.times[-1]:.1f} {view.unit}"
+        moment = view.moment(step)
         above = draw_scene(view, step, (side, side), _ABOVE)
         images = camera_strip([(one.camera.name, _image(one, step)) for one in cameras], width - side)
         middle = np.concatenate([_fitted(images, width - side, side), above], axis=1) if cameras else above

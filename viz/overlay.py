@@ -24,25 +24,23 @@ def draw_boxes(
     tracks: Tracks,
     step: int,
     style: Style,
-    limit: float = 80.0,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the edges of all boxes nearer than `limit` metres over the image; a cross marks each front."""
+    """Draw the edges of all boxes up to the depth at which rasters end over the image; a cross marks each front."""
     boxes = agent_cuboids(tracks, step)
-    eye = (world_from_ego @ camera.ego_from_camera)[:3, 3]
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
     width = max(round(camera.width / 700), 1)
     shares = np.linspace(0.0, 1.0, _POINTS)[:, None]
     for box in range(len(boxes.chunk_radii)):
-        if np.linalg.norm(boxes.chunk_centers[box] - eye) < limit:
-            color = _color(boxes, box, style)
-            corners = boxes.vertices[8 * box : 8 * box + 8]
-            for a, b in _EDGES + _FRONT_EDGES:
-                pixels, _, visible = camera.project_world(
-                    corners[a] + shares * (corners[b] - corners[a]), world_from_ego
-                )
-                for i in np.flatnonzero(visible[:-1] & visible[1:]):
-                    draw.line([*pixels[i], *pixels[i + 1]], fill=color, width=width)
+        color = _color(boxes, box, style)
+        corners = boxes.vertices[8 * box : 8 * box + 8]
+        for a, b in _EDGES + _FRONT_EDGES:
+            pixels, depths, visible = camera.project_world(
+                corners[a] + shares * (corners[b] - corners[a]), world_from_ego
+            )
+            shown = visible & (depths < style.depth_limit)
+            for i in np.flatnonzero(shown[:-1] & shown[1:]):
+                draw.line([*pixels[i], *pixels[i + 1]], fill=color, width=width)
     return np.asarray(picture)
 
 

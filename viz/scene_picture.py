@@ -65,7 +65,7 @@ def scene_picture(
     """
     step = view.start if step is None else step
     width = size[0]
-    moment = f"{view.times[step]:.1f} of {view.times[-1]:.1f} {view.unit}"
+    moment = view.moment(step)
     parts = [
         heading(view.title, f"{moment}. {view.text}", width),
         draw_scene(view, step, size, eye or Eye()),

@@ -199,7 +199,7 @@ class SceneView3D:
         splats: Gaussians; None if there are none.
         curves: numbers over time.
         start: step that is shown first.
-        unit: of the times.
+        unit: of the times: seconds, or what is counted.
     """
 
     title: str
@@ -230,6 +230,12 @@ class SceneView3D:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def moment(self, step: int) -> str:
+        """Return where a step is: a time, or a count where steps are not of a time."""
+        if self.unit != "s":
+            return f"{step + 1} of {len(self)} {self.unit}"
+        return f"{self.times[step]:.1f} of {self.times[-1]:.1f} s"
 
 
 def track_colors(tracks: Tracks) -> UInt8[np.ndarray, "n 3"]:

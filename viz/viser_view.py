@@ -215,7 +215,7 @@ class ViserView:
 
     def _tell_time(self, step: int) -> None:
         curves = "".join(f"<br>{one.name}: {one.values[step]:.2f}" for one in self.view.curves)
-        self._clock.content = f"{self.view.times[step]:.1f} of {self.view.times[-1]:.1f} {self.view.unit}{curves}"
+        self._clock.content = f"{self.view.moment(step)}{curves}"
 
     def _place_tracks(self, step: int) -> None:
         tracks = self.view.tracks

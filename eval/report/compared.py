@@ -21,6 +21,7 @@ from swerve.eval.benchmark.evaluate.results import (
     read_results,
 )
 from swerve.eval.benchmark.evaluate.view_differences import group_scores
+from swerve.eval.report.knowledge import Knowledge, contenders
 from swerve.eval.report.ranking import stage_values
 from swerve.eval.report.sentences import LONG
 from swerve.eval.report.sub_score_gaps import gap_sentence
@@ -84,6 +85,11 @@ class ComparedPlanner:
         """Return the mean score over the common scene groups or scenes."""
         return float(self.scene_group_scores.mean())
 
+    @property
+    def told(self) -> str:
+        """Return what it is told that no car knows, see `knowledge.told_of`; empty in evaluations of before."""
+        return str(self.evaluated.stamp.get("told", {}).get(self.own_label, ""))
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -111,6 +117,21 @@ class Comparison:
     def scores(self) -> dict[str, Float[np.ndarray, "g"]]:
         """Return the scores by planner."""
         return {one.label: one.scene_group_scores for one in self.planners}
+
+    @property
+    def known(self) -> Knowledge:
+        """Return what planners are told that no car knows."""
+        return {one.label: one.told for one in self.planners if one.told}
+
+    @property
+    def best(self) -> tuple[ComparedPlanner, ...]:
+        """Return the planners, the best first, without those that are told the recorded drive, if two others remain."""
+        left = contenders(self.planners, self.known)
+        return tuple(left) if len(left) > 1 else self.planners
+
+    def difference(self, first: str, second: str) -> PlannerDifference:
+        """Return the difference of two planners, of which the first is the better one."""
+        return next(one for one in self.differences if (one.first, one.second) == (first, second))
 
     def most_different(self, first: str, second: str, count: int) -> list[int]:
         """Return the rows in which two planners differ most, the largest difference first; equal ones are left out."""
@@ -215,9 +236,9 @@ def few_warning(comparison: Comparison) -> str:
 
 def verdict(comparison: Comparison) -> str:
     """Return the answer in one or two plain sentences: which planner is better, by how much, and whether it is real."""
-    found = comparison.differences[0]
-    first, second = (_of(comparison, label) for label in (found.first, found.second))
-    name = f"{found.first} scores {first:.3f}, {found.second} {second:.3f}"
+    first, second = comparison.best[:2]
+    found = comparison.difference(first.label, second.label)
+    name = f"{first.label} scores {first.score:.3f}, {second.label} {second.score:.3f}"
     gap = f"a difference of {found.score:.3f}"
     of_logs = found.drawn == "logs"
     drawn = "logs" if of_logs else f"{comparison.unit} of one log"
@@ -233,13 +254,9 @@ def verdict(comparison: Comparison) -> str:
 
 def reason(comparison: Comparison) -> str:
     """Return in which sub-scores the two best planners differ, see `gap_sentence`."""
-    first, second = comparison.planners[:2]
+    first, second = comparison.best[:2]
     stages = ("stage one", "stage two") if len(first.means) > 1 else ()
     return gap_sentence(first.means[:, : len(LONG)], second.means[:, : len(LONG)], second.label, stages)
-
-
-def _of(comparison: Comparison, label: str) -> float:
-    return next(one.score for one in comparison.planners if one.label == label)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from swerve.eval.benchmark.evaluate.planner_differences import PlannerDifference
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.report.compared import ComparedPlanner, Comparison, few_warning, reason, verdict
 from swerve.eval.report.comparison_tables import between_planners
+from swerve.eval.report.knowledge import Knowledge, knowledge_note, knowledge_tag
 from swerve.eval.report.report_style import STYLE
 from swerve.eval.report.report_tables import bar, interval_text
 from swerve.eval.report.scene_pairs import PAIR_STYLE, most_telling_token, scene_pair, shown_scene
@@ -29,7 +30,8 @@ _STYLE: Final = """
 .gaps { padding: 12px 12px 4px; max-width: 760px; } .gaps svg { display: block; width: 100%; height: auto; }
 .scores td:nth-child(n+2), .scores th:nth-child(n+2), .each td:nth-child(n+3), .each th:nth-child(n+3) {
   text-align: right; } .scores td, .each td { font-variant-numeric: tabular-nums; vertical-align: middle; }
-.scores td:first-child { min-width: 120px; overflow-wrap: anywhere; }
+.scores td:first-child { min-width: 160px; overflow-wrap: anywhere; } .scores td small { display: block; }
+@media (max-width: 620px) { .gaps { overflow-x: auto; } .gaps svg { min-width: 520px; } }
 .scores .bar { min-width: 90px; } .each td:nth-child(2) { font-size: 12px; color: var(--dim); }
 """
 
@@ -70,8 +72,8 @@ def comparison_page(comparison: Comparison, find: GroupFinder | None, options: C
 
 def shown_pairs(comparison: Comparison) -> list[PlannerDifference]:
     """Return the pairs of which scenes are shown: the best planner with each of the next three."""
-    best = comparison.planners[0].label
-    return [one for one in comparison.differences if one.first == best][:_PAIRS]
+    first, *others = comparison.best
+    return [comparison.difference(first.label, other.label) for other in others[:_PAIRS]]
 
 
 def _head(comparison: Comparison, options: ComparisonOptions) -> str:
@@ -85,11 +87,12 @@ def _head(comparison: Comparison, options: ComparisonOptions) -> str:
     warning = few_warning(comparison)
     warned = f'<p class="warning">{html.escape(warning)}</p>' if warning else ""
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in comparison.notes)
-    pairs = "<p>Of all planners, this is about the two with the highest scores.</p>" * (len(comparison.planners) > 2)
+    pairs = "<p>Of all planners, this is about the two with the highest scores.</p>" * (len(comparison.best) > 2)
+    told = knowledge_note(comparison.planners, comparison.known)
     return (
         f"<h1>{html.escape(options.title)}</h1><p>{html.escape(counts)}</p>"
         f'<div class="answer"><b>{html.escape(verdict(comparison))}</b><p><b>Why:</b> '
-        f"{html.escape(reason(comparison))}</p>{pairs}{notes}</div>{warned}"
+        f"{html.escape(reason(comparison))}</p>{pairs}{told}{notes}</div>{warned}"
     )
 
 
@@ -98,7 +101,7 @@ def _scores(comparison: Comparison) -> str:
     head = "".join(
         f'<th title="{LONG[SHORT.index(name)]}">{name}</th>' if name in SHORT else f"<th>{name}</th>" for name in heads
     )
-    rows = "".join(_score_row(one, comparison.logs) for one in comparison.planners)
+    rows = "".join(_score_row(one, comparison.logs, comparison.known) for one in comparison.planners)
     stage = "" if comparison.unit == "scenes" else " Sub-scores: stage one, and below stage two."
     return (
         f"<h2>Scores</h2><p>Means over the {comparison.unit} that all evaluations have. Hold the pointer over a short "
@@ -106,13 +109,13 @@ def _scores(comparison: Comparison) -> str:
     )
 
 
-def _score_row(one: ComparedPlanner, logs: Sequence[str]) -> str:
+def _score_row(one: ComparedPlanner, logs: Sequence[str], known: Knowledge) -> str:
     """Render a planner's row; its sub-scores of the second stage are the second line of their cells."""
     interval = resampled_interval(one.scene_group_scores, logs)
     lines = ["<br>".join(map(_number, column)) for column in one.means.T[: len(SHORT)].tolist()]
     subs = "".join(f"<td>{numbers}</td>" for numbers in lines)
     return (
-        f"<tr><td><b>{html.escape(one.label)}</b></td><td><b>{one.score:.3f}</b></td>"
+        f"<tr><td><b>{html.escape(one.label)}</b>{knowledge_tag(one.label, known)}</td><td><b>{one.score:.3f}</b></td>"
         f"<td>{bar(one.score, 'all', interval)}</td><td>{interval_text(interval).removeprefix('interval ')}</td>{subs}"
         f"<td>{one.failures or 'none'}</td><td>{html.escape(one.evaluated.name)}</td></tr>"
     )
@@ -213,13 +216,16 @@ def _pair_section(
 
 def _every_scene(comparison: Comparison) -> str:
     """Render a table of the scores of all planners in all scenes."""
-    labels = [one.label for one in comparison.planners]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("log", "scene", *labels, "best − second"))
+    labels, (best, second, *_) = [one.label for one in comparison.planners], comparison.best
+    head = "".join(
+        f"<th>{html.escape(name)}</th>" for name in ("log", "scene", *labels, f"{best.label} − {second.label}")
+    )
     scores = np.stack([one.scene_group_scores for one in comparison.planners], axis=1)
+    gaps = best.scene_group_scores - second.scene_group_scores
     rows = "".join(
         f"<tr><td>{html.escape(log)}</td><td>{html.escape(token)}</td>"
-        f"{''.join(f'<td>{value:.3f}</td>' for value in values.tolist())}{_gap_cell(values[0] - values[1])}</tr>"
-        for log, token, values in zip(comparison.logs, comparison.tokens, scores, strict=True)
+        f"{''.join(f'<td>{value:.3f}</td>' for value in values.tolist())}{_gap_cell(gap)}</tr>"
+        for log, token, values, gap in zip(comparison.logs, comparison.tokens, scores, gaps.tolist(), strict=True)
     )
     note = f"Click a heading to sort, type to filter. The same numbers are in scenes.csv, for all {comparison.unit}."
     table = f'<div class="wide"><table class="each"><tr>{head}</tr>{rows}</table></div>'

@@ -31,7 +31,12 @@ def few_scenes_warning(count: int, unit: str = "scene groups") -> str:
 
 
 def answer(
-    ranked: Sequence["Ranked"], logs: Sequence[str], why: str = "", unit: str = "scene groups", note: str = ""
+    ranked: Sequence["Ranked"],
+    logs: Sequence[str],
+    why: str = "",
+    unit: str = "scene groups",
+    note: str = "",
+    aside: str = "",
 ) -> str:
     """Render which planner is best, by how much, and whether that is real; empty without a planner.
 
@@ -41,28 +46,35 @@ def answer(
         why: in which sub-scores the best differs from the second, see `gap_sentence`; empty for a single planner.
         unit: what has a score: "scenes" or "scene groups".
         note: HTML that follows the reason, see `knowledge_note`.
+        aside: text that follows the best one's score, see `knowledge_aside`.
     """
     if not ranked:
         return ""
     scores = {one.label: one.scene_group_scores for one in ranked}
-    best = f"{ranked[0].label} scores {float(ranked[0].scene_group_scores.mean()):.3f}."
+    best = f"{ranked[0].label} scores {float(ranked[0].scene_group_scores.mean()):.3f}{aside}."
     found = planner_differences({one.label: scores[one.label] for one in ranked[:3]}, logs)
-    told = "".join(f" {difference_text(one, unit)}" for one in found if one.first == ranked[0].label)
+    told = differences_text([one for one in found if one.first == ranked[0].label], unit)
     reason = f"<p><b>Why:</b> {html.escape(why)}</p>" if why else ""
     pairs = "<code>swerve compare</code> shows the scenes in which two planners differ most. " if why else ""
     look = (
         f"The worst scenes of each planner are below. {pairs}<code>swerve view</code> of this folder shows scenes in "
         '3D. <a href="#reading">How to read this page</a>.'
     )
-    return f'<div class="answer"><b>{html.escape(best)}</b>{html.escape(told)}{reason}{note}<p>{look}</p></div>'
+    return f'<div class="answer"><b>{html.escape(best)}</b> {html.escape(told)}{reason}{note}<p>{look}</p></div>'
 
 
-def difference_text(one: PlannerDifference, unit: str = "scene groups") -> str:
-    """Return a difference in a sentence or two of plain text; `unit` as in `answer`."""
+def differences_text(found: Sequence[PlannerDifference], unit: str = "scene groups") -> str:
+    """Return the differences of a planner from others in sentences of plain text; `unit` as in `answer`."""
+    if found and not any(np.isfinite(one.low) for one in found):
+        gaps = " and ".join(f"{one.score:.3f} more than {one.second}" for one in found)
+        drawn = found[0].drawn if found[0].drawn == "logs" else unit
+        return f"That is {gaps}; whether it is real cannot be said: there are fewer than three {drawn}."
+    return " ".join(_difference_text(one, unit) for one in found)
+
+
+def _difference_text(one: PlannerDifference, unit: str) -> str:
     drawn = one.drawn if one.drawn == "logs" else unit
     gap = f"That is {one.score:.3f} more than {one.second}"
-    if not np.isfinite(one.low):
-        return f"{gap}; whether it is real cannot be said: there are fewer than three {drawn}."
     interval = f"{gap} (95 % interval {one.low:+.3f} to {one.high:+.3f})"
     if one.is_certain:
         return f"{interval}: the interval excludes zero, with {one.clusters} {drawn}."

@@ -2,24 +2,22 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from swerve.eval.report.comparison_tables import Ranked
 from swerve.scenes.planning import Planner
 
-# By label; planners that are told neither are not in it.
-Knowledge = Mapping[str, Literal["recorded drive", "simulator"]]
+# By label, see `told_of`; planners that are told neither are not in it.
+Knowledge = Mapping[str, str]
 _TAGS: Final = {"recorded drive": "told the recorded drive", "simulator": "told traffic, lights and map exactly"}
 _R = TypeVar("_R", bound=Ranked)
 
 
-def knowledge_of(planners: Mapping[str, Planner]) -> Knowledge:
-    """Return what planners, by label, declare to be told."""
-    privileged = {label: one for label, one in planners.items() if getattr(one, "privileged", False)}
-    return {
-        label: "recorded drive" if getattr(one, "future_only", False) else "simulator"
-        for label, one in privileged.items()
-    }
+def told_of(planner: Planner) -> str:
+    """Return what a planner declares to be told: "recorded drive", "simulator", or nothing."""
+    if not getattr(planner, "privileged", False):
+        return ""
+    return "recorded drive" if getattr(planner, "future_only", False) else "simulator"
 
 
 def contenders(ranked: Sequence[_R], known: Knowledge) -> Sequence[_R]:
@@ -29,7 +27,12 @@ def contenders(ranked: Sequence[_R], known: Knowledge) -> Sequence[_R]:
 
 def knowledge_tag(label: str, known: Knowledge) -> str:
     """Render what a planner is told, to stand below its name; empty if that is nothing."""
-    return f"<small>{_TAGS[known[label]]}</small>" if label in known else ""
+    return f"<small>{_TAGS[known[label]]}</small>" if known.get(label) in _TAGS else ""
+
+
+def knowledge_aside(label: str, known: Knowledge) -> str:
+    """Return what a planner is told, to follow its score in a sentence; empty if that is nothing."""
+    return f" ({_TAGS[known[label]]})" if known.get(label) in _TAGS else ""
 
 
 def knowledge_note(ranked: Sequence[Ranked], known: Knowledge) -> str:
@@ -48,4 +51,9 @@ def knowledge_note(ranked: Sequence[Ranked], known: Knowledge) -> str:
         told.append(
             f"{names} {verb} told traffic, lights and map by the simulator, without error: on a car, sensors give less."
         )
+        told += [
+            f"The best that is told neither is {one.label}, with {float(one.scene_group_scores.mean()):.3f}."
+            for one in [one for one in ranked if one.label not in known][:1]
+            if contenders(ranked, known)[0].label in exact
+        ]
     return f"<p>{html.escape(' '.join(told))}</p>" if told else ""

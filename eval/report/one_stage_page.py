@@ -14,7 +14,7 @@ from swerve.eval.benchmark.evaluate.planner_differences import resampled_interva
 from swerve.eval.benchmark.evaluate.results import OneStageResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
 from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
-from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_note, knowledge_tag
+from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note, knowledge_tag
 from swerve.eval.report.ranking import SceneRow, scene_row
 from swerve.eval.report.replay import replay
 from swerve.eval.report.report_page import ReportOptions
@@ -132,7 +132,8 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     if len(best) > 1:
         first, second = (one.means[None, : len(LONG)] for one in best[:2])
         why = gap_sentence(first, second, best[1].label, ())
-    told = answer(best, logs, why, _UNIT, knowledge_note(ranked, options.known))
+    note, aside = knowledge_note(ranked, options.known), knowledge_aside(best[0].label, options.known)
+    told = answer(best, logs, why, _UNIT, note, aside)
     body = (
         f"{_head(options.title, results, logs)}{told}{few_scenes_warning(len(logs), _UNIT)}"
         f"{_leaderboard(ranked, anchors, options.known)}{provenance_facts(results.provenance)}"

@@ -12,7 +12,7 @@ from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differ
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context
 from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
-from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_note
+from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
@@ -86,7 +86,8 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     if len(best) > 1:
         first, second = (one.stages[:, : len(LONG)] for one in best[:2])
         why = gap_sentence(first, second, best[1].label, ("stage one", "stage two"))
-    told = answer(best, logs, why, note=knowledge_note(ranked, options.known))
+    note, aside = knowledge_note(ranked, options.known), knowledge_aside(best[0].label, options.known)
+    told = answer(best, logs, why, note=note, aside=aside)
     body = (
         f"{head(options.title, results)}{told}{few_scenes_warning(len(results.groups))}"
         f"{leaderboard(ranked, anchors, options.known)}{provenance_facts(results.provenance)}"
@@ -110,9 +111,10 @@ def _pane(ranking: PlannerRanking, anchor: str, results: Results, sections: Sect
     """Render one planner's section of the page."""
     names = [results.groups[row].now for row in ranking.worst(options.worst)]
     shown = "".join(sections[ranking.label, name] for name in names)
-    spec = results.provenance["planners"][ranking.label]
+    spec = str(results.provenance["planners"][ranking.label])
+    named = "" if spec == ranking.label else f"<p>{html.escape(spec)}</p>"
     return (
-        f'<section class="planner" id="{anchor}"><h2>{html.escape(ranking.label)}</h2><p>{html.escape(str(spec))}</p>'
+        f'<section class="planner" id="{anchor}"><h2>{html.escape(ranking.label)}</h2>{named}'
         f'<div class="overview">{sub_scores(ranking)}<div>{distribution(ranking)}</div></div>'
         f"<h3>The {len(names)} worst scene group{'s' * (len(names) != 1)}</h3>{shown}</section>"
     )

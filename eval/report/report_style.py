@@ -4,7 +4,8 @@ STYLE = """
 h3 { font-size: 17px; margin: 34px 0 6px; } h4 { font-size: 14px; margin: 0 0 2px; color: var(--faint);
   font-weight: 500; }
 small { color: var(--dim); font-weight: 400; } h3 small { font-size: 12px; overflow-wrap: anywhere; }
-a { color: inherit; text-decoration: none; } dl, dd, ul, ol { margin: 0; padding: 0; list-style: none; }
+a { color: inherit; text-decoration: none; } .answer a, .notes a { text-decoration: underline; }
+dl, dd, ul, ol { margin: 0; padding: 0; list-style: none; }
 dt { color: var(--dim); font-size: 12px; } .note, .notes p { font-size: 13px; color: var(--faint); }
 .notes { columns: 420px; column-gap: 40px; } .notes p { break-inside: avoid; } .notes b { color: var(--ink); }
 .provenance { margin-top: 16px; display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; }
@@ -66,7 +67,7 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
 .comparison { font-size: 13px; font-variant-numeric: tabular-nums; }
 .comparison th, .comparison td { padding: 3px 14px 3px 0; vertical-align: bottom; }
 .comparison td { vertical-align: top; } .comparison th { max-width: 22ch; overflow-wrap: anywhere; }
-.pairs td:nth-child(-n+2), .means td:first-child { min-width: 12ch; max-width: 40ch; overflow-wrap: anywhere; }
+.pairs td:nth-child(-n+2), .means td:first-child { min-width: 19ch; max-width: 40ch; overflow-wrap: anywhere; }
 .pairs td:nth-child(n+3), .pairs th:nth-child(n+3) { white-space: nowrap; }
 .means th:nth-child(2) { white-space: nowrap; } .means th:nth-child(n+3) { min-width: 9ch; }
 .differences { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }

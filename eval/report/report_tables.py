@@ -21,6 +21,14 @@ _BINS = np.linspace(0.0, 1.0, 11)
 _MEANINGS: Final = {
     "effective follow-ups, median": "how many follow-ups count in stage two: 1 means that a single one decides",
 }
+# What is shown of the provenance without a click, and its name.
+_FACTS: Final = {
+    "benchmark": "benchmark",
+    "metric": "metric",
+    "traffic": "traffic",
+    "weighting": "weighting",
+    "inactive_sub_scores": "sub-scores that never apply",
+}
 # Scores below this show as 0.000, or nearly.
 _LOST = 0.001
 
@@ -40,9 +48,9 @@ def head(title: str, results: Results) -> str:
 def provenance_facts(stamp: Mapping[str, Any]) -> str:
     """Render the provenance of scores: a line of the main facts, and all of it behind a click."""
     facts = "".join(
-        f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_as_text(value))}</dd></div>"
-        for name, value in stamp.items()
-        if value is not None and (not isinstance(value, Mapping) or name in ("packages", "benchmark"))
+        f"<div><dt>{html.escape(_FACTS[name])}</dt><dd>{html.escape(_as_text(stamp[name]))}</dd></div>"
+        for name in _FACTS
+        if stamp.get(name) is not None
     )
     whole = html.escape(json.dumps(stamp, indent=1, ensure_ascii=False))
     return (

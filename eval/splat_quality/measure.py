@@ -11,6 +11,9 @@ from swerve.eval.splat_quality.frechet import frechet_distance
 from swerve.eval.splat_quality.quality_summary import view_row
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, ViewComparison, compare
 
+# Number of the worst views that are kept with their images.
+WORST = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -19,12 +22,14 @@ class Measurement:
     Attributes:
         rows: metrics of every view, see `view_row`.
         shown: the views at one time, with their images.
+        worst: the views with the lowest aligned PSNR, with their images, the worst first.
         features: of the views by offset, and of the photos they are compared with, if there is an extractor.
         photo_features: of the held-out photos.
     """
 
     rows: list[dict[str, Any]]
     shown: list[ViewComparison]
+    worst: list[ViewComparison] = field(default_factory=list)
     features: dict[str, list[np.ndarray]] = field(default_factory=dict)
     photo_features: list[np.ndarray] = field(default_factory=list)
 
@@ -43,12 +48,18 @@ def measure(setup: ComparisonSetup, poses_to_evaluate: Iterable[EvaluationPose],
         measured.rows.append(view_row(one))
         if evaluation_pose.step == step:
             measured.shown.append(one)
+        if one.image_metrics is not None:
+            measured.worst[:] = sorted([*measured.worst, one], key=_aligned)[:WORST]
         if setup.detector.features:
             group = evaluation_pose.group
             measured.features.setdefault(group, []).append(setup.detector.features(one.splat))
             if evaluation_pose.photo is not None:
                 measured.photo_features.append(setup.detector.features(evaluation_pose.photo))
     return measured
+
+
+def _aligned(one: ViewComparison) -> float:
+    return np.inf if one.image_metrics is None else one.image_metrics.psnr_aligned
 
 
 def feature_distances(

@@ -17,8 +17,8 @@ _STYLE = """
 .trio { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; margin-bottom: 14px; }
 .trio img { display: block; width: 100%; height: auto; } .trio .none { padding: 24px 11px; color: var(--dim); }
 .trio p { grid-column: 1 / -1; margin: 0; } td, th { text-align: right; } td:first-child, th:first-child { text-align:
-  left; } tr:last-child td { border-top: 1px solid var(--line); } .unfit { color: var(--wrong); }
-.wide td, .wide th { white-space: nowrap; }
+  left; } tr.total td { border-top: 1px solid var(--line); } .unfit { color: var(--wrong); }
+.wide td, .wide th { white-space: nowrap; } .wide { margin-bottom: 14px; } h3 { font-size: 16px; margin: 26px 0 4px; }
 @media (max-width: 620px) { .trio { grid-template-columns: minmax(0, 1fr); } .trio .none { padding: 8px 11px; } }
 """
 # Columns of a summary: heading, factor of the unit, and digits.
@@ -50,21 +50,28 @@ EXPLAINED = (
 
 
 def quality_page(
-    title: str, rows: Sequence[Row], shown: Sequence[ViewComparison], gate: GateOptions, notes: str
+    title: str,
+    rows: Sequence[Row],
+    shown: Sequence[ViewComparison],
+    gate: GateOptions,
+    notes: str,
+    worst: Sequence[ViewComparison] = (),
 ) -> str:
     """Render the page.
 
     Args:
         title: subject of the measurement.
         rows: of every view.
-        shown: views to show.
+        shown: views to show, of one time.
         gate: the thresholds.
         notes: additional information, plain text.
+        worst: views to show of all times.
     """
     sections = [_section(name, list(views)) for name, views in groupby(sorted(shown, key=_rank), _group)]
     body = (
         f"<h1>{html.escape(title)}</h1>{answer_box(rows)}<p>{html.escape(notes)}</p>{_table(mean_by_offset(rows))}"
-        f"<p>{EXPLAINED}</p><p>{html.escape(gate_in_words(gate))}</p>{''.join(sections)}"
+        f"<p>{EXPLAINED}</p><p>{html.escape(gate_in_words(gate))}</p>{_worst(worst)}"
+        f"{_shown_of(shown, rows)}{''.join(sections)}"
     )
     return html_page(title, body, _STYLE)
 
@@ -114,8 +121,29 @@ def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
     columns = known_columns(summaries)
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings(columns))
     lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in cells(summary, columns)) for summary in summaries]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    *own, whole = lines or [""]
+    body = "".join(f"<tr>{line}</tr>" for line in own) + f'<tr class="total">{whole}</tr>'
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _worst(views: Sequence[ViewComparison]) -> str:
+    """Render the worst views; empty if no true image is known."""
+    if not views:
+        return ""
+    text = f"The {len(views)} views of all times whose aligned PSNR is lowest, the worst first."
+    trios = "".join(_trio(one, f"{one.evaluation_pose.group}, step {one.evaluation_pose.step}, ") for one in views)
+    return f"<h2>The worst views</h2><p>{text}</p>{trios}"
+
+
+def _shown_of(shown: Sequence[ViewComparison], rows: Sequence[Row]) -> str:
+    """Render which views follow: those of one time step alone."""
+    if not shown:
+        return ""
+    text = (
+        f"{len(shown)} of {len(rows)} views: those of one time, the middle one of those measured. The others are not "
+        "shown; their numbers are in quality.json."
+    )
+    return f"<h2>Views at step {shown[0].evaluation_pose.step}</h2><p>{text}</p>"
 
 
 def _rank(one: ViewComparison) -> tuple[int, str]:
@@ -129,20 +157,22 @@ def _group(one: ViewComparison) -> str:
 
 
 def _section(name: str, views: Sequence[ViewComparison]) -> str:
-    return f"<h2>{html.escape(name)}</h2>{''.join(map(_trio, views))}"
+    return f"<h3>{html.escape(name)}</h3>{''.join(map(_trio, views))}"
 
 
-def _trio(one: ViewComparison) -> str:
-    """Render true image, splat view and raster of one pose."""
+def _trio(one: ViewComparison, where: str = "") -> str:
+    """Render true image, splat view and raster of one pose; `where` is told before the camera."""
     state = "fit" if one.gate_result.fit else f"unfit: {'; '.join(one.gate_result.reasons)}"
-    image = f", PSNR {one.image_metrics.psnr:.2f} dB, SSIM {one.image_metrics.ssim:.3f}" if one.image_metrics else ""
+    image, known = "", one.image_metrics
+    if known is not None:
+        image = f", PSNR {known.psnr:.2f} dB ({known.psnr_aligned:.2f} aligned), SSIM {known.ssim:.3f}"
     figures = [
         _figure("true image", one.truth),
         _figure(f"splat view{image}", one.splat),
         _figure("raster", one.raster),
     ]
     kind = "" if one.gate_result.fit else ' class="unfit"'
-    text = html.escape(f"{one.evaluation_pose.camera.name}: {state}")
+    text = html.escape(f"{where}{one.evaluation_pose.camera.name}: {state}")
     return f'<div class="trio"><p{kind}>{text}</p>{"".join(figures)}</div>'
 
 

@@ -1,6 +1,7 @@
 """The HTML page of a study, and its scatter plot as a file."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from swerve.eval.study.findings import Findings, counterpart_of
 from swerve.eval.study.study_records import Study
 from swerve.eval.study.study_summary import scene_group_rows
 from swerve.eval.study.study_tables import (
+    best_lines,
+    best_measures,
     closed_loop_name,
     difference_rows,
     interval_head,
@@ -32,7 +35,11 @@ td, th { white-space: nowrap; } small { color: var(--faint); font-size: 12px; }
 .wide { overflow-x: auto; } .charts { display: grid; gap: 14px; margin: 14px 0;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 500px), 1fr)); }
 .charts figure { padding: 12px 12px 4px; max-width: 720px; }
-.charts h3 { font-size: 14px; font-weight: 500; margin: 0 0 8px; }
+.charts h3 { font-size: 14px; font-weight: 500; margin: 0 0 8px; } .answer > b + b { font-weight: 400; }
+@media (max-width: 620px) {
+  .charts figure { overflow-x: auto; } .charts svg { min-width: 520px; }
+  td:first-child, th:first-child { white-space: normal; min-width: 130px; }
+}
 """
 
 
@@ -53,16 +60,18 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f"{counts}, {int(study.present.sum())} pairs of follow-up scenes. Each planner's means over the scene groups, "
         f"against the mean of its scores in {closed_loop_name(findings)} on the same. Brackets: 95 % intervals of a "
         f"cluster bootstrap over {clusters.counts[0]} {clusters.planners} and {clusters.counts[1]} "
-        f"{clusters.scene_groups} jointly."
+        f"{clusters.scene_groups} jointly; where there are none, too few were drawn from."
     )
+    best = "".join(f"<b>{_coded(line)}.</b> " for line in best_lines(findings))
     lines_said = (*undefined_lines(findings), *verdict_lines(findings))
-    said = f'<div class="answer">{"".join(f"<p>{html.escape(line)}.</p>" for line in lines_said)}</div>'
+    said = f'<div class="answer">{best}{"".join(f"<p>{_coded(line)}.</p>" for line in lines_said)}</div>'
     body = (
-        f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
-        f"{said}{_table(main_head(findings), main_rows(findings), findings.headline.best_one_stage)}"
+        f"<h1>Which open-loop measure predicts closed loop?</h1>{said}<p>{_coded(lead)}</p>"
+        f"{_table(main_head(findings), main_rows(findings), next(iter(best_measures(findings)), None))}"
         f"{_differences(findings)}<h2>Closed loops</h2>"
-        "<p>same has the tracker, the scorer and the traffic of pseudo-simulation; replay and crossed have other "
-        "traffic; independent shares none of the three. Last row: how well the closed loops agree.</p>"
+        "<p><code>same</code> has the tracker, the scorer and the traffic of pseudo-simulation; <code>replay</code> "
+        "and <code>crossed</code> have other traffic; <code>independent</code> shares none of the three. Last row: "
+        "how well the closed loops agree.</p>"
         f"{_table(reference_head(findings), reference_rows(findings))}<h2>Planners</h2>"
         "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
@@ -146,10 +155,10 @@ def _variants(findings: Findings) -> str:
     formulas = tuple(findings.variants)
     rows = []
     for kind, names in findings.variants[formulas[0]].items():
-        for place, name in enumerate(names):
+        for name in names:
             found = [findings.variants[formula][kind][name] for formula in formulas]
             cells = [shown(one.pearson["joint"]) for one in found] + [shown(one.spearman["joint"]) for one in found]
-            rows.append(("" if place else kind, name, *cells))
+            rows.append((kind, name, *cells))
     head = ["varied", "", *(f"Pearson r, {formula} EPDMS" for formula in formulas)]
     return _table([*head, *(f"Spearman, {formula}" for formula in formulas)], rows)
 
@@ -161,6 +170,11 @@ def _scene_groups(study: Study, findings: Findings) -> str:
     )
 
 
+def _coded(text: str) -> str:
+    """Return a text as HTML, with what stands between backquotes as code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(text))
+
+
 def _cell(value: str | int | float | None) -> str:
     if value is None:
         return "-"
@@ -168,11 +182,9 @@ def _cell(value: str | int | float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], best: str | None = None) -> str:
-    top = "<tr>" + "".join(f"<th>{html.escape(one)}</th>" for one in head) + "</tr>" if head else ""
+    top = "<tr>" + "".join(f"<th>{_coded(one)}</th>" for one in head) + "</tr>" if head else ""
     body = "".join(
-        f"<tr{' class=best' if row[0] == best else ''}>"
-        + "".join(f"<td>{html.escape(one)}</td>" for one in row)
-        + "</tr>"
+        f"<tr{' class=best' if row[0] == best else ''}>" + "".join(f"<td>{_coded(one)}</td>" for one in row) + "</tr>"
         for row in rows
     )
     return f'<div class="wide"><table>{top}{body}</table></div>'

@@ -7,6 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from swerve.eval.study.cluster_bootstrap import Estimate
+from swerve.eval.study.correlation import difference
 from swerve.eval.study.findings import Findings, SubsetCorrelations, counterpart_of
 from swerve.eval.study.measures import FORMULAS
 
@@ -96,6 +97,43 @@ def variants_table(findings: Findings) -> Table:
     return table
 
 
+def best_lines(findings: Findings) -> list[str]:
+    """Return which measure agrees best with the headline, by how much, and whether that is real, in sentences.
+
+    It is compared with the best of the other kinds of measures. Nothing is returned if no correlation is defined.
+    """
+    main, ordered = findings.headline.agreements, best_measures(findings)
+    if not ordered:
+        return []
+    best, loop = ordered[0], closed_loop_name(findings)
+    told = [f"{best} agrees best with {loop}: r {shown(main[best].pearson['joint'])}"]
+    others = [name for name in ordered if _kind(name) != _kind(best)]
+    if others:
+        gap = difference(main[best], main[others[0]]).pearson
+        told.append(f"That is {gap.value:.3f} more than {others[0]}, the best of the other kinds; {_reality(gap)}")
+    return told
+
+
+def best_measures(findings: Findings) -> list[str]:
+    """Return the main measures with a defined correlation with the headline, the best first."""
+    known = {name: float(found.pearson["joint"].value) for name, found in findings.headline.agreements.items()}
+    return sorted((name for name in known if not np.isnan(known[name])), key=lambda name: -known[name])
+
+
+def _kind(name: str) -> str:
+    """Return the kind of a measure: pseudo-simulation, one stage, or distances to the human's path."""
+    return next((kind for kind in ("pseudo-simulation", "one stage") if name.startswith(kind)), "distances")
+
+
+def _reality(gap: Estimate) -> str:
+    """Return whether a difference of the best measure from another is real."""
+    if np.isnan(gap.low):
+        return "whether that is real is unknown: there are too few families of planners, or logs, for an interval"
+    if gap.excludes_zero:
+        return f"the 95 % interval {interval(gap)} excludes 0, but the pair was chosen after looking, which favours it"
+    return f"it may be chance: the 95 % interval {interval(gap)} contains 0"
+
+
 def verdict_lines(findings: Findings) -> list[str]:
     """Return what the study says on pseudo-simulation against the best measure of one stage, in sentences.
 
@@ -152,11 +190,11 @@ def undefined_lines(findings: Findings) -> list[str]:
 
 
 def shown(estimate: Estimate, sign: bool = False) -> str:
-    """Format a number and its interval."""
+    """Format a number and its interval, if that is known."""
     if np.isnan(estimate.value):
         return "undefined"
     value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
-    return f"{value} {interval(estimate)}"
+    return value if np.isnan(estimate.low) else f"{value} {interval(estimate)}"
 
 
 def interval(estimate: Estimate) -> str:

@@ -153,8 +153,19 @@ def overview(scored: Sequence[Proposals]) -> str:
         f"The planner's choice scores {chosen} on average; the best of its proposals would score "
         f"{best}, a random one {mean}."
     )
-    said = f'<div class="answer"><b>{answer}</b></div>'
+    judged = choice_in_words(*(float(value) for value in (chosen, best, mean)))
+    said = f'<div class="answer"><b>{answer}</b><p>{judged}</p></div>'
     return f'{said}<dl class="facts">{lines}</dl><div class="charts">{charts}</div>{metric_table(scored)}'
+
+
+def choice_in_words(chosen: float, best: float, mean: float) -> str:
+    """Return what the mean scores of chosen, best and random proposals say of the predicted scores."""
+    if best <= mean:
+        return "All proposals of a scene score alike: there is nothing to choose."
+    if chosen <= mean:
+        return "Its choice is no better than a random one: its predicted scores do not tell which proposal is good."
+    share = (chosen - mean) / (best - mean)
+    return f"Its predicted scores gain {100 * share:.0f} % of what a perfect choice would gain over a random one."
 
 
 def calibration(scored: Sequence[Proposals]) -> str:
@@ -171,7 +182,7 @@ def calibration(scored: Sequence[Proposals]) -> str:
 
 
 def metric_table(scored: Sequence[Proposals]) -> str:
-    """Build the table of sub-scores over all proposals of all scenes: predicted, true, and mean difference."""
+    """Build the table of sub-scores over all proposals of all scenes: predicted, true, and mean absolute difference."""
     predicted, true = (np.concatenate([getattr(one, name) for one in scored]) for name in ("predicted", "true"))
     rows = "".join(
         f"<tr><td>{LONG[metric]}</td><td>{predicted[:, metric].mean():.3f}</td><td>{true[:, metric].mean():.3f}</td>"
@@ -180,7 +191,7 @@ def metric_table(scored: Sequence[Proposals]) -> str:
     )
     return (
         '<h2>Sub-scores</h2><p>Means over all proposals of all scenes.</p><div class="wide"><table><tr><th>sub-score'
-        f"</th><th>predicted</th><th>true</th><th>mean difference</th></tr>{rows}</table></div>"
+        f"</th><th>predicted</th><th>true</th><th>mean abs. difference</th></tr>{rows}</table></div>"
     )
 
 

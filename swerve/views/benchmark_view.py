@@ -97,8 +97,8 @@ def benchmark_view(benchmark: Benchmark, name: str, plans: Sequence[Plans] = ())
     starts = np.array([one.viewpoint.world_from_ego[:2, 3] for one in follow_ups])
     weights = proximity_weights(ends[ahead, :2, 3], starts, "stable")
     text = (
-        f"{len(benchmark.logs)} logs; this scene group has {len(follow_ups)} pairs of follow-up scenes. Bright: more "
-        "weight for a plan that ends where the human was after 4 s."
+        f"{len(benchmark.logs)} logs; this scene group has {len(follow_ups)} pairs of follow-up scenes. "
+        "Outlines: where they start, 4 s later; bright: more weight for a plan that ends where the human was then."
     )
     view = scene_group_view(
         group, dict(zip([token for token, _ in group.group.follow_ups], weights.tolist(), strict=True)), text, plans
@@ -207,7 +207,8 @@ def evaluation_view(benchmark: Benchmark, results: Results, number: int, planner
     weights = {row.token: row.weight for row in rows[chosen] if row.follow_up and row.chain == 0}
     text = (
         f"Scene group {number + 1} of {len(order)} by the score of {chosen}, the worst first: "
-        f"{scores[tokens.now]:.3f}. Plans: violet scores 0, yellow-green 1. Follow-up scenes: bright has more weight."
+        f"{scores[tokens.now]:.3f}. Plans: violet scores 0, yellow-green 1. Outlines: where "
+        "follow-up scenes start, 4 s later; bright has more weight."
     )
     view = scene_group_view(group, weights, text, [_plans_of(rows)])
     return replace(view, title=f"{tokens.now}, {len(results.planners)} planners")

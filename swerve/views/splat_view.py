@@ -1,6 +1,6 @@
 """3D view of a splat scene of `swerve fit`, alone or with the log that it was fitted to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from swerve.data.splats.photo_poses import read_training_poses
 from swerve.data.splats.splat_files import read_splats
 from swerve.eval.benchmark.splat_renderer import LogSplats, SplatRenderer, check_fitted
 from swerve.eval.benchmark.view_renderers import Snapshot
@@ -74,7 +75,7 @@ def _times(scene: SplatScene) -> np.ndarray:
 
 
 def with_splats(view: SceneView3D, log: Log, folder: Path) -> SceneView3D:
-    """Return the view of a log with the splat scene fitted to it, and splat views beside the camera images.
+    """Return the view of a log with the splat scene fitted to it, and splat views beside the images of fitted cameras.
 
     Args:
         view: of the log.
@@ -87,6 +88,7 @@ def with_splats(view: SceneView3D, log: Log, folder: Path) -> SceneView3D:
     renderer = SplatRenderer(folder)
     check_fitted(renderer, log)
     splats = renderer.prepare(log)
+    fitted = {pose.camera.name for pose in read_training_poses(splats.folder)}
     first = int(log.times_us[view.start])
     scene = splats.scene
     snapshot = scene.at(first)
@@ -95,13 +97,21 @@ def with_splats(view: SceneView3D, log: Log, folder: Path) -> SceneView3D:
     local[:3, 3] = inverse_shift[:3, :3] @ snapshot.origin + inverse_shift[:3, 3] - snapshot.origin
     cloud = splat_cloud(snapshot.gaussians.transform(local), snapshot.origin)
     text = f"{view.text} Splats: {len(snapshot.gaussians)} Gaussians, moving ones where they are at first."
-    extra = tuple(_splat_camera(splats, log, one.camera) for one in view.cameras)
-    pairs = tuple(one for pair in zip(view.cameras, extra, strict=True) for one in pair)
-    return replace(view, text=text, splats=cloud, cameras=pairs)
+    if unseen := [one.camera.name for one in view.cameras if one.camera.name not in fitted]:
+        text += f" No splat views of {', '.join(unseen)}: no photo of theirs was fitted."
+    cameras = tuple(shown for one in view.cameras for shown in _with_splat_view(one, splats, log, fitted))
+    return replace(view, text=text, splats=cloud, cameras=cameras)
 
 
-def _splat_camera(splats: LogSplats, log: Log, camera: Camera) -> CameraView3D:
-    return CameraView3D(replace(camera, name=f"{camera.name}, splats"), splat_reader(splats, log, camera))
+def _with_splat_view(
+    one: CameraView3D, splats: LogSplats, log: Log, fitted: Collection[str]
+) -> tuple[CameraView3D, ...]:
+    """Return a camera, and its splat view if photos of it were fitted: elsewhere the scene is not determined."""
+    camera = one.camera
+    if camera.name not in fitted:
+        return (one,)
+    named = replace(camera, name=f"{camera.name}, splats")
+    return one, CameraView3D(named, splat_reader(splats, log, camera))
 
 
 def splat_reader(splats: LogSplats, log: Log, camera: Camera) -> Callable[[int], UInt8[np.ndarray, "_ _ 3"] | None]:

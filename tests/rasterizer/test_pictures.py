@@ -2,11 +2,12 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from swerve.rasterizer import Style
+from swerve.rasterizer import Style, render
 from swerve.scenes.primitives import Semantic, agent_cuboids, build_static
 from swerve.scenes.transforms import pose_from_yaw
 from swerve.viz.birds_eye import BirdsEye
@@ -55,6 +56,20 @@ def test_boxes_are_drawn_through_the_camera():
     assert columns.max() <= high[0] + 2
     assert rows.min() >= low[1] - 2
     assert rows.max() <= high[1] + 2
+
+
+def test_boxes_are_drawn_as_far_as_rasters_show_them():
+    log = simple_log()
+    camera, pose, style = log.cameras[0], log.ego.world_from_ego[0], Style.rap()
+    image = np.zeros((camera.height, camera.width, 3), np.uint8)
+    ahead = pose @ camera.ego_from_camera
+    for depth, shown in ((110.0, True), (style.depth_limit + 10, False)):
+        tracks = log.tracks.select_tracks(np.array([0])).at(slice(0, 1))
+        away = ahead[:3, 3] + depth * ahead[:3, 2]
+        moved = replace(tracks, positions=away[None, None], valid=np.ones((1, 1), bool))
+        raster = render(agent_cuboids(moved, 0), [camera], pose[None], style, ("rgb",))[0][0].rgb
+        assert raster.any() == shown
+        assert draw_boxes(image, camera, pose, moved, 0, style).any() == shown
 
 
 def test_blending_leaves_the_photo_where_nothing_is_drawn():

@@ -54,8 +54,13 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     assert json.loads((out / "failures.json").read_text()) == []
     page = (out / "index.html").read_text()
     shown = re.findall(r"<b>score ([\d.]+)</b> at [\d.]+ of 4 s; log (\S+), scene (\S+);", page)
-    assert sorted(shown) == sorted((f"{row['score']:.3f}", row["log"], row["token"]) for row in rows)
-    assert f"<td>driver</td><td>{means['driver']:.3f}</td>" in page
+    lost = [row for row in rows if row["reasons"]]
+    assert sorted(shown) == sorted((f"{row['score']:.3f}", row["log"], row["token"]) for row in lost)
+    assert f"<td>driver<small>told the recorded drive</small></td><td>{means['driver']:.3f}</td>" in page
+    assert stamp["told"] == {"driver": "recorded drive"}
+    answer = re.search(r'<div class="answer"><b>(.*?)</b>', page)
+    assert answer
+    assert answer[1] == f"constant-velocity scores {means['constant-velocity']:.3f} in closed loop."
     assert "the driven path, a dot and an outline each second" in page
     assert "Failed" not in page
     for row in rows:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from swerve.data.splats.photo_poses import PhotoPose, write_training_poses
 from swerve.data.splats.splat_files import write_splats
 from swerve.data.storage.checked_npz import read_npz
 from swerve.data.storage.files import safe_name
@@ -170,6 +171,8 @@ def test_splats_are_shown_where_the_scene_has_them(tmp_path):
     )  # fmt: skip
     origin = np.array([10.0, 0.0, 0.0])
     write_splats(SplatScene(gaussians, (), origin, Sky.constant()), tmp_path / safe_name(log.name))
+    photo = PhotoPose(log.cameras[0], int(log.times_us[0]), log.ego.world_from_ego[0])
+    write_training_poses(tmp_path / safe_name(log.name), (photo,))
     alone = view_of(str(tmp_path), Shown())
     np.testing.assert_allclose(alone.splats.centers, means + origin)
     np.testing.assert_allclose(alone.splats.opacities, [0.5, 1 / (1 + np.exp(-2.0))], rtol=1e-6)
@@ -177,7 +180,9 @@ def test_splats_are_shown_where_the_scene_has_them(tmp_path):
     np.testing.assert_allclose(alone.splats.covariances[0], np.diag([0.09, 0.01, 0.04]), atol=1e-6)
     both = with_splats(log_view(log, "town", 10), log, tmp_path)
     np.testing.assert_allclose(both.splats.centers, means + origin, atol=1e-5)
-    assert [one.camera.name for one in both.cameras[:2]] == ["front", "front, splats"]
+    names = [camera.name for camera in log.cameras]
+    assert [one.camera.name for one in both.cameras] == ["front", "front, splats", *names[1:]]
+    assert f"No splat views of {', '.join(names[1:])}" in both.text
 
 
 @pytest.mark.slow

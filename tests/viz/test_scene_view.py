@@ -134,3 +134,9 @@ def test_strips_fit_their_width():
     assert curve_strip(np.arange(3.0), (), 0, 300) == []
     (chart,) = curve_strip(np.arange(3.0), [Curve("flat", np.ones(3)), Curve("none", np.full(3, np.nan))], 1, 800)
     assert chart.shape == (150, 800, 3)
+
+
+def test_a_moment_is_a_time_or_a_count():
+    view = small_view()
+    assert view.moment(1) == f"{view.times[1]:.1f} of {view.times[-1]:.1f} s"
+    assert replace(view, unit="samples").moment(1) == f"2 of {STEPS} samples"

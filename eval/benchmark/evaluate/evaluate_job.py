@@ -176,5 +176,6 @@ def _stamp(
             for entry in entries
         },
         "identities": {entry.label: entry.identity for entry in entries},
+        "told": {entry.label: entry.told for entry in entries if entry.told},
         "inactive_sub_scores": benchmark.inactive_sub_scores(),
     }

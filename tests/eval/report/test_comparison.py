@@ -131,6 +131,22 @@ def test_the_verdict_says_no_more_than_the_logs_do(comparison):
     assert told["scene groups"].endswith("but rests on 20 scene groups of one log.")
 
 
+def test_a_planner_that_is_told_the_recorded_drive_is_marked_and_not_called_the_better_one(tmp_path, folders):
+    best = compare(read_evaluations(folders)).planners[0]
+    told = {best.own_label: "recorded drive"}
+    places = [
+        write_evaluation(tmp_path / "knows", only(results(), best.own_label), told=told),
+        write_evaluation(tmp_path / "rest", results()),
+    ]
+    found = compare(read_evaluations(places))
+    marked = f"knows: {best.own_label}"
+    assert found.known == {marked: "recorded drive"}
+    assert marked not in verdict(found)
+    page = comparison_page(found, None, ComparisonOptions())
+    assert f"<b>{html.escape(marked)}</b><small>told the recorded drive</small>" in page
+    assert f"{html.escape(marked)} is told the recorded drive and scores {best.score:.3f}" in page
+
+
 def test_few_logs_are_warned_of_in_plain_words(comparison):
     assert few_warning(comparison).startswith("Only 2 scene groups of 1 log: too few to say which planner is better.")
     assert "cannot be said: fewer than three scene groups" in verdict(comparison)

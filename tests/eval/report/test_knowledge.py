@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from swerve.eval.report.knowledge import contenders, knowledge_note, knowledge_of, knowledge_tag
+from swerve.eval.report.knowledge import contenders, knowledge_note, knowledge_tag, told_of
 from swerve.eval.report.ranking import rankings
 from swerve.eval.report.report_page import ReportOptions, report_page
 from swerve.planners.baselines.kinematic import ConstantVelocity
@@ -18,8 +18,8 @@ def ranked():
 
 
 def test_what_planners_are_told_is_what_they_declare():
-    planners = {"cv": ConstantVelocity(), "human": LoggedHuman(), "idm": Idm(), "pdm": PdmClosed()}
-    assert knowledge_of(planners) == {"human": "recorded drive", "idm": "simulator", "pdm": "simulator"}
+    planners = (ConstantVelocity(), LoggedHuman(), Idm(), PdmClosed())
+    assert [told_of(one) for one in planners] == ["", "recorded drive", "simulator", "simulator"]
 
 
 def test_the_best_is_among_those_that_are_not_told_the_recorded_drive(ranked):
@@ -34,10 +34,17 @@ def test_the_page_names_the_best_that_could_be_shipped_and_the_yardstick(ranked)
     page = report_page(HandMade(), results(), ReportOptions(known={first: "recorded drive", second: "simulator"}))
     answer = re.search(r'<div class="answer"><b>(.*?)</b>', page)
     assert answer
-    assert answer[1].startswith(second)
+    assert answer[1] == f"{second} scores {ranked[1].score:.3f} (told traffic, lights and map exactly)."
     assert f"{first} is told the recorded drive and scores {ranked[0].score:.3f}: a yardstick" in page
     assert f"{second} is told traffic, lights and map by the simulator" in page
     assert page.count("<small>told the recorded drive</small>") == 1
+
+
+def test_the_best_that_is_told_nothing_is_named_where_others_are_ahead(ranked):
+    first, second = ranked[0].label, ranked[1].label
+    told = f"The best that is told neither is {second}, with {ranked[1].score:.3f}."
+    assert told in knowledge_note(ranked, {first: "simulator"})
+    assert told not in knowledge_note(ranked, {second: "simulator"}), "the first is named as the best anyway"
 
 
 def test_nothing_is_said_where_nobody_is_told_anything(ranked):

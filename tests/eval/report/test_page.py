@@ -108,7 +108,7 @@ def test_strangers_texts_are_escaped(page):
 
 def test_sub_scores_that_cannot_fire_are_told(page):
     said = "traffic_light_compliance: no red traffic lights in 2 of 2 logs; ego_progress: no route"
-    assert f"<dt>inactive sub scores</dt><dd>{said}</dd>" in page
+    assert f"<dt>sub-scores that never apply</dt><dd>{said}</dd>" in page
 
 
 def test_failures_and_cameras_are_told(page):

@@ -18,6 +18,7 @@ from swerve.eval.study.study_page import study_page
 from swerve.eval.study.study_records import stack
 from swerve.eval.study.study_summary import planner_rows, scene_group_rows, summary_of
 from swerve.eval.study.study_tables import (
+    best_lines,
     difference_lines,
     intervals_table,
     main_table,
@@ -94,11 +95,12 @@ def test_what_is_undefined_is_said(study, case):
     for table in (main_table(found), references_table(found), intervals_table(found), variants_table(found)):
         console.print(table)
     text = console.file.getvalue() + "\n".join(
-        (*undefined_lines(found), *difference_lines(found), *verdict_lines(found))
+        (*undefined_lines(found), *difference_lines(found), *verdict_lines(found), *best_lines(found))
     )
     page = study_page(made, found, {})
+    assert re.sub("`([^`]*)`", r"<code>\1</code>", said) in page
+    assert said in text
     for told in (text, page):
-        assert said in told
         assert "undefined" in told
         assert not re.search(r"\bnan\b", told)
     assert ("Kernel width" in page) == (case == "same open-loop score")
@@ -160,6 +162,19 @@ def test_the_paper_is_named_only_where_the_interval_excludes_zero(study, finding
     assert all(said in line and "the closed loop `independent`" in line for line in lines)
     assert all(("paper" in line) == (low > 0 or high < 0) for line in lines)
     assert html.escape(said) in study_page(study, told, {})
+
+
+def test_the_answer_names_the_measure_that_agrees_best_and_the_best_of_the_other_kinds(study, findings):
+    main = findings.headline.agreements
+    ordered = sorted(main, key=lambda name: -main[name].pearson["joint"].value)
+    kinds = [next((kind for kind in ("pseudo", "one stage") if name.startswith(kind)), "") for name in ordered]
+    other = next(name for name, kind in zip(ordered, kinds, strict=True) if kind != kinds[0])
+    first, second = best_lines(findings)
+    assert first.startswith(f"{ordered[0]} agrees best with the closed loop `independent`: r ")
+    gap = main[ordered[0]].pearson["joint"].value - main[other].pearson["joint"].value
+    assert second.startswith(f"That is {gap:.3f} more than {other}, the best of the other kinds; ")
+    page = study_page(study, findings, {})
+    assert f'</h1><div class="answer"><b>{ordered[0]} agrees best with the closed loop <code>independent</code>' in page
 
 
 def test_less_dense_observations_scatter_more(findings):

@@ -33,6 +33,7 @@ from swerve.planners.rap.proposal_pictures import (
 from swerve.planners.rap.proposals import Proposals, proposals_in, proposals_on, spread_out
 from swerve.planners.rap.proposals_page import (
     calibration,
+    choice_in_words,
     legend,
     overview,
     proposals_page,
@@ -272,3 +273,9 @@ def test_the_command_writes_the_page(planner, tmp_path, monkeypatch):
     assert re.search(r"^score of the chosen proposal: [01]\.\d{3}$", result.output, re.MULTILINE)
     assert "<h1>Proposals of eyes</h1>" in (tmp_path / "new" / "page.html").read_text()
     assert planner_name(tmp_path / "planner.safetensors") == tmp_path.name
+
+
+def test_the_answer_says_what_the_predicted_scores_are_worth():
+    assert "gain 50 % of what a perfect choice" in choice_in_words(0.5, 0.8, 0.2)
+    assert "no better than a random one" in choice_in_words(0.1, 0.8, 0.2)
+    assert "nothing to choose" in choice_in_words(0.2, 0.2, 0.2)
