@@ -189,7 +189,11 @@ def _pairs(comparison: Comparison, find: GroupFinder | None, options: Comparison
             _pair_section(number, comparison, row, planners, find(comparison.tokens[row]), options)
             for number, row in enumerate(rows, 1)
         )
-        count = f"The {len(rows)} {comparison.unit} with the largest difference" if rows else "Equal in all"
+        count = (
+            f"The largest differences ({len(rows)} of {len(comparison.tokens)} {comparison.unit})"
+            if rows
+            else "Equal in all"
+        )
         title = f"{html.escape(pair.first)} against {html.escape(pair.second)}"
         parts.append(f"<h3>{title}</h3><p>{count}.</p>{shown}")
     return f"<h2>Most different</h2>{legend(follow_ups=False)}{''.join(parts)}"
