@@ -67,7 +67,7 @@ def test_a_job_killed_in_its_first_moments_can_be_begun_again(tmp_path, monkeypa
         opened(tmp_path / str(steps))
         assert (tmp_path / str(steps) / "squares").is_dir()
         steps += 1
-    assert steps == 7  # The folder, the lock, the clearing, writing job.json, its name, two folders.
+    assert steps == 8  # The folder, the lock, the clearing, writing job.json, its name, three folders.
 
 
 def test_a_file_in_the_folders_place_is_one_error(tmp_path):
@@ -129,7 +129,7 @@ def test_a_job_goes_on_with_what_is_whole(tmp_path):
         (tmp_path / name).write_bytes(b"1")
     opened(tmp_path)
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert found == sorted([*kept, "job.json", "job.lock"])
+    assert found == sorted([*kept, "job.json", "job.lock", "runs/whole.state.json"])
 
 
 @pytest.mark.parametrize(
