@@ -324,7 +324,9 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
         if was != now:  # other differences follow from it
             raise SwerveError(f"{folder} has format version {was}, and this is version {now}: choose another folder")
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
-    for path in (*_part_files(folder, layout, layout.disposable_folders), *(folder / SOURCES).glob("*.json")):
+    own = _part_files(folder, layout, layout.disposable_folders)
+    # Results of runs also: their failures would count as those of the new job.
+    for path in (*own, *(folder / SOURCES).glob("*.json"), *(folder / RUNS).glob("*.json")):
         remove_file(path)
     return f"{shown(folder)}: a job of other options, which had made nothing, is replaced: {differences}"
 
