@@ -33,4 +33,5 @@ def keyed_generator(seed: int, *key: str | int) -> np.random.Generator:
         key: key of the random draw, for example (log name, token, viewpoint index).
     """
     text = "\x1f".join(str(part) for part in (seed, *key))
-    return np.random.Generator(np.random.Philox(_DigestWords(hashlib.blake2b(text.encode(), digest_size=16).digest())))
+    words: Any = _DigestWords(hashlib.blake2b(text.encode(), digest_size=16).digest())  # numpy's types lack such seeds
+    return np.random.Generator(np.random.Philox(words))

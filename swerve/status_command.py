@@ -60,6 +60,8 @@ def _of_array(status: JobStatus) -> str:
     """Return how many runs of an array have begun or ended, and whether it is being completed."""
     begun = f"{len(status.runs)} of {status.array} runs have begun"
     ended = f"all {status.array} runs have ended"
+    if status.complete:
+        return ended
     if status.finish is None:
         return f"{ended}: complete the job with swerve finish OUT" if status.progress == "parts complete" else begun
     where = f"{status.finish.host}, process {status.finish.pid}"

@@ -126,7 +126,10 @@ def test_an_array_that_is_being_completed_is_neither_complete_nor_waiting(tmp_pa
         assert (state["finish"]["alive"], [one["run"] for one in state["runs"]]) == (True, ["1/2", "2/2"])
         assert "parts complete, being completed" in text
         assert f"all 2 runs have ended: swerve finish is at work ({platform.node()}, process {os.getpid()})" in text
-    assert told(tmp_path)[:2][1]["progress"] == "complete"
+    code, state, text = told(tmp_path)
+    assert (code, state["progress"]) == (0, "complete")
+    assert "all 2 runs have ended\n" in text
+    assert "swerve finish" not in text
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), WriteError("no space")])
