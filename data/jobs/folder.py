@@ -343,9 +343,9 @@ def _log_files(folder: Path, layout: FolderLayout, config: dict[str, Any]) -> It
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove incomplete files."""
+    """Remove incomplete files; a worker of a lost cluster may just have completed one."""
     for path in folder.rglob("*" + PART):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:

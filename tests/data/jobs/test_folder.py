@@ -3,6 +3,7 @@
 import errno
 import fcntl
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -188,3 +189,12 @@ def test_logs_of_several_sources_keep_their_owner():
     assert log_names([SimpleSource(("a", "b")), SimpleSource(("c",))]) == {"a": 0, "b": 0, "c": 1}
     with pytest.raises(SwerveError, match=r"log 'b_1' of source 2 \(simple\) has the same name as log 'b\.1'"):
         log_names([SimpleSource(("a", "b.1")), SimpleSource(("b_1",))])
+
+
+def test_an_incomplete_file_that_vanishes_meanwhile_is_no_error(tmp_path, monkeypatch):
+    """Workers of a Ray cluster that has lost its head and its driver complete their parts, a minute at most."""
+    opened(tmp_path)
+    found = Path.rglob
+    gone = tmp_path / "squares" / "a-00000.json.part"
+    monkeypatch.setattr(Path, "rglob", lambda path, pattern: [gone] if "part" in pattern else found(path, pattern))
+    opened(tmp_path)
