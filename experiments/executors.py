@@ -88,6 +88,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--scene-interval", default="1")
     args = parser.parse_args(arguments)
     rates = list[Rate]()
+    with tempfile.TemporaryDirectory() as folder:  # kernels are compiled once after installation: not measured
+        out = Path(folder) / "set"
+        measure(EXECUTORS[0], ("augment", args.source, str(out), "--size", args.size, "--scene-interval", "10"), out)
     print(f"{'':<16} {'samples':>8} {'seconds':>8} {'samples/s':>9} {'efficiency':>10} {'whole':>7}  same digest")
     for executor in EXECUTORS:
         with tempfile.TemporaryDirectory(prefix="swerve-executors-") as folder:
