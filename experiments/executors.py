@@ -45,7 +45,7 @@ EXECUTORS = (
 
 @dataclass(frozen=True)
 class Rate:
-    """What an executor took.
+    """Samples and durations of one executor.
 
     Attributes:
         samples: number of samples.
