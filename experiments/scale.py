@@ -13,44 +13,53 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from swerve.data.dataset.acceptance import Acceptance
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, write_manifest
-from swerve.data.dataset.set_layout import (
-    finished_chunks,
-    read_records,
-    remove_damaged_records,
-    remove_orphan_shards,
-)
+from swerve.data.dataset.set_layout import read_progress, read_records
 from swerve.data.jobs import ArrayPart, part_stem, record_path
 from swerve.data.jobs.array_runs import ArrayResult, array_results, write_array_result
 from swerve.data.jobs.job_status import job_status
 from swerve.data.jobs.lease import leased
 from swerve.data.jobs.run_state import RunState, StateFile
-from swerve.data.jobs.schedule import Schedule
+from swerve.data.jobs.schedule import FinishedParts, Schedule
 from swerve.data.storage.files import make_folder, to_json, write_atomically
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.mirror import output_folder
 from swerve.data.stream.catalogue import read_catalogue
 
-_ROWS, _PARTS = 3200, 8
+_ROWS, _PARTS, _SHARD_SIZE = 3200, 8, 10**8
+# Name that stands for that of a log.
+_LOG = "log-xxxxxx"
 
 
 def make_records(folder: Path, samples: int) -> None:
     """Write made-up records of a set, and shards of the right sizes that take no space."""
     for name in ("records", "train", "val", "test", "runs"):
         make_folder(folder / name)
-    write_atomically(folder / "job.json", to_json({"options": {}, "logs": [], "versions": {}, "kind": "augment"}))
+    logs = [["made up", f"log-{number:06d}"] for number in range(-(-samples // (_ROWS * _PARTS)))]
+    write_atomically(folder / "job.json", to_json({"options": {}, "logs": logs, "versions": {}, "kind": "augment"}))
+    template = cache(_record_text)
     for number in range(-(-samples // _ROWS)):
-        log, part = f"log-{number // _PARTS:06d}", number % _PARTS
-        shard = f"train/{part_stem(log, part)}.tar"
-        rows = tuple(_row(log, part, row, shard) for row in range(min(_ROWS, samples - number * _ROWS)))
-        record = ShardRecord(log, part, _PARTS, "train", shard, 10**8, "0" * 64, rows, (), ())
-        record_path(folder, log, part, ".json").write_text(json.dumps(asdict(record), sort_keys=True))
-        with open(folder / shard, "wb") as file:
-            file.truncate(record.size)
+        log, part, rows = f"log-{number // _PARTS:06d}", number % _PARTS, min(_ROWS, samples - number * _ROWS)
+        record_path(folder, log, part, ".json").write_text(template(part, rows).replace(_LOG, log))
+        with open(folder / _shard(log, part), "wb") as file:
+            file.truncate(_SHARD_SIZE)
+
+
+def _record_text(part: int, rows: int) -> str:
+    """Return the record of a part of the log `_LOG`, whose name stands in each row: logs differ by it alone."""
+    shard = _shard(_LOG, part)
+    own = tuple(_row(_LOG, part, row, shard) for row in range(rows))
+    record = ShardRecord(_LOG, part, _PARTS, "train", shard, _SHARD_SIZE, "0" * 64, own, (), ())
+    return json.dumps(asdict(record), sort_keys=True)
+
+
+def _shard(log: str, part: int) -> str:
+    return f"train/{part_stem(log, part)}.tar"
 
 
 def _row(log: str, part: int, row: int, shard: str) -> dict[str, object]:
@@ -61,11 +70,20 @@ def _row(log: str, part: int, row: int, shard: str) -> dict[str, object]:
     return {**own, "offset": row * 30_720}
 
 
+def plan(folder: Path) -> object:
+    """Take all parts of a new job from its schedule; return their number."""
+    return _drained(_logs(folder), {}, ArrayPart(1, 1))
+
+
 def resume(folder: Path) -> object:
-    """Do what a job does before its first part."""
-    remove_damaged_records(folder)
-    remove_orphan_shards(folder)
-    return len(finished_chunks(folder, AugmentOptions()))
+    """Do what a job does before its first part; return the number of logs with parts."""
+    finished, _ = read_progress(folder, AugmentOptions(), alone=True)
+    _drained(_logs(folder), finished, ArrayPart(1, 1))
+    return len(finished)
+
+
+def _logs(folder: Path) -> list[str]:
+    return [name for _, name in json.loads((folder / "job.json").read_text())["logs"]]
 
 
 def finish(folder: Path) -> object:
@@ -75,12 +93,20 @@ def finish(folder: Path) -> object:
     return summary["samples"]
 
 
+def read_status(folder: Path) -> object:
+    """Read the state of the job; return the number of its records."""
+    return job_status(folder).records
+
+
 def open_set(folder: Path) -> object:
     """Open a set for training."""
     return len(read_catalogue(folder, "train").keys)
 
 
-STEPS: dict[str, Callable[[Path], object]] = {"resume": resume, "finish": finish, "open": open_set}
+STEPS: dict[str, Callable[[Path], object]] = {
+    **{"plan": plan, "resume": resume, "status": read_status, "finish": finish},
+    **{"open": open_set},
+}
 
 
 def measure_set(samples: int) -> None:
@@ -126,7 +152,7 @@ def measure_runs(parts: int, runs: Sequence[int]) -> None:
 def _one_run(folder: Path, parts: int, count: int) -> tuple[int, dict[str, float]]:
     logs, part = [f"log-{number:06d}" for number in range(parts // _PARTS)], ArrayPart((count + 1) // 2, count)
     figures = dict[str, float]()
-    made, figures["schedule"] = _timed(lambda: _drained(logs, part))
+    made, figures["schedule"] = _timed(lambda: _drained(logs, {}, part))
     url = f"memory://scale-{count}/set"
     store, state = open_store(url), RunState("running", "samples", 1, 0.5, 0, 1.0, 1.0, 1.0)
     for number in range(1, count + 1):
@@ -149,9 +175,9 @@ def _write_state(folder: Path, part: ArrayPart, state: RunState) -> None:
     StateFile(folder / "runs" / f"{part.stem}.state.json", str(part)).write(state)
 
 
-def _drained(logs: Sequence[str], part: ArrayPart) -> int:
+def _drained(logs: Sequence[str], finished: FinishedParts, part: ArrayPart) -> int:
     """Take all tasks of a run from its schedule; return their number."""
-    schedule, made, held = Schedule(logs, {}, part.owns(logs), part.count), 0, None
+    schedule, made, held = Schedule(logs, finished, part.owns(logs), part.count), 0, None
     while (task := schedule.next(held)) is not None:
         if task.log != held:
             schedule.opened(task.log, _PARTS)

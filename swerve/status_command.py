@@ -19,7 +19,7 @@ from swerve.job_report import counted, show_failures
 from swerve.options.status import Status
 
 _RUNS_SHOWN: Final = 30
-_ORDER: Final = ("dead", "stopped", "running", "completing", "ended")
+_ORDER: Final = ("dead", "stopped", "starting", "running", "completing", "ended")
 
 
 def run(args: Status) -> int:
@@ -29,7 +29,7 @@ def run(args: Status) -> int:
         print(json.dumps(status.as_json(), sort_keys=True))
     else:
         _show(console, status)
-    return 0 if status.progress in ("complete", "running") else 1
+    return 0 if status.progress in ("complete", "running", "finishing") else 1
 
 
 def _show(console: Console, status: JobStatus) -> None:
@@ -37,11 +37,8 @@ def _show(console: Console, status: JobStatus) -> None:
     text = f"{status.kind}: {_how(status)}, {100 * status.share:.1f} %; {logs}"
     console.print(text, highlight=False, soft_wrap=True)
     if status.array:
-        begun = f"{len(status.runs)} of {status.array} runs have begun"
-        if status.progress == "done":
-            begun = f"all {status.array} runs are done: complete the job with swerve finish OUT"
-        console.print(begun, highlight=False, soft_wrap=True)
-    if status.is_running:
+        console.print(_of_array(status), highlight=False, soft_wrap=True, markup=False, emoji=False)
+    if status.is_running and not status.is_finishing:
         left = "" if status.seconds_left is None else f", {_duration(status.seconds_left)} left"
         text = f"{status.count} {status.runs[0].state.noun} so far, {status.per_second:.1f} a second{left}"
         console.print(text, highlight=False, soft_wrap=True)
@@ -59,10 +56,24 @@ def _show(console: Console, status: JobStatus) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
 
+def _of_array(status: JobStatus) -> str:
+    """Return how many runs of an array have begun or ended, and whether it is being completed."""
+    begun = f"{len(status.runs)} of {status.array} runs have begun"
+    ended = f"all {status.array} runs have ended"
+    if status.complete:
+        return ended
+    if status.finish is None:
+        return f"{ended}: complete the job with swerve finish OUT" if status.progress == "parts complete" else begun
+    where = f"{status.finish.host}, process {status.finish.pid}"
+    if status.is_finishing:
+        return f"{ended}: swerve finish is at work ({where})"
+    return f"swerve finish ({where}) has not completed the job: start it again, and it says what is missing"
+
+
 def _phase(run_: WrittenState) -> str:
     """Return the phase of a run; one that goes on no more is dead."""
     phase = run_.state.phase
-    return "dead" if phase in ("running", "completing") and not run_.is_alive else phase
+    return "dead" if phase in ("starting", "running", "completing") and not run_.is_alive else phase
 
 
 def _duration(seconds: float) -> str:
@@ -74,7 +85,8 @@ def _how(status: JobStatus) -> str:
     failed = counted(status.failures, "failure")
     texts: dict[Progress, str] = {
         "complete with failures": f"complete with {failed}",
-        "done": "to be completed",
+        "finishing": "parts complete, being completed",
+        "parts complete": "parts complete, not yet completed",
         "failed": f"ended incomplete with {failed}",
         "stopped": "stopped before its end",
     }

@@ -14,11 +14,9 @@ from swerve.data.dataset.gpu_encoding import jpeg_packages
 from swerve.data.dataset.manifest import write_manifest
 from swerve.data.dataset.rigs import report_rigs
 from swerve.data.dataset.set_layout import (
-    finished_chunks,
     layout_of,
+    read_progress,
     read_records,
-    remove_damaged_records,
-    remove_orphan_shards,
 )
 from swerve.data.dataset.viewpoint_maker import ViewpointMaker
 from swerve.data.jobs import (
@@ -98,11 +96,10 @@ def augment(
     plain = {**asdict(options), **({"maker": maker.identity} if maker else {})}
     with open_job(folder, job_config(plain, logs, packages), layout_of(options), execution, console):
         with os_errors_as_swerve_errors(folder):
-            report_damaged(console, remove_damaged_records(folder))
-            if execution.part is None:
-                remove_orphan_shards(folder)
-            finished = finished_chunks(folder, options, execution.finish)
-            check_sources(folder, sources, owners, finished, execution.part is None)
+            alone = execution.part is None
+            finished, damaged = read_progress(folder, options, execution.finish, alone)
+            report_damaged(console, damaged)
+            check_sources(folder, sources, owners, finished, alone)
         work = AugmentWork(folder, tuple(sources), owners, options, _threads(execution.workers), maker)
         outcome = run_work(work, folder, list(owners), finished, "samples", execution, console)
         with os_errors_as_swerve_errors(folder):

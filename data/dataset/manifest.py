@@ -27,6 +27,8 @@ from swerve.data.storage.parquet_file import ParquetFile
 from swerve.scenes import Split
 
 UNKNOWN_OFFSET = -1
+# Prefix of the parameters that state the bounds that a viewpoint exceeds.
+_RELAXED = "relaxed_"
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -157,7 +159,8 @@ class Counts:
         self._rejections.update((kind, reason) for _, kind, _, reason in record.rejections)
         self._sizes += [record.size] if record.shard else []
         for row in record.rows:
-            self._add_relaxed(json.loads(row["parameters"]))
+            if _RELAXED in row["parameters"]:  # most have none, and need not be parsed
+                self._add_relaxed(json.loads(row["parameters"]))
 
     def _add_relaxed(self, parameters: dict[str, float]) -> None:
         """Count the bounds that a sample exceeds."""
@@ -188,5 +191,4 @@ class Counts:
 
 def relaxed_of(parameters: dict[str, float]) -> dict[str, float]:
     """Return the bounds that a viewpoint exceeds, and its share of each, from its parameters."""
-    prefix = "relaxed_"
-    return {name.removeprefix(prefix): share for name, share in parameters.items() if name.startswith(prefix)}
+    return {name.removeprefix(_RELAXED): share for name, share in parameters.items() if name.startswith(_RELAXED)}

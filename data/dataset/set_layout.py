@@ -1,6 +1,6 @@
 """Layout of a set's folder, and the state of its parts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -58,51 +58,62 @@ def static_path(folder: Path, log: str) -> Path:
     return folder / STATIC / f"{part_stem(log, 0)}.npz"
 
 
-def remove_damaged_records(folder: Path) -> list[Path]:
-    """Remove records that are damaged or of another part than their names say, which are made again; return them."""
-    damaged = [path for path in sorted((folder / RECORDS).glob("*.json")) if not _is_record(path)]
-    for path in damaged:
-        remove_file(path)
-    return damaged
+def read_progress(
+    folder: Path, options: AugmentOptions, with_failures: bool = False, alone: bool = False
+) -> tuple[dict[str, tuple[set[int], int]], list[Path]]:
+    """Return, by log, the parts that finished with complete files and the total number of parts; and damaged records.
+
+    Each record is read once. Records that are damaged or of another part than their names say are removed: their parts
+    are made again.
+
+    Args:
+        folder: of the set.
+        options: of the set.
+        with_failures: whether parts with failed samples count as finished.
+        alone: whether no other run writes to the folder: shards without a record are removed then, since their parts
+            are made again, possibly in another split.
+    """
+    finished, damaged, named = dict[str, tuple[set[int], int]](), list[Path](), set[str]()
+    for path in sorted((folder / RECORDS).glob("*.json")):
+        record = _record_of_part(path)
+        if record is None:
+            damaged.append(path)
+            remove_file(path)
+            continue
+        named.add(record.shard)
+        done, _ = finished.setdefault(record.log, (set(), record.num_parts))
+        if (with_failures or not record.failures) and _is_whole(folder, record, options):
+            done.add(record.part)
+    if alone:
+        _remove_shards_except(folder, named)
+    return finished, damaged
 
 
-def _is_record(path: Path) -> bool:
-    """Test whether a file is the record of the part that its name says."""
+def _record_of_part(path: Path) -> ShardRecord | None:
+    """Read the record of the part that the name of a file says; None if it is no such record."""
     try:
         record = read_record(path)
     except LogError:
-        return False
+        return None
     stem = part_stem(record.log, record.part)
     shards = ("", f"{record.split}/{stem}.tar")
-    return path.stem == stem and record.shard in shards and record.part < record.num_parts
+    return record if path.stem == stem and record.shard in shards and record.part < record.num_parts else None
 
 
-def remove_orphan_shards(folder: Path) -> None:
-    """Remove shards without a record: their parts are repeated, possibly in another split."""
-    named = {record.shard for record in read_records(folder)}
+def _remove_shards_except(folder: Path, named: Set[str]) -> None:
+    """Remove shards that have none of these names."""
     for split in _SPLITS:
         for shard in (folder / split).glob("*.tar"):
             if shard.relative_to(folder).as_posix() not in named:
                 remove_file(shard)
 
 
-def finished_chunks(
-    folder: Path, options: AugmentOptions, with_failures: bool = False
-) -> dict[str, tuple[set[int], int]]:
-    """Return, by log, the parts that finished with complete files, and the total number of parts.
-
-    Args:
-        folder: of the set.
-        options: of the set.
-        with_failures: whether parts with failed samples count as finished.
-    """
-    finished = dict[str, tuple[set[int], int]]()
-    for record in read_records(folder):
-        done, _ = finished.setdefault(record.log, (set(), record.num_parts))
-        still = options.rasters == "images" or record.part > 0 or static_path(folder, record.log).is_file()
-        if (with_failures or not record.failures) and still and _shard_is_whole(folder, record):
-            done.add(record.part)
-    return finished
+def _is_whole(folder: Path, record: ShardRecord, options: AugmentOptions) -> bool:
+    """Test whether the files of a part are there, and the shard has the size stated in its record."""
+    if options.rasters != "images" and record.part == 0 and not static_path(folder, record.log).is_file():
+        return False
+    path = folder / record.shard
+    return not record.shard or (path.is_file() and path.stat().st_size == record.size)
 
 
 def check_split(folder: Path, log: str, split: Split) -> None:
@@ -139,9 +150,3 @@ class SetRecords:
 
     def __iter__(self) -> Iterator[ShardRecord]:
         return read_records(self.folder)
-
-
-def _shard_is_whole(folder: Path, record: ShardRecord) -> bool:
-    """Test whether the shard has the size stated in its record."""
-    path = folder / record.shard
-    return not record.shard or (path.is_file() and path.stat().st_size == record.size)

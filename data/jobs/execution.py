@@ -117,6 +117,10 @@ class Execution:
 Workers = int | Execution | None
 
 
+class PartsMissingError(SwerveError):
+    """A job cannot be completed: parts are missing that no run of an array has made or tried."""
+
+
 class ArrayPartDone(Exception):
     """The run of an array has made its part: there is no result of the whole job yet.
 

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, Final
 from rich.console import Console
 
 from swerve.data.jobs.array_runs import RUNS
-from swerve.data.jobs.execution import ArrayPart, Execution, Workers
+from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, PartsMissingError, Workers
 from swerve.data.jobs.lease import leased
-from swerve.data.jobs.run_state import WHOLE, Phase, StateFile
+from swerve.data.jobs.run_state import Phase, StateFile
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.sources.source import Source, require_scenes
 from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of, text
@@ -31,6 +31,7 @@ from swerve.data.storage.files import (
 )
 from swerve.data.storage.mirror import refresh, shown
 from swerve.scenes import LogError, SwerveError
+from swerve.scenes.errors import WriteError
 from swerve.scenes.printable import name_problem, printable
 from swerve.scenes.source_digest import code_digest
 
@@ -46,7 +47,7 @@ RECORDS = "records"
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 # A digest of files' contents, which says nothing to a reader.
 _DIGEST: Final = re.compile(r"[0-9a-f]{16,}")
-_RUN_FILE: Final = re.compile(r"(whole|setup|tables|bank|[0-9]+-of-[0-9]+)\.")
+_RUN_FILE: Final = re.compile(r"(whole|finish|setup|tables|bank|[0-9]+-of-[0-9]+)\.")
 
 _CONFIG_SHAPE: Final = fields(
     {
@@ -168,7 +169,8 @@ def open_job(
     """
     folder = Path(folder)
     make_folder(folder)
-    part, config = Execution.of(workers).part, {**config, "kind": layout.kind, "completion": layout.completion_file}
+    execution, config = Execution.of(workers), {**config, "kind": layout.kind, "completion": layout.completion_file}
+    part = execution.part
     with ExitStack() as locks:
         with os_errors_as_swerve_errors(folder):
             locks.enter_context(leased(folder, part))
@@ -184,7 +186,8 @@ def open_job(
                 replaced = _set_up(folder, config, layout, alone=True)
         if replaced and console is not None:
             console.print(replaced, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        with _settled(StateFile(folder / RUNS / f"{WHOLE}.state.json"), part is None):
+        make_folder(folder / RUNS)
+        with _stated(StateFile.of(folder / RUNS, part, execution.finish)):
             yield
         if (folder / layout.completion_file).is_file():
             with os_errors_as_swerve_errors(folder):
@@ -192,18 +195,23 @@ def open_job(
 
 
 @contextmanager
-def _settled(state: StateFile, is_whole: bool) -> Iterator[None]:
-    """Write in the end how the run of a whole job has ended."""
+def _stated(state: StateFile) -> Iterator[None]:
+    """Write that a run begins, and in the end how it has ended."""
+    state.begin()
     phase: Phase = "stopped"
     try:
         yield
         phase = "ended"
+    except ArrayPartDone as done:
+        phase = "stopped" if done.again else "ended"
+        raise
+    except (WriteError, PartsMissingError):  # the same command goes on
+        raise
     except SwerveError:  # such as that some parts failed, and that there are no results
         phase = "ended"
         raise
     finally:
-        if is_whole:
-            state.settle(phase)
+        state.settle(phase)
 
 
 def _write_digests(folder: Path, layout: FolderLayout) -> None:
@@ -316,7 +324,9 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
         if was != now:  # other differences follow from it
             raise SwerveError(f"{folder} has format version {was}, and this is version {now}: choose another folder")
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
-    for path in (*_part_files(folder, layout, layout.disposable_folders), *(folder / SOURCES).glob("*.json")):
+    own = _part_files(folder, layout, layout.disposable_folders)
+    # Results of runs also: their failures would count as those of the new job.
+    for path in (*own, *(folder / SOURCES).glob("*.json"), *(folder / RUNS).glob("*.json")):
         remove_file(path)
     return f"{shown(folder)}: a job of other options, which had made nothing, is replaced: {differences}"
 
@@ -333,9 +343,9 @@ def _log_files(folder: Path, layout: FolderLayout, config: dict[str, Any]) -> It
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove incomplete files."""
+    """Remove incomplete files; a worker of a lost cluster may just have completed one."""
     for path in folder.rglob("*" + PART):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:

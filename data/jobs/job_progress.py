@@ -75,8 +75,8 @@ class JobProgress:
         """Write the state of the run, and print it where lines of JSON are asked for."""
         state = self._run_state(phase)
         if self._state_file is not None:
-            followed = phase == "ended" and self._state_file.run == WHOLE
-            self._state_file.write(replace(state, phase="completing") if followed else state)
+            # Tables or the run's result follow, or other parts; `open_job` writes how all of it ends.
+            self._state_file.write(replace(state, phase="completing") if phase == "ended" else state)
         if self._kind == "json":
             run = self._state_file.run if self._state_file is not None else WHOLE
             line = json.dumps({**asdict(state), "run": run}, sort_keys=True)

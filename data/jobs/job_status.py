@@ -8,15 +8,15 @@ from typing import Any, Final, Literal
 from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.failures import FAILURES, read_failures
 from swerve.data.jobs.folder import JOB, RECORDS
-from swerve.data.jobs.run_state import WrittenState, read_states
+from swerve.data.jobs.run_state import ENDING, FINISHING, WHOLE, WrittenState, read_states
 from swerve.data.jobs.verify import job_folder
 from swerve.data.storage.checked_json import anything, fields, list_of, read_json, text
 from swerve.data.storage.mirror import shown
 from swerve.scenes import SwerveError
 
-# "done": all runs of an array have ended, and `swerve finish` is what is left; "failed": the job has ended, and is not
-# complete because of failures.
-Progress = Literal["complete", "complete with failures", "running", "done", "failed", "stopped"]
+# "parts complete": all runs of an array have ended, and `swerve finish` is what is left; "finishing": it is at work;
+# "failed": the job has ended, and is not complete because of failures.
+Progress = Literal["complete", "complete with failures", "running", "finishing", "parts complete", "failed", "stopped"]
 _JOB: Final = fields({"logs": list_of(anything)}, {"kind": text, "completion": text})
 
 
@@ -33,6 +33,7 @@ class JobStatus:
         array: number of runs of the array; 0 if it is none.
         failures: number of items that failed: those listed, or those that the runs have counted so far.
         failures_file: list of them, with reasons; None before the job has ended.
+        finish: state of the last `swerve finish` of the array, if no run has gone on since.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class JobStatus:
     array: int
     failures: int = 0
     failures_file: Path | None = None
+    finish: WrittenState | None = None
 
     @property
     def share(self) -> float:
@@ -71,8 +73,13 @@ class JobStatus:
 
     @property
     def is_running(self) -> bool:
-        """Return whether a run goes on."""
-        return any(run.is_alive for run in self.runs)
+        """Return whether a run goes on, or `swerve finish`."""
+        return self.is_finishing or any(run.is_alive for run in self.runs)
+
+    @property
+    def is_finishing(self) -> bool:
+        """Return whether `swerve finish` is at work."""
+        return self.finish is not None and self.finish.is_alive
 
     @property
     def progress(self) -> Progress:
@@ -80,24 +87,28 @@ class JobStatus:
         if self.complete:
             return "complete with failures" if self.failures else "complete"
         if self.is_running:
-            return "running"
+            return "finishing" if self.is_finishing else "running"
+        if self.finish is not None:
+            return "failed" if self.finish.state.phase == "ended" and self.failures_file else "stopped"
         if not self.runs or any(run.state.phase != "ended" for run in self.runs):
             return "stopped"
         if self.array:
-            return "done" if len(self.runs) == self.array else "stopped"
+            return "parts complete" if len(self.runs) == self.array else "stopped"
         return "failed" if self.failures else "stopped"
 
     def as_json(self) -> dict[str, Any]:
         """Return the state for machines."""
-        runs = [
-            {**vars(run.state), "run": run.run, "host": run.host, "pid": run.pid, "alive": run.is_alive}
-            for run in self.runs
-        ]
+        runs = [_as_json(run) for run in self.runs]
         own = {"kind": self.kind, "logs": self.logs, "records": self.records, "complete": self.complete}
         own |= {"progress": self.progress, "failures": self.failures}
         own |= {"count": self.count, "per_second": round(self.per_second, 3), "seconds_left": self.seconds_left}
         own |= {"failures_file": shown(self.failures_file) if self.failures_file else None}
+        own |= {"finish": _as_json(self.finish) if self.finish else None}
         return {**own, "share": round(self.share, 6), "running": self.is_running, "runs": runs}
+
+
+def _as_json(run: WrittenState) -> dict[str, Any]:
+    return {**vars(run.state), "run": run.run, "host": run.host, "pid": run.pid, "alive": run.is_alive}
 
 
 def job_status(folder: Path) -> JobStatus:
@@ -113,10 +124,10 @@ def job_status(folder: Path) -> JobStatus:
     if own is None:
         raise SwerveError(f"{folder}: no {JOB}: not the output of a job, or of one that has not begun")
     job = read_json(own / JOB, _JOB)
-    runs, array = _latest(list(read_states(own / RUNS, "*.state.json")))
+    runs, array, finish = _latest(list(read_states(own / RUNS, f"*{ENDING}")))
     records = sum(1 for _ in (own / RECORDS).glob("*-*")) or sum(1 for _ in own.glob("*/fit.json"))
     complete = bool(job.get("completion")) and (own / job["completion"]).is_file()
-    status = JobStatus(job.get("kind", ""), len(job["logs"]), records, complete, tuple(runs), array)
+    status = JobStatus(job.get("kind", ""), len(job["logs"]), records, complete, tuple(runs), array, finish=finish)
     return _with_failures(status, folder)
 
 
@@ -125,20 +136,23 @@ def _with_failures(status: JobStatus, folder: Path) -> JobStatus:
 
     The list of an earlier run stays while the job is run again, and a run of an array writes none.
     """
-    ended = not status.array and all(run.state.phase == "ended" for run in status.runs)
+    last = (status.finish,) if status.finish else status.runs
+    ended = (not status.array or status.finish is not None) and all(run.state.phase == "ended" for run in last)
     path = folder / FAILURES
     if (status.complete or ended) and path.is_file():
         return replace(status, failures=len(read_failures(folder)), failures_file=path)
     return replace(status, failures=sum(run.state.failures for run in status.runs))
 
 
-def _latest(states: Sequence[WrittenState]) -> tuple[list[WrittenState], int]:
-    """Return the states of the latest run or array, and the number of runs of the array."""
-    if not states:
-        return [], 0
-    last = max(states, key=lambda one: one.time).run
-    if last == "whole":
-        return [one for one in states if one.run == last], 0
-    count = last.partition("/")[2]
-    mine = [one for one in states if one.run.partition("/")[2] == count]
-    return sorted(mine, key=lambda one: int(one.run.partition("/")[0])), int(count)
+def _latest(states: Sequence[WrittenState]) -> tuple[list[WrittenState], int, WrittenState | None]:
+    """Return the states of the latest run or array, the number of runs of the array, and its `swerve finish`."""
+    runs = [one for one in states if one.run != FINISHING]
+    if not runs:
+        return [], 0, None
+    last = max(runs, key=lambda one: one.time)
+    finish = next((one for one in states if one.run == FINISHING and one.time >= last.time), None)
+    if last.run == WHOLE:
+        return [last], 0, finish
+    count = last.run.partition("/")[2]
+    mine = [one for one in runs if one.run.partition("/")[2] == count]
+    return sorted(mine, key=lambda one: int(one.run.partition("/")[0])), int(count), finish

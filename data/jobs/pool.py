@@ -145,11 +145,13 @@ class _Pool:
             worker.connection.send(task)
 
     def _hear(self, worker: _Process) -> None:
-        """Receive one message; a closed connection means that the worker ended."""
+        """Receive one message; a connection that is closed, maybe within a message, means that the worker ended."""
         try:
-            self._book.handle(worker, worker.process.pid or 0, worker.connection.recv())
-        except (EOFError, ConnectionResetError):
+            message: Message = worker.connection.recv()
+        except (EOFError, OSError):
             self._bury(worker)
+            return
+        self._book.handle(worker, worker.process.pid or 0, message)
 
     def _bury(self, worker: _Process) -> None:
         """Record the death of a worker: its part fails, and a new worker replaces it with the next task."""

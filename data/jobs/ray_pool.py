@@ -7,7 +7,9 @@ failures alone; results go from the actors to the folder.
 
 import os
 import queue
+import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from swerve.data.jobs.execution import Execution, Resources
+from swerve.data.jobs.execution import RAY, Execution, Resources
 from swerve.data.jobs.failures import FailedPart
 from swerve.data.jobs.pool import ONE_THREAD, JobBook, ProgressListener, Worker
 from swerve.data.jobs.schedule import Schedule, Task
@@ -28,6 +30,62 @@ from swerve.scenes.compilation import tell_compilation
 # Times that a part is tried where its actor dies: a node may be lost, memory may be short for a moment.
 TRIES: Final = 3
 _INSTALL: Final = "pip install 'PATH[ray]', where PATH is Swerve's folder"
+
+
+# Seconds between two looks at the head, and after which one that does not answer is gone: Ray ends this process by
+# itself, without a traceback, after 60.
+_LOOK_PERIOD: Final = 3.0
+_HEAD_PATIENCE: Final = 30.0
+
+
+class HeadWatch:
+    """Watch over the head of a Ray cluster, by connections to one of its services.
+
+    Attributes:
+        is_lost: whether it is gone.
+
+    Args:
+        address: HOST:PORT of the service. One that cannot be reached from here at first is not watched, as where a
+            proxy stands between.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address, (host, _, port) = address, address.rpartition(":")
+        self._place = (host, int(port)) if port.isdigit() else None
+        self._looked, self.is_lost = time.monotonic(), False
+        self._seen = self._looked
+        if not self._answers():
+            self._place = None
+
+    def check(self) -> None:
+        """Look whether the head is there, from time to time.
+
+        Raises:
+            SwerveError: it has not answered for 30 seconds.
+        """
+        now = time.monotonic()
+        if self._place is None or now - self._looked < _LOOK_PERIOD:
+            return
+        self._looked = now
+        if self._answers():
+            self._seen = now
+        elif now - self._seen > _HEAD_PATIENCE:
+            raise self.lost()
+
+    def lost(self) -> SwerveError:
+        """Note that the head is gone; return the error."""
+        self.is_lost = True
+        gone = f"the head of the Ray cluster ({self._address}) is gone"
+        return SwerveError(f"{gone}. Start the cluster anew, then the same command goes on")
+
+    def _answers(self) -> bool:
+        if self._place is None:
+            return False
+        try:
+            socket.create_connection(self._place, timeout=2.0).close()
+        except OSError:
+            return False
+        return True
 
 
 @dataclass
@@ -64,19 +122,29 @@ def run_on_ray(
 
     Raises:
         MissingExtraError: ray is not installed.
-        SwerveError: the cluster cannot be reached.
+        SwerveError: the cluster cannot be reached, or its head is gone.
         WriteError: the folder cannot be written.
     """
     ray = _ray()
     own = not ray.is_initialized()
     if own:
         _connect(ray, execution.on)
+    head = HeadWatch(_service(ray, execution.on))
     try:
         size = execution.workers or capacity(ray.cluster_resources(), needs)
-        return _RayPool(ray, work, folder.absolute(), schedule, (size, needs), listener).run()
+        return _RayPool(ray, work, folder.absolute(), schedule, (size, needs), listener, head).run()
+    except ConnectionError as error:  # of ray://HOST, whose client gives up by itself
+        if execution.on == RAY or isinstance(error, BrokenPipeError):
+            raise
+        raise head.lost() from error
     finally:
-        if own:
+        if own and not head.is_lost:  # it is the head that Ray would ask
             ray.shutdown()
+
+
+def _service(ray: Any, address: str) -> str:  # noqa: ANN401
+    """Return HOST:PORT of a service of the cluster's head: the one that was given, or else the control service."""
+    return address.removeprefix("ray://") if address != RAY else ray.get_runtime_context().gcs_address
 
 
 def capacity(there: Mapping[str, float], needs: Resources) -> int:
@@ -122,8 +190,9 @@ class _RayPool:
         schedule: Schedule,
         size: tuple[int, Resources],
         listener: ProgressListener,
+        head: "HeadWatch",
     ) -> None:
-        self._ray, self._schedule, self._listener = ray, schedule, listener
+        self._ray, self._schedule, self._listener, self._head = ray, schedule, listener, head
         self._size, needs = size
         self._work, self._folder = ray.put(work), str(folder)
         self._actors, self._book, self._numbers = list[_Actor](), JobBook(schedule, listener), 0
@@ -146,10 +215,12 @@ class _RayPool:
                 for one in ready:
                     self._hear(waited[one])
                 self._listener.tick()
+                self._head.check()
                 self._feed()
         finally:
-            for actor in self._actors:
-                self._ray.kill(actor.actor)
+            if not self._head.is_lost:
+                for actor in self._actors:
+                    self._ray.kill(actor.actor)
         return self._book.failures
 
     def _next(self, held: str | None) -> Task | None:

@@ -9,18 +9,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
+from swerve.data.jobs.execution import ArrayPart
 from swerve.data.storage.checked_json import fields, integer, number, one_of, optional, read_json, text
 from swerve.data.storage.files import to_json, write_concurrently
 from swerve.scenes import LogError
 
-Phase = Literal["running", "completing", "ended", "stopped"]
-PHASES: Final = ("running", "completing", "ended", "stopped")
-# Name of a run that is the whole job.
+Phase = Literal["starting", "running", "completing", "ended", "stopped"]
+PHASES: Final = ("starting", "running", "completing", "ended", "stopped")
+# Names of a run that is the whole job, and of one that completes an array.
 WHOLE: Final = "whole"
-# A run that has not written for so long is dead, on whatever machine it was; one that completes a job writes nothing
-# meanwhile.
+FINISHING: Final = "finish"
+# A run that has not written for so long is dead, on whatever machine it was; one that reads the records at its start,
+# or completes a job, writes nothing meanwhile.
 SILENCE: Final = 60.0
-_COMPLETING: Final = 3600.0
+_READING: Final = 3600.0
+# Of the names of states' files.
+ENDING: Final = ".state.json"
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class RunState:
     """State of a run.
 
     Attributes:
-        phase: "running", "completing" the job after its last part, "ended", or "stopped" by a signal or an error.
+        phase: "starting" while it reads the records, "running", "completing" the job after its last part, "ended", or
+            "stopped" by a signal or an error, or since it has to wait for other runs of an array.
         noun: plural name of the items.
         count: items made by this run.
         share: finished share of what it has to make, 0 to 1.
@@ -53,7 +58,7 @@ class WrittenState:
     """A state as it was written.
 
     Attributes:
-        run: "whole", or the run of an array as K/N.
+        run: "whole", the run of an array as K/N, or "finish".
         state: the state.
         host: machine of the run.
         pid: its process.
@@ -69,7 +74,7 @@ class WrittenState:
     @property
     def is_alive(self) -> bool:
         """Return whether the run goes on: it says so, wrote lately, and its process exists if it is of this machine."""
-        limits = {"running": SILENCE, "completing": _COMPLETING}
+        limits = {"running": SILENCE, "starting": _READING, "completing": _READING}
         if time.time() - self.time > limits.get(self.state.phase, -1.0):
             return False
         return self.host != platform.node() or _exists(self.pid)
@@ -81,11 +86,24 @@ class StateFile:
 
     Attributes:
         path: of the file.
-        run: "whole", or the run of an array as K/N.
+        run: "whole", the run of an array as K/N, or "finish".
     """
 
     path: Path
     run: str = WHOLE
+
+    @classmethod
+    def of(cls, runs: Path, part: ArrayPart | None, finish: bool = False) -> "StateFile":
+        """Return the file of a run in the folder of runs."""
+        if part is not None:
+            return cls(runs / f"{part.stem}{ENDING}", str(part))
+        run = FINISHING if finish else WHOLE
+        return cls(runs / f"{run}{ENDING}", run)
+
+    def begin(self) -> None:
+        """Write that the run has begun: it reads the records, or completes an array."""
+        phase: Phase = "completing" if self.run == FINISHING else "starting"
+        self.write(RunState(phase, "items", 0, 0.0, 0, 0.0, 0.0, None))
 
     def write(self, state: RunState) -> None:
         """Write a state; that it cannot be written stops no job, whose records tell the same later."""
@@ -94,9 +112,9 @@ class StateFile:
             write_concurrently(self.path, to_json(content))
 
     def settle(self, phase: Phase) -> None:
-        """Write how a run that was completing its job has ended."""
+        """Write how the run has ended, unless it has written that itself."""
         for there in read_states(self.path.parent, self.path.name):
-            if there.state.phase == "completing":
+            if there.state.phase in ("starting", "completing"):
                 self.write(replace(there.state, phase=phase))
 
 

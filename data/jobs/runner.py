@@ -16,7 +16,7 @@ from swerve.data.jobs.array_runs import (
     missing_parts,
     write_array_result,
 )
-from swerve.data.jobs.execution import LOCAL, ArrayPart, ArrayPartDone, Execution, Resources, Workers
+from swerve.data.jobs.execution import LOCAL, ArrayPart, ArrayPartDone, Execution, PartsMissingError, Resources, Workers
 from swerve.data.jobs.failures import FailedPart, Failure
 from swerve.data.jobs.job_progress import JobProgress
 from swerve.data.jobs.pool import run_tasks
@@ -26,7 +26,6 @@ from swerve.data.jobs.schedule import FinishedParts, Schedule
 from swerve.data.jobs.work import JobSpec
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors
 from swerve.data.storage.mirror import refresh
-from swerve.scenes import SwerveError
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def run_work(
         return completed_runs(folder, logs, finished, noun)
     part = execution.part
     schedule = Schedule(logs, finished, part.owns(logs, single) if part else None, part.count if part else 1)
-    state = StateFile(folder / RUNS / f"{part.stem if part else 'whole'}.state.json", str(part) if part else "whole")
+    state = StateFile.of(folder / RUNS, part)
     with JobProgress(console or Console(quiet=True), schedule, noun, state, execution.progress) as progress:
         if execution.on == LOCAL:
             failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
@@ -136,13 +135,13 @@ def completed_runs(folder: str | Path, logs: Sequence[str], finished: FinishedPa
     """Return the result of all runs of an array together.
 
     Raises:
-        SwerveError: parts are missing.
+        PartsMissingError: parts are missing.
     """
     folder = Path(folder)
     results = array_results(folder, noun)
     failed = failed_parts(results, finished)
     if missing := list(missing_parts(logs, finished, failed)):
-        raise SwerveError(_missing(folder, logs, missing, results))
+        raise PartsMissingError(_missing(folder, logs, missing, results))
     return _merged(noun, results, failed)
 
 

@@ -2,7 +2,8 @@
 
 Drivers, workers and runs of arrays (`--shards 2`) get SIGKILL at random moments; the job is started again until it
 ends, and its output is compared with that of an undisturbed run. With `--nodes 3` the job runs on a Ray cluster of so
-many nodes on this machine; nodes are killed and replaced, and the job has to go on by itself. The exit code is 1 if an
+many nodes on this machine; nodes are killed and replaced, and the job has to go on by itself. With `--heads` the head
+is killed, every second time with the driver, and the job is started again on another cluster. The exit code is 1 if an
 item is lost or doubled, or a digest differs.
 """
 
@@ -15,13 +16,16 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from experiments.faults.jobs import JOBS
-from experiments.faults.kills import Counts, Disturbed, disturb, disturb_nodes
+from experiments.faults.kills import Counts, Disturbed, disturb, disturb_heads, disturb_nodes
 from experiments.faults.nodes import RayNodes, ray_nodes
 
 
 def main(arguments: Sequence[str]) -> int:
     """Disturb the jobs, print a line for each, and return the exit code."""
     args = _parsed(arguments)
+    if args.heads and not args.nodes:
+        print("--heads: give --nodes", file=sys.stderr)
+        return 2
     if args.nodes and (args.shards > 1 or args.extra or args.nodes < 2):
         print("--nodes: 2 or more, without --shards and --extra", file=sys.stderr)
         return 2
@@ -52,7 +56,7 @@ def _disturbed(name: str, folder: Path, args: argparse.Namespace, nodes: RayNode
     if nodes is not None:
         workers = ("--workers", str(args.nodes - 1)) if job.workers else ()
         on_ray = Disturbed(job, needed, folder / name, extra=("--on", "ray"), workers=workers)
-        return disturb_nodes(on_ray, args.kills, random.Random(args.seed), nodes)
+        return (disturb_heads if args.heads else disturb_nodes)(on_ray, args.kills, random.Random(args.seed), nodes)
     extra = tuple(args.extra.split()) if args.extra else ()
     disturbed = Disturbed(job, needed, folder / (name if args.shards == 1 else f"{name}-array"), args.shards, extra)
     return disturb(disturbed, args.kills, random.Random(args.seed))
@@ -72,6 +76,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=10, help="processes to kill in each job")
     parser.add_argument("--shards", type=int, default=1, help="runs of an array; 1: the whole job at once")
     parser.add_argument("--nodes", type=int, default=0, help="nodes of a Ray cluster, which are killed; 0: none")
+    parser.add_argument("--heads", action="store_true", help="kill the head of the Ray cluster instead of nodes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--extra", default="", help="more arguments of the commands, such as --on ray")
     return parser.parse_args(arguments)

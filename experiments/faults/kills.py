@@ -28,7 +28,7 @@ class Counts:
     """Counts of the kills of a job and of their consequences.
 
     Attributes:
-        kills: processes killed, by kind: "driver", "worker", "shard", "node".
+        kills: processes killed, by kind: "driver", "worker", "shard", "node", "head".
         runs: complete outputs.
         starts: commands started.
         lost: items that an undisturbed output has and a disturbed one has not.
@@ -102,11 +102,57 @@ def _compare(disturbed: Disturbed, out: Path, wanted: Counter[str], digest: str,
 
 
 def disturb_nodes(disturbed: Disturbed, kills: int, rng: random.Random, nodes: RayNodes) -> Counts:
-    """Kill nodes of a cluster while it runs a job, until so many were killed; the job has to end well each time.
+    """Kill nodes of a cluster while it runs a job, until so many were killed; the job has to end well each time."""
+    out, counts = disturbed.folder / "killed", Counts()
+    wanted, digest = _undisturbed(disturbed, counts)
+    while counts.kills.total() < kills:
+        shutil.rmtree(out, ignore_errors=True)
+        counts.starts += 1
+        running, start = _started(disturbed.command(out)), time.monotonic()
+        some = rng.randint(1, min(3, kills - counts.kills.total()))
+        for moment in sorted(rng.uniform(0.1, 0.9) * counts.seconds for _ in range(some)):
+            if _runs_until(running, start + moment):
+                nodes.kill_one(rng)
+                counts.kills["node"] += 1
+        if running.wait(_LONGEST) != 0:
+            raise RuntimeError(f"{out}: the job did not survive its nodes: {' '.join(disturbed.command(out))}")
+        _compare(disturbed, out, wanted, digest, counts)
+    return counts
 
-    The undisturbed job runs on this machine alone; then once on the cluster, for the time that it takes.
+
+def disturb_heads(disturbed: Disturbed, kills: int, rng: random.Random, nodes: RayNodes) -> Counts:
+    """Kill the head of a cluster while it runs a job, every second time with the driver, as if both were on it.
+
+    The job ends, and the same command has to complete it on another cluster, while nodes of the one before still live.
     """
-    counts, whole, out = Counts(), disturbed.folder / "whole", disturbed.folder / "killed"
+    out, counts = disturbed.folder / "killed", Counts()
+    wanted, digest = _undisturbed(disturbed, counts)
+    while counts.kills["head"] < kills:
+        shutil.rmtree(out, ignore_errors=True)
+        counts.starts += 1
+        running, start = _started(disturbed.command(out)), time.monotonic()
+        if not _runs_until(running, start + rng.uniform(0.3, 0.9) * counts.seconds):
+            counts.seconds = min(counts.seconds, time.monotonic() - start)  # the machine is faster now
+            continue
+        nodes.kill_head()
+        counts.kills["head"] += 1
+        if counts.kills["head"] % 2:
+            running.kill()
+            counts.kills["driver"] += 1
+        running.wait(_LONGEST)
+        nodes.renew()
+        _completed(disturbed, out, counts)
+        _compare(disturbed, out, wanted, digest, counts)
+    return counts
+
+
+def _undisturbed(disturbed: Disturbed, counts: Counts) -> tuple[Counter[str], str]:
+    """Run a job on this machine alone, then on the cluster, for the time that it takes; return items and digest.
+
+    Raises:
+        RuntimeError: it fails.
+    """
+    whole, out = disturbed.folder / "whole", disturbed.folder / "killed"
     if not _completes(replace(disturbed, extra=()), whole, Counts()):
         raise RuntimeError(f"the undisturbed job fails: {' '.join(disturbed.command(whole))}")
     wanted, digest = disturbed.job.items(whole), disturbed.job.digest(whole)
@@ -115,21 +161,14 @@ def disturb_nodes(disturbed: Disturbed, kills: int, rng: random.Random, nodes: R
         raise RuntimeError(f"the job fails on the cluster: {' '.join(disturbed.command(out))}")
     counts.seconds = time.monotonic() - start
     _compare(disturbed, out, wanted, digest, counts)
-    while counts.kills.total() < kills:
-        shutil.rmtree(out, ignore_errors=True)
-        counts.starts += 1
-        running, start = _started(disturbed.command(out)), time.monotonic()
-        some = rng.randint(1, min(3, kills - counts.kills.total()))
-        for moment in sorted(rng.uniform(0.1, 0.9) * counts.seconds for _ in range(some)):
-            while time.monotonic() - start < moment and running.poll() is None:
-                time.sleep(0.02)
-            if running.poll() is None:
-                nodes.kill_one(rng)
-                counts.kills["node"] += 1
-        if running.wait(_LONGEST) != 0:
-            raise RuntimeError(f"{out}: the job did not survive its nodes: {' '.join(disturbed.command(out))}")
-        _compare(disturbed, out, wanted, digest, counts)
-    return counts
+    return wanted, digest
+
+
+def _runs_until(running: "subprocess.Popen[bytes]", moment: float) -> bool:
+    """Wait until a moment; return whether a process still runs then."""
+    while time.monotonic() < moment and running.poll() is None:
+        time.sleep(0.02)
+    return running.poll() is None
 
 
 def _completed(disturbed: Disturbed, out: Path, counts: Counts) -> None:

@@ -12,8 +12,8 @@ class Status:
     Reads the records and the states that runs write every two seconds; a run that has not written for a minute is dead.
 
     Of failures it names the first reasons and the list of all, OUT/failures.json. `progress` of --json is "complete",
-    "complete with failures", "running", "done" (all runs of an array have ended: swerve finish), "failed" (the job has
-    ended, and is not complete because of failures) or "stopped" before its end.
+    "complete with failures", "running", "parts complete" (all runs of an array have ended: swerve finish), "finishing"
+    (it is at work), "failed" (the job has ended, and is not complete because of failures) or "stopped" before its end.
 
     Exit code: 0 if the job is complete or goes on; 1 if it has failures at its end or has stopped before; 2 if there is
     no job.

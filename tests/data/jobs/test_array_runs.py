@@ -172,3 +172,14 @@ def test_a_lock_is_held_while_the_job_is_set_up(tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with pytest.raises(ArrayPartDone):
         run(tmp_path, part(1, 2))
+
+
+def test_failures_of_another_job_are_not_those_of_the_job_that_replaces_it(tmp_path):
+    """A job of other options had made nothing: its runs' failures say nothing about the parts of this one."""
+    everything = {(log, None): "refused" for log in CHUNKS}
+    for number in (1, 2):
+        with pytest.raises(ArrayPartDone):
+            run(tmp_path, part(number, 2), everything)
+    other = job_config({"size": 2}, [("simple", log) for log in CHUNKS], ())
+    with open_job(tmp_path, other, LAYOUT, Execution(finish=True)), pytest.raises(SwerveError, match="are missing"):
+        run_work(CountingWork(tmp_path, CHUNKS), tmp_path, list(CHUNKS), {}, "squares", Execution(finish=True))

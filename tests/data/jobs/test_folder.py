@@ -3,6 +3,7 @@
 import errno
 import fcntl
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -67,7 +68,7 @@ def test_a_job_killed_in_its_first_moments_can_be_begun_again(tmp_path, monkeypa
         opened(tmp_path / str(steps))
         assert (tmp_path / str(steps) / "squares").is_dir()
         steps += 1
-    assert steps == 7  # The folder, the lock, the clearing, writing job.json, its name, two folders.
+    assert steps == 8  # The folder, the lock, the clearing, writing job.json, its name, three folders.
 
 
 def test_a_file_in_the_folders_place_is_one_error(tmp_path):
@@ -129,7 +130,7 @@ def test_a_job_goes_on_with_what_is_whole(tmp_path):
         (tmp_path / name).write_bytes(b"1")
     opened(tmp_path)
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert found == sorted([*kept, "job.json", "job.lock"])
+    assert found == sorted([*kept, "job.json", "job.lock", "runs/whole.state.json"])
 
 
 @pytest.mark.parametrize(
@@ -188,3 +189,12 @@ def test_logs_of_several_sources_keep_their_owner():
     assert log_names([SimpleSource(("a", "b")), SimpleSource(("c",))]) == {"a": 0, "b": 0, "c": 1}
     with pytest.raises(SwerveError, match=r"log 'b_1' of source 2 \(simple\) has the same name as log 'b\.1'"):
         log_names([SimpleSource(("a", "b.1")), SimpleSource(("b_1",))])
+
+
+def test_an_incomplete_file_that_vanishes_meanwhile_is_no_error(tmp_path, monkeypatch):
+    """Workers of a Ray cluster that has lost its head and its driver complete their parts, a minute at most."""
+    opened(tmp_path)
+    found = Path.rglob
+    gone = tmp_path / "squares" / "a-00000.json.part"
+    monkeypatch.setattr(Path, "rglob", lambda path, pattern: [gone] if "part" in pattern else found(path, pattern))
+    opened(tmp_path)

@@ -1,6 +1,9 @@
 """The status of a job tells complete from complete with failures, and where the reasons are."""
 
 import json
+import os
+import platform
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,10 +19,12 @@ from swerve.data.jobs import (
     run_work,
     write_failures,
 )
+from swerve.data.jobs.execution import PartsMissingError
 from swerve.data.jobs.job_status import job_status
 from swerve.data.jobs.run_state import RunState, StateFile, read_states
 from swerve.data.storage.files import write_atomically
 from swerve.scenes import SwerveError
+from swerve.scenes.errors import WriteError
 from tests.support.command import invoke
 from tests.support.counting_work import LAYOUT, CountingWork, finished_of
 
@@ -83,17 +88,107 @@ def test_the_list_of_an_earlier_run_is_not_that_of_a_killed_one(tmp_path):
     assert "1 failure counted by the runs" in text
 
 
-def test_runs_of_an_array_are_done_and_then_complete_with_failures(tmp_path):
+def array_of_two(folder, wrong=None):
     for number in (1, 2):
         with pytest.raises(ArrayPartDone):
-            run(tmp_path, WRONG, Execution(1, ArrayPart(number, 2)))
-        assert job_status(tmp_path).progress == ("stopped", "done")[number - 1]
+            run(folder, wrong, Execution(1, ArrayPart(number, 2)))
+        assert job_status(folder).progress == ("stopped", "parts complete")[number - 1]
+
+
+def test_runs_of_an_array_have_ended_and_then_complete_with_failures(tmp_path):
+    array_of_two(tmp_path, WRONG)
     code, state, text = told(tmp_path)
-    assert (code, state["progress"], state["failures_file"]) == (1, "done", None)
-    assert "all 2 runs are done: complete the job with swerve finish OUT" in text
+    assert (code, state["progress"], state["failures_file"]) == (1, "parts complete", None)
+    assert "parts complete, not yet completed" in text
+    assert "all 2 runs have ended: complete the job with swerve finish OUT" in text
     run(tmp_path, execution=Execution(finish=True))
     code, state, _ = told(tmp_path)
     assert (code, state["progress"], state["failures"]) == (1, "complete with failures", 3)
+
+
+def finishing(folder, error=None):
+    """Complete an array up to its last file, look at the status, and end with an error if one is given."""
+    execution = Execution(finish=True)
+    with open_job(folder, job_config({}, [("simple", log) for log in CHUNKS], ()), LAYOUT, execution):
+        found = [told(folder)]  # while the records are read
+        run_work(CountingWork(folder, CHUNKS), folder, list(CHUNKS), finished_of(folder, CHUNKS), "squares", execution)
+        found.append(told(folder))
+        if error is not None:
+            raise error
+        write_atomically(folder / LAYOUT.completion_file, b"{}")
+    return found
+
+
+def test_an_array_that_is_being_completed_is_neither_complete_nor_waiting(tmp_path):
+    array_of_two(tmp_path)
+    for code, state, text in finishing(tmp_path):
+        assert (code, state["progress"], state["complete"], state["running"]) == (0, "finishing", False, True)
+        assert (state["finish"]["alive"], [one["run"] for one in state["runs"]]) == (True, ["1/2", "2/2"])
+        assert "parts complete, being completed" in text
+        assert f"all 2 runs have ended: swerve finish is at work ({platform.node()}, process {os.getpid()})" in text
+    code, state, text = told(tmp_path)
+    assert (code, state["progress"]) == (0, "complete")
+    assert "all 2 runs have ended\n" in text
+    assert "swerve finish" not in text
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), WriteError("no space")])
+def test_an_array_whose_completion_was_stopped_is_not_complete(tmp_path, error):
+    array_of_two(tmp_path)
+    with pytest.raises(type(error)):
+        finishing(tmp_path, error)
+    code, state, text = told(tmp_path)
+    assert (code, state["progress"], state["finish"]["phase"]) == (1, "stopped", "stopped")
+    assert "has not completed the job: start it again" in text
+    # A run that goes on makes it an old attempt.
+    with pytest.raises(ArrayPartDone):
+        run(tmp_path, execution=Execution(1, ArrayPart(1, 2)))
+    assert told(tmp_path)[1]["progress"] == "parts complete"
+
+
+def test_a_completion_that_was_killed_is_not_at_work(tmp_path):
+    array_of_two(tmp_path)
+    state = StateFile.of(tmp_path / "runs", None, finish=True)
+    state.begin()
+    assert told(tmp_path)[1]["progress"] == "finishing"
+    state.path.write_text(re.sub(r'"pid": \d+', '"pid": 4194305', state.path.read_text()))
+    code, found, text = told(tmp_path)
+    assert (code, found["progress"], found["running"]) == (1, "stopped", False)
+    assert "has not completed the job" in text
+
+
+def test_missing_parts_leave_the_completion_stopped(tmp_path):
+    array_of_two(tmp_path, {("a", None): "refused"})
+    write_failures(tmp_path, [Failure("a", "", "", "of an earlier attempt")])
+    (tmp_path / "squares" / "b-00000.json").unlink()
+    with pytest.raises(PartsMissingError):
+        finishing(tmp_path)
+    code, state, _ = told(tmp_path)
+    assert (code, state["progress"], state["failures_file"]) == (1, "stopped", None)
+
+
+def test_a_completion_with_failures_that_leave_no_result_has_failed(tmp_path):
+    array_of_two(tmp_path, WRONG)
+    write_failures(tmp_path, [Failure("a", "", "", "refused")])
+    with pytest.raises(SwerveError, match="no results"):
+        finishing(tmp_path, SwerveError("no results"))
+    code, state, _ = told(tmp_path)
+    assert (code, state["progress"], state["failures"]) == (1, "failed", 1)
+
+
+def test_a_run_that_waits_for_others_has_not_ended(tmp_path):
+    """As of the first stage of a build: its parts are not all that the run has to make."""
+
+    def first_stage():
+        execution, config = Execution(1, ArrayPart(1, 2)), job_config({}, [("simple", log) for log in CHUNKS], ())
+        with open_job(tmp_path, config, LAYOUT, execution):
+            assert [one.state.phase for one in read_states(tmp_path / "runs", "*.state.json")] == ["starting"]
+            assert told(tmp_path)[1]["progress"] == "running"
+            run_work(CountingWork(tmp_path, CHUNKS), tmp_path, list(CHUNKS), {}, "squares", execution, is_last=False)
+
+    with pytest.raises(ArrayPartDone):
+        first_stage()
+    assert [one.state.phase for one in read_states(tmp_path / "runs", "*.state.json")] == ["stopped"]
 
 
 def test_a_running_job_has_not_failed(tmp_path):

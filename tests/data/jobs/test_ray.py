@@ -1,6 +1,7 @@
 """A Ray cluster makes what the processes of one machine make, also where an actor or a node is lost."""
 
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -115,10 +116,57 @@ def test_idle_actors_are_asked_whether_they_live_when_another_is_lost(tmp_path):
     schedule = Schedule(["a"], {})
     listener = JobProgress(Console(quiet=True), schedule, "squares")
     work = CountingWork(tmp_path, {"a": 9})
-    pool = ray_pool._RayPool(fake, work, tmp_path, schedule, (4, Resources()), listener)
+    pool = ray_pool._RayPool(fake, work, tmp_path, schedule, (4, Resources()), listener, ray_pool.HeadWatch(""))
     lost, busy, idle, beginning = (ray_pool._Actor(number, _Handle(), None) for number in range(4))
     lost.task, busy.task, beginning.starting = Task("a", 0), Task("a", 1), "begins"
     pool._actors = [lost, busy, idle, beginning]
     pool._bury(lost, RuntimeError("the node is gone"))
     assert [one.starting for one in pool._actors] == [None, "asked", "begins"]
     assert pool._again == [Task("a", 0)]
+
+
+def test_a_head_that_is_gone_ends_the_job_with_one_error(monkeypatch):
+    """Ray would end the process a minute later, without a word on the job."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        head = ray_pool.HeadWatch(place)
+        monkeypatch.setattr(ray_pool, "_LOOK_PERIOD", 0.0)
+        head.check()
+    head.check()  # it may come back
+    assert not head.is_lost
+    monkeypatch.setattr(ray_pool, "_HEAD_PATIENCE", 0.0)
+    with pytest.raises(SwerveError, match=rf"{place}\) is gone. Start the cluster anew, then the same command"):
+        head.check()
+    assert head.is_lost
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", "127.0.0.1:1"])
+def test_a_head_that_cannot_be_reached_from_here_is_not_watched(monkeypatch, address):
+    monkeypatch.setattr(ray_pool, "_LOOK_PERIOD", 0.0)
+    monkeypatch.setattr(ray_pool, "_HEAD_PATIENCE", 0.0)
+    head = ray_pool.HeadWatch(address)
+    head.check()
+    assert not head.is_lost
+
+
+def test_a_lost_head_is_not_asked_to_end_actors(tmp_path):
+    """Asking it would block for a minute, until Ray ends the process."""
+    killed = []
+    fake = SimpleNamespace(
+        put=lambda work: work,
+        remote=lambda **_: lambda kind: SimpleNamespace(remote=lambda *_: _Handle()),
+        wait=lambda refs, **_: ([], refs),
+        kill=killed.append,
+    )
+
+    class LostHead(ray_pool.HeadWatch):
+        def check(self):
+            self.is_lost = True
+            raise SwerveError("gone")
+
+    schedule = Schedule(["a"], {})
+    listener, work = JobProgress(Console(quiet=True), schedule, "squares"), CountingWork(tmp_path, {"a": 9})
+    pool = ray_pool._RayPool(fake, work, tmp_path, schedule, (1, Resources()), listener, LostHead(""))
+    with pytest.raises(SwerveError, match="gone"):
+        pool.run()
+    assert not killed

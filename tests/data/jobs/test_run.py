@@ -1,11 +1,17 @@
 """Every part is made once; what fails is told, and the rest goes on."""
 
 import io
+import multiprocessing
+import os
+import struct
 
 import pytest
 from rich.console import Console
 
 from swerve.data.jobs import job_config, open_job, part_stem, read_failures, run_work, write_failures
+from swerve.data.jobs.job_progress import JobProgress
+from swerve.data.jobs.pool import _Pool, _Process
+from swerve.data.jobs.schedule import Schedule
 from swerve.scenes import SwerveError
 from tests.support.counting_work import LAYOUT, CountingWork, finished_of, squares_of
 
@@ -96,3 +102,20 @@ def test_failures_are_written_in_order(tmp_path):
     outcome = run(tmp_path, {("c", 0): "refused", ("b.0", 0): "refused", ("a", None): "bug"})
     write_failures(tmp_path, outcome.failures)
     assert read_failures(tmp_path) == sorted(outcome.failures, key=lambda failure: failure.log)
+
+
+def test_a_worker_killed_while_it_sends_is_a_worker_that_died(tmp_path):
+    """Of a long message, such as one with many failures, a part has arrived."""
+    ours, theirs = multiprocessing.Pipe()
+    os.write(theirs.fileno(), struct.pack("!i", 1000) + b"half of a message")
+    theirs.close()
+    process = multiprocessing.get_context("spawn").Process(target=os.kill, args=(os.getpid(), 0))
+    process.start()
+    process.kill()
+    schedule, work = Schedule(["a"], {}), CountingWork(tmp_path, {"a": 1})
+    pool = _Pool(work, tmp_path, schedule, 1, JobProgress(Console(quiet=True), schedule, ""))
+    pool._workers.append(worker := _Process(process=process, connection=ours, task=schedule.next(None)))
+    pool._hear(worker)
+    assert not pool._workers
+    assert [one.failure.reason.split(":")[0] for one in pool._book.failures] == ["worker was killed (SIGKILL)"]
+    ours.close()
