@@ -41,10 +41,10 @@ def read_config(path: Path, command: type[Command]) -> Command:
 
 def write_config(path: Path, options: object) -> None:
     """Write all options of a command, defaults included, as `read_config` reads them."""
-    from swerve.data.storage.files import write_concurrently
+    from swerve.data.storage.files import write_atomically
 
     text = yaml.dump(as_config(options), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    write_concurrently(path, text.encode())
+    write_atomically(path, text.encode())
 
 
 def as_config(options: object) -> dict[str, Any]:

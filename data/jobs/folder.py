@@ -22,6 +22,7 @@ from swerve.data.storage.checked_json import anything, fields, list_of, mapping_
 from swerve.data.storage.files import (
     PART,
     file_digest,
+    final_name,
     make_folder,
     os_errors_as_swerve_errors,
     remove_file,
@@ -266,7 +267,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
 
 def _is_start(path: Path) -> bool:
     """Test whether a job killed during start-up may have left this file."""
-    return path.name in (_LOCK, RUNS, JOB + PART)
+    return final_name(path.name) in (_LOCK, RUNS, JOB)
 
 
 @contextmanager
@@ -392,7 +393,7 @@ def _refuse_strangers(folder: Path, layout: FolderLayout, names: set[str]) -> No
 
 def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     """Test whether a path is one that a job of these logs writes, complete or incomplete."""
-    name = path.name.removesuffix(PART)
+    name = final_name(path.name)
     if len(path.parts) == 1:
         return name in (JOB, _LOCK, _CONFIG, layout.completion_file, *layout.files)
     if path.parts[0] == RUNS:
@@ -400,8 +401,6 @@ def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     if layout.log_folders and len(path.parts) == 2 and path.parts[0] in names:
         return True
     ending = {SOURCES: ".json", **layout.parts}.get(path.parts[0])
-    if path.parts[0] == SOURCES and path.suffix == PART:  # see `write_concurrently`
-        name = name.rpartition(".")[0]
     if len(path.parts) != 2 or ending is None or not name.endswith(ending):
         return False
     log, _, chunk = name.removesuffix(ending).rpartition("-")

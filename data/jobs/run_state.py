@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from swerve.data.jobs.execution import ArrayPart
 from swerve.data.storage.checked_json import fields, integer, number, one_of, optional, read_json, text
-from swerve.data.storage.files import to_json, write_concurrently
+from swerve.data.storage.files import to_json, write_atomically
 from swerve.scenes import LogError
 
 Phase = Literal["starting", "running", "completing", "ended", "stopped"]
@@ -109,7 +109,7 @@ class StateFile:
         """Write a state; that it cannot be written stops no job, whose records tell the same later."""
         content = {**asdict(state), "run": self.run, "host": platform.node(), "pid": os.getpid(), "time": time.time()}
         with suppress(OSError):
-            write_concurrently(self.path, to_json(content))
+            write_atomically(self.path, to_json(content))
 
     def settle(self, phase: Phase) -> None:
         """Write how the run has ended, unless it has written that itself."""

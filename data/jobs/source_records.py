@@ -23,7 +23,7 @@ from swerve.data.storage.files import (
     remove_file,
     safe_name,
     to_json,
-    write_concurrently,
+    write_atomically,
 )
 from swerve.scenes import Log, LogError, SwerveError
 
@@ -163,7 +163,7 @@ def read_source_record(folder: Path, log: str) -> SourceRecord | None:
 def _write(folder: Path, record: SourceRecord) -> None:
     with os_errors_as_swerve_errors(folder):
         make_folder(folder / SOURCES)
-        write_concurrently(source_record_path(folder, record.log), to_json(asdict(record)))
+        write_atomically(source_record_path(folder, record.log), to_json(asdict(record)))
 
 
 def file_state(source: Source, name: str) -> str:

@@ -14,6 +14,8 @@ from swerve.scenes.errors import SwerveError, WriteError
 
 PART = ".part"
 _LONGEST_NAME = 120
+# See `temporary_path`.
+_TEMPORARY: Final = re.compile(r"(\.[^.]*-[0-9]+)?" + re.escape(PART) + "$")
 
 
 @runtime_checkable
@@ -105,7 +107,10 @@ def to_json(content: Any) -> bytes:  # noqa: ANN401 anything that JSON can hold
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name beside `path`, sync to disk, then rename; a file that cannot be written is removed."""
+    """Write to a temporary name beside `path`, sync to disk, then rename; a file that cannot be written is removed.
+
+    Of several processes that write a file at once, the last one's is kept, whole.
+    """
     _write_synced(temporary_path(path), content)
     commit(path)
 
@@ -120,14 +125,6 @@ def _write_synced(path: Path, content: bytes) -> None:
         with suppress(OSError):  # a full disk stays so, where half a file is left
             path.unlink()
         raise
-
-
-def write_concurrently(path: Path, content: bytes) -> None:
-    """Write atomically a file that several processes may write at once, each the same content."""
-    temporary = path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
-    _write_synced(temporary, content)
-    os.replace(temporary, path)
-    publish(path)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -148,8 +145,16 @@ def commit(path: Path) -> None:
 
 
 def temporary_path(path: Path) -> Path:
-    """Return the temporary name of a file being written."""
-    return path.with_name(path.name + PART)
+    """Return the temporary name of a file that this process is writing.
+
+    Workers that outlive a lost cluster may be writing the same file, in processes and on machines of their own.
+    """
+    return path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
+
+
+def final_name(name: str) -> str:
+    """Return the name that a file gets when it is complete, of its name or its temporary name."""
+    return _TEMPORARY.sub("", name)
 
 
 def file_version(path: Path) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from swerve.data.storage.files import make_folder, to_json, write_concurrently
+from swerve.data.storage.files import make_folder, to_json, write_atomically
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.object_cache import KEPT, object_cache
 from swerve.data.storage.store import Store, StoreError, checked_name, local_of, url_of
@@ -106,7 +106,7 @@ def local_folder(folder: str | Path) -> Path:
         digest = hashlib.sha256("\n".join([url, *map(str, sorted(versions.items()))]).encode()).hexdigest()
         own = object_cache().folder / digest[:24] / name
         make_folder(own)
-        write_concurrently(own / KEPT, to_json({"url": url, "versions": versions}))
+        write_atomically(own / KEPT, to_json({"url": url, "versions": versions}))
         for one in first:
             if one.name in _TOLD:
                 (own / one.name).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from swerve.data.export_navsim.synthetic_scene import FollowUpScene, synthetic_s
 from swerve.data.export_navsim.tokens import synthetic_token
 from swerve.data.export_navsim.write_geopackage import write_geopackage
 from swerve.data.sources.navsim.scene_filter import SceneMapping
-from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, temporary_path, to_json
+from swerve.data.storage.files import PART, make_folder, os_errors_as_swerve_errors, to_json
 from swerve.data.storage.write_pickle import pickled
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.frame_steps import BEFORE, ENDPOINT
@@ -109,7 +109,7 @@ def _file_name(name: str) -> str:
 @contextmanager
 def _new_folder(root: Path) -> Iterator[Path]:
     """Give the temporary name of a new folder; rename it at the end, or remove it after an error."""
-    part = temporary_path(root)
+    part = root.with_name(root.name + PART)
     with os_errors_as_swerve_errors(root):
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise SwerveError(f"{root}: exists and is not empty. Nothing is overwritten: choose another folder")

@@ -21,7 +21,7 @@ def test_a_job_is_shared_completed_and_repaired(tmp_path):
     assert "Run 1/1 made 3 samples" in made.output
     shown = invoke("status", out)
     assert shown.exit_code == 1
-    assert "all 1 runs are done: complete the job with swerve finish OUT" in shown.output
+    assert "all 1 runs have ended: complete the job with swerve finish OUT" in shown.output
     finished = invoke("finish", out)
     assert (finished.exit_code, "3 samples (3 logged)" in finished.output) == (0, True), finished
     assert invoke("verify", out).exit_code == 0

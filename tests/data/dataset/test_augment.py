@@ -149,7 +149,7 @@ def test_j5_what_is_not_whole_is_made_again(tmp_path):
     (shards / "train-0-00001.tar").unlink()
     (shards / "train-0-00002.tar").write_bytes((shards / "train-0-00002.tar").read_bytes()[:1000])
     (folder / "records" / "train-0-00003.json").unlink()
-    (shards / "train-0-00004.tar.part").write_bytes(b"half")
+    (shards / "train-0-00004.tar.elsewhere-12.part").write_bytes(b"half")
     report = augment([SimpleSource(("train-0",))], folder, options, workers=1)
     assert dataset_digest(folder) == before
     made_again = [row for row in rows_of(folder) if row["shard"][-9:] in ("00001.tar", "00002.tar", "00003.tar")]

@@ -121,6 +121,7 @@ def test_a_run_leaves_the_files_of_others(tmp_path):
     assert (tmp_path / "squares" / "c-00001.json.part").exists()
     with pytest.raises(ArrayPartDone):
         run(tmp_path, part(2, 2))
+    run(tmp_path, Execution(finish=True))
     assert not list(tmp_path.rglob("*.part"))
 
 

@@ -68,7 +68,7 @@ def test_a_job_killed_in_its_first_moments_can_be_begun_again(tmp_path, monkeypa
         opened(tmp_path / str(steps))
         assert (tmp_path / str(steps) / "squares").is_dir()
         steps += 1
-    assert steps == 8  # The folder, the lock, the clearing, writing job.json, its name, three folders.
+    assert steps == 10  # The folder, the lock, the clearing, writing job.json, its name, four folders, the run's state.
 
 
 def test_a_file_in_the_folders_place_is_one_error(tmp_path):
