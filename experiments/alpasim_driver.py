@@ -176,6 +176,14 @@ class OwnRap:
         return self._learned.plan(observation)
 
 
+class UnpreparedRap(OwnRap):
+    """The same without `prepare_image`: it resizes images in the plan."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        del self.prepare_image
+
+
 class Rollout:
     """A client that drives along a line at 5 m/s.
 

@@ -28,6 +28,7 @@ from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import LogError, SwerveError
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.planning import Planner, chosen_names
 from swerve.scenes.printable import sentence
 
@@ -200,7 +201,7 @@ class NavsimBenchmark:
         seeing = [getattr(planner, "cameras", None) for planner in planners if uses_images(planner)]
         if seeing:
             rig = calibrated_cameras(self.index.load(tokens[0]))
-            names = {name for choice in seeing for name in chosen_names(choice, rig)}
+            names = {name for choice in seeing for name in rig_names(chosen_names(choice, rig), rig)}
             if names:
                 check_images(self.index, tokens, None if None in seeing else names)
 
