@@ -78,7 +78,7 @@ class HeldKeys:
 
     @property
     def any_freed(self) -> bool:
-        """Whether there may be keys that the process is to drop."""
+        """Return whether there may be keys that the process is to drop."""
         return bool(self._freed)
 
     def take_freed(self) -> list[int]:

@@ -33,7 +33,7 @@ class PriorityLock:
 
     @property
     def free(self) -> bool:
-        """Whether nobody holds the lock, or waits for it urgently."""
+        """Return whether nobody holds the lock, or waits for it urgently."""
         return not self._held and not self._urgent
 
     def _until_done(self) -> Iterator[None]:
