@@ -1,8 +1,9 @@
 """Measure the driver service of AlpaSim: `python -m experiments.alpasim_driver latency|sessions|faults`.
 
 - latency: times of drive calls, as a client on this machine sees them, for planners one after the other: the built-in
-  ones, and RAP of the tiny size with random weights and eight cameras of 1920x1080. A rollout has images and egomotion
-  at 2 Hz, as in the challenge's nuPlan track. `--planners FILE.safetensors` measures trained ones instead.
+  ones, and RAP of the tiny size with random weights and eight cameras of 1920x1080; the same RAP as a user's planner
+  (`OwnRap`), in a process of its own. A rollout has images and egomotion at 2 Hz, as in the challenge's nuPlan track.
+  `--planners FILE.safetensors` measures trained ones instead.
 - sessions: a hundred sessions at once, each a client in a thread of its own that drives as fast as it is answered.
 - faults: rounds of clients that are killed in the midst of a call, of malformed messages and of methods that are not
   there; memory, threads and open files of the server after each round.
@@ -35,6 +36,7 @@ from swerve.eval.alpasim.stub import Stub
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.camera import FORWARD
 from swerve.scenes.camera_roles import ROLES
+from swerve.scenes.planning import Observation, Trajectory
 from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from swerve.scenes.viewpoints import Command
 
@@ -59,7 +61,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rap = tiny_rap(Path(folder))
         if args.what == "latency":
-            measure_latency(args.planners or [*BUILT_INS, rap], args.calls, args.options)
+            own = f"experiments.alpasim_driver:{OwnRap.__name__},path={rap}"
+            measure_latency(args.planners or [*BUILT_INS, rap, own], args.calls, args.options)
         elif args.what == "sessions":
             measure_sessions(["constant-velocity", rap, *args.planners], args.sessions, args.calls)
         else:
@@ -71,7 +74,7 @@ def measure_latency(planners: Sequence[str], calls: int, options: Sequence[str])
     titles = ("median", "90 %", "99 %", "most", "> 0.1 s", "late", "images")
     print(f"{'planner':24} " + " ".join(f"{one:>8}" for one in titles) + "   (ms)")
     for planner in planners:
-        seen = rig() if planner.endswith(".safetensors") else ()
+        seen = rig() if ".safetensors" in planner else ()
         with driver(planner, *(f"--{one}" for one in options)) as server:
             rollout = Rollout(server.address, "latency", seen)
             times = np.array([rollout.step(row) for row in range(calls)])
@@ -80,7 +83,8 @@ def measure_latency(planners: Sequence[str], calls: int, options: Sequence[str])
         late = int(re.findall(r"drive calls, (\d+) late", server.ended())[-1])
         shown = " ".join(f"{one:8.2f}" for one in quantiles)
         over, images = np.mean(times[:, 1] > 0.1), 1e3 * np.median(times[:, 0])
-        print(f"{Path(planner).stem:24} {shown} {over:8.1%} {late:8d} {images:8.1f}", flush=True)
+        name = planner.split(",")[0].split(":")[-1].split("/")[-1]
+        print(f"{name:24} {shown} {over:8.1%} {late:8d} {images:8.1f}", flush=True)
 
 
 def measure_sessions(planners: Sequence[str], sessions: int, calls: int) -> None:
@@ -151,6 +155,33 @@ def endless_client(address: str) -> None:
     print("driving", flush=True)
     for row in range(1, 1_000_000):
         rollout.step(row)
+
+
+class OwnRap:
+    """A trained planner as a class of a user's, which runs in a process of its own.
+
+    Args:
+        path: of the planner's file.
+    """
+
+    def __init__(self, path: str) -> None:
+        from swerve.planners.learning import load_learned
+
+        self._learned = load_learned(path)
+        self.cameras = self._learned.cameras
+        self.prepare_image = self._learned.prepare_image
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Return the plan of the trained planner."""
+        return self._learned.plan(observation)
+
+
+class UnpreparedRap(OwnRap):
+    """The same without `prepare_image`: it resizes images in the plan."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        del self.prepare_image
 
 
 class Rollout:

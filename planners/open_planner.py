@@ -27,10 +27,15 @@ class OpenedPlanner:
     planner: Planner
 
 
-def open_planner(spec: str, limits: PlannerLimits) -> OpenedPlanner:
+def open_planner(spec: str, limits: PlannerLimits, threads: int | None = None) -> OpenedPlanner:
     """Open the planner of a spec: in this process if it ships with Swerve, else in one of its own.
 
     A planner that ends its process or takes too long while it is loaded is opened nonetheless: it fails in every scene.
+
+    Args:
+        spec: of the planner.
+        limits: of its process.
+        threads: of a process of its own, see `ProcessPlanner`.
 
     Raises:
         SwerveError: the planner is unknown or cannot be created, see `load_planner`.
@@ -38,7 +43,7 @@ def open_planner(spec: str, limits: PlannerLimits) -> OpenedPlanner:
     if limits.in_process or ships_with_swerve(spec):
         planner, texts = load_with_identity(spec)
         return OpenedPlanner(texts["label"], spec, texts["identity"], planner)
-    planner = ProcessPlanner(load_with_identity, spec, limits)
+    planner = ProcessPlanner(load_with_identity, spec, limits, threads)
     texts = planner.facts.texts
     unknown = hashlib.sha256(f"{spec} {planner.facts.failure}".encode()).hexdigest()
     # A planner that failed for a limit is run again under another one.

@@ -67,6 +67,12 @@ def cameras_named(cameras: Sequence[Camera], names: Sequence[str]) -> dict[str, 
     return chosen
 
 
+def rig_names(names: Sequence[str], rig: Sequence[Camera]) -> list[str]:
+    """Return the name in the rig of each camera that is asked for by name or role; names of no camera as they are."""
+    own, roles = {camera.name for camera in rig}, cameras_by_role(rig)
+    return [name if name in own or name not in roles else roles[name].name for name in names]
+
+
 def renamed(cameras: Mapping[str, Camera], rig: Sequence[Camera]) -> tuple[Camera, ...]:
     """Return cameras under the names they were asked for, in the order of the rig.
 
@@ -75,7 +81,8 @@ def renamed(cameras: Mapping[str, Camera], rig: Sequence[Camera]) -> tuple[Camer
         rig: from which they were taken.
     """
     name_of = {camera.name: name for name, camera in cameras.items()}
-    return tuple(replace(camera, name=name_of[camera.name]) for camera in rig if camera.name in name_of)
+    chosen = ((camera, name_of[camera.name]) for camera in rig if camera.name in name_of)
+    return tuple(camera if camera.name == name else replace(camera, name=name) for camera, name in chosen)
 
 
 def _role(camera: Camera, roles: Mapping[str, float], by_name: bool) -> tuple[str, float]:

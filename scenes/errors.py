@@ -35,5 +35,9 @@ class LogError(SwerveError):
     """A log cannot be read; the message names the file, the field and the problem."""
 
     def __init__(self, path: str | Path, field: str, problem: str, hint: str = "") -> None:
-        self.path, self.field, self.problem = str(path), field, problem
+        self.path, self.field, self.problem, self._hint = str(path), field, problem, hint
         super().__init__(f"{path}: {field}: {problem}" + (f". {hint}" if hint else ""))
+
+    def __reduce__(self) -> tuple[type["LogError"], tuple[str, str, str, str]]:
+        """Pickle what it was made of: workers raise it, too."""
+        return type(self), (self.path, self.field, self.problem, self._hint)

@@ -16,6 +16,9 @@ from swerve.scenes.viewpoints import Command
 FARTHEST_POSE: Final = 10_000.0
 # Names of cameras, a function that chooses among those of a rig, or None for all.
 CameraChoice = Sequence[str] | Callable[[Sequence[Camera]], Sequence[str]] | None
+Image = UInt8[np.ndarray, "_ _ 3"]
+# What a planner does first to each image.
+PrepareImage = Callable[[Image, Camera], tuple[Image, Camera]]
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Planner(Protocol):
     - `max_image_age`, `missing_images`: of planners that are served to AlpaSim, see docs/alpasim.md.
     - `prepare_image(image: np.ndarray, camera: Camera) -> tuple[np.ndarray, Camera]`: what it does first to each image,
       such as a resize. It may be called when the image arrives, ahead of the plan, in any thread; the observation is
-      then `prepared`. Of planners in a process of their own it is not called.
+      then `prepared`. In a planner's own process it is called in the thread that plans.
     - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner
       needs sensors that observations do not have.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.
@@ -144,3 +147,9 @@ def chosen_names(choice: CameraChoice, cameras: Sequence[Camera]) -> list[str]:
     if choice is None:
         return [camera.name for camera in cameras]
     return list(choice(cameras) if callable(choice) else choice)
+
+
+def preparation_of(planner: Planner) -> PrepareImage | None:
+    """Return what a planner, or the one whose plans it disturbs, does first to each image, if it says so."""
+    prepare: PrepareImage | None = getattr(getattr(planner, "planner", planner), "prepare_image", None)
+    return prepare if callable(prepare) else None

@@ -21,6 +21,11 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line.expandtabs(4)) for line in text.split("\n"))
 
 
+def sentence(text: str) -> str:
+    """Return a text with a full stop, unless it ends as a sentence does: another can follow then."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def name_problem(name: object) -> str | None:
     """Return what is wrong with the name of a log, a track or a lane; None if nothing is.
 

@@ -34,7 +34,7 @@ from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import OpenedPlanner, PlannerLoader, open_planner
 from swerve.scene_rollouts import ViewSettings
 from swerve.scenes import SwerveError
-from swerve.scenes.printable import printable
+from swerve.scenes.printable import printable, sentence
 from swerve.scenes.resize import Resize
 from swerve.views.rollout_view import view_of_rollout
 from swerve.viz.film import film_of, import_av
@@ -122,7 +122,7 @@ def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Res
     write_failures(args.out, [*failures, *_failed(rows)])
     if not rows and failures:
         raise SwerveError(
-            f"no scene could be driven, the first: {failures[0].where}: {failures[0].reason}. See "
+            f"no scene could be driven, the first: {failures[0].where}: {sentence(failures[0].reason)} See "
             f"{shown(args.out / FAILURES)}. Fix it and run the same command again to resume"
         )
     if not rows:

@@ -14,7 +14,6 @@ from swerve.eval.alpasim.driver_service import DriverService
 from swerve.eval.alpasim.protocol import DRIVER
 from swerve.eval.alpasim.server import Server
 from swerve.eval.alpasim.session import SessionReport
-from swerve.eval.planner_process import ProcessPlanner
 from swerve.options.serve_driver import ServeDriver
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import open_planner
@@ -24,16 +23,12 @@ from swerve.serving import logging_to_terminal, serve_until_stopped
 
 # Durations of calls that the summary looks at, of the last sessions.
 _KEPT: Final = 1_000_000
-_NOT_PREPARED: Final = (
-    "The planner's prepare_image is not called, because it runs in a process of its own: it gets images as they were "
-    "sent. To prepare them when they arrive, serve it with --in-process."
-)
 
 
 def run(args: ServeDriver) -> int:
     """Serve a planner until Ctrl-C or SIGTERM; print what it did, and return the exit code."""
     logging_to_terminal()
-    opened = open_planner(with_options(args.planner, args.planner_option), args.limits)
+    opened = open_planner(with_options(args.planner, args.planner_option), args.limits, args.options.threads)
     totals = _Totals(args.report)
     service = DriverService(opened.planner, opened.label, args.options, totals.add)
     try:
@@ -42,8 +37,6 @@ def run(args: ServeDriver) -> int:
             print(
                 f"driver {printable(opened.label)} on {args.host}:{server.port}; {_wanted(opened.planner)}", flush=True
             )
-            if isinstance(opened.planner, ProcessPlanner) and opened.planner.facts.prepares:
-                print(_NOT_PREPARED, flush=True)
             serve_until_stopped(server, service.close_idle)
     finally:
         service.close()

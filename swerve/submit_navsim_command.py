@@ -5,6 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.consoles import progress_console, results_console
+from swerve.data.jobs import usable_cores
+from swerve.data.jobs.file_reader import FileReader
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, read_split
@@ -48,7 +50,10 @@ def run(asked: SubmitNavsim) -> int:
 def _scenes(asked: SubmitNavsim) -> tuple[NavsimSplit, SceneSet]:
     """Return the split and its scenes."""
     split, folders = read_split(asked.split), navsim_folders(asked.source.removeprefix(_SOURCE))
-    return split, read_hidden_scenes(folders, split) if is_hidden(folders, split) else index_scenes(folders, split)
+    if is_hidden(folders, split):
+        return split, read_hidden_scenes(folders, split)
+    read_files = FileReader(execution_of(asked).workers or usable_cores(), progress_console())
+    return split, index_scenes(folders, split, read_files)
 
 
 def _tokens(split: NavsimSplit, scenes: SceneSet, version: str | None) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from swerve.data.storage.files import remove_file, safe_name
 from swerve.data.storage.stored_folder import fetch_folder
 from swerve.scenes import LogError, Split, SwerveError
 from swerve.scenes.primitives import Primitives
+from swerve.scenes.printable import sentence
 
 _SPLITS = ("train", "val", "test")
 LAYOUT = FolderLayout(
@@ -50,7 +51,7 @@ def load_static(folder: Path, log: str) -> Primitives:
     try:
         return load_archive(static_path(folder, log), Primitives, _STILL_KIND, _STILL_VERSION)
     except SwerveError as error:
-        raise SwerveError(f"{error}. Run the job that made the set again") from error
+        raise SwerveError(f"{sentence(str(error))} Run the job that made the set again") from error
 
 
 def static_path(folder: Path, log: str) -> Path:

@@ -11,6 +11,7 @@ from swerve.data.jobs.execution import ProgressKind
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.run_state import WHOLE, Phase, RunState, StateFile
 from swerve.data.jobs.schedule import Schedule, Task
+from swerve.scenes.notices import is_new
 from swerve.scenes.printable import printable_lines
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -141,8 +142,11 @@ class JobProgress:
         self._compiling[worker] = group
 
     def printed(self, text: str) -> None:
-        """Print lines of the work, above the bar."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)
+        """Print lines of the work, above the bar; notices once."""
+        lines = [line for line in text.split("\n") if is_new(line)]
+        if not lines:
+            return
+        self._console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
     def tick(self) -> None:
         """Show the state, if it is due."""

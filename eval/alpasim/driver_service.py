@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -25,9 +26,10 @@ from swerve.eval.alpasim.session import (
     blank_observation,
     response_poses,
 )
-from swerve.eval.alpasim.session_cameras import CameraImages, decoded_image, negotiated, preparation_of, timed_image
+from swerve.eval.alpasim.session_cameras import CameraImages, decoded_image, negotiated, timed_image
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
 from swerve.eval.benchmark.evaluate.observations import hash_token
+from swerve.eval.planner_process import ProcessPlanner
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import Planner
 from swerve.scenes.printable import printable
@@ -65,7 +67,6 @@ class DriverService:
             )
         self.label, self.options, self.planner = label, options, planner
         self._queue, self._closed = PlannerQueue(planner, options.threads), closed
-        self._prepare = preparation_of(planner)
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._warmed = set[tuple[str, ...]]()
@@ -121,9 +122,9 @@ class DriverService:
         session, message = self._session(request.session_uuid), request.camera_image
         time_us = time_of(message.frame_end_us, "camera_image")
         if message.logical_id in session.images.cameras:
-            image = decoded_image(message.image_bytes, printable(message.logical_id))
+            load = partial(decoded_image, message.image_bytes, printable(message.logical_id))
             camera = session.images.cameras[message.logical_id]
-            session.add_image(message.logical_id, timed_image(time_us, image, camera, self._prepare))
+            session.add_image(message.logical_id, timed_image(time_us, load, camera, self.planner))
         return protocol().Empty()
 
     def submit_egomotion_observation(self, request: Any) -> Any:  # noqa: ANN401
@@ -166,7 +167,7 @@ class DriverService:
         return _response(plan, kind, now_us, local_from_ego)
 
     def close_idle(self) -> None:
-        """Close the sessions that were not used for longer than their timeout."""
+        """Close the sessions that were not used for longer than their timeout; free images of closed ones."""
         first = time.monotonic() - self.options.session_timeout
         with self._lock:
             idle = [uuid for uuid, session in self._sessions.items() if session.used < first]
@@ -174,6 +175,8 @@ class DriverService:
         for session in ended:
             LOGGER.warning("session %s was not used for %g s", printable(session.uuid), self.options.session_timeout)
             self._end(session)
+        if isinstance(self.planner, ProcessPlanner):
+            self.planner.drop_freed()
 
     def close(self) -> None:
         """Close all sessions, and end the planner's thread."""
@@ -270,6 +273,7 @@ class DriverService:
     def _end(self, session: Session) -> None:
         if session.pending is not None:
             session.pending.cancel()
+        session.forget_images()
         LOGGER.info("%s", report_line(session.report))
         if self._closed is not None:
             self._closed(session.report)

@@ -27,7 +27,8 @@ class Plan:
     """
 
     def __init__(self, observation: Observation, done: Done) -> None:
-        self._asked = (observation, done)
+        # Once planning begins it is let go of: images are large, and `done` refers to the session, which has this plan.
+        self._asked: tuple[Observation, Done] | None = (observation, done)
         self._begun, self._lock = False, threading.Lock()
         self.future = Future[PlannerOutput]()
 
@@ -49,8 +50,8 @@ class Plan:
     def begin(self) -> tuple[Observation, Done] | None:
         """Return what is asked for now that planning begins; None if it was cancelled."""
         with self._lock:
-            self._begun = True
-            return self._asked if self.future.set_running_or_notify_cancel() else None
+            self._begun, asked, self._asked = True, self._asked, None
+            return asked if self.future.set_running_or_notify_cancel() else None
 
     def cancel(self) -> None:
         """Do not plan, unless planning has begun."""
@@ -87,15 +88,19 @@ class PlannerQueue:
     def _work(self) -> None:
         if (torch := sys.modules.get("torch")) is not None:
             torch.set_num_threads(self._threads)
-        ended = False
-        while not ended:
-            batch, ended = self._next_batch()
-            begun = [(plan, asked) for plan in batch if (asked := plan.begin()) is not None]
-            if begun:
-                self._plan(begun)
+        while not self._plan_next():
+            pass  # nothing of a batch is kept while the thread waits for the next: its images are large
         while not self._waiting.empty():
             if (rest := self._waiting.get()) is not None:
                 rest.cancel()
+
+    def _plan_next(self) -> bool:
+        """Make the next plans; return whether they are the last."""
+        batch, ended = self._next_batch()
+        begun = [(plan, asked) for plan in batch if (asked := plan.begin()) is not None]
+        if begun:
+            self._plan(begun)
+        return ended
 
     def _next_batch(self) -> tuple[list[Plan], bool]:
         """Return the plans to make next, at least one, and whether they are the last."""

@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +16,9 @@ from swerve.eval.alpasim.planar_motion import along_arc, sampled
 from swerve.eval.alpasim.planner_queue import Plan
 from swerve.eval.alpasim.route_command import route_command, waypoints_of
 from swerve.eval.alpasim.service_error import invalid, not_ready
-from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage, preparation_of, timed_image
+from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage, prepares_images, timed_image, with_images
 from swerve.scenes import Camera
-from swerve.scenes.planning import History, LoggedFuture, Observation, Planner, Trajectory
+from swerve.scenes.planning import History, Image, LoggedFuture, Observation, Planner, Trajectory
 from swerve.scenes.polyline import arc_lengths, remove_duplicate_points, to_frenet
 from swerve.scenes.transforms import inverse, transform_points
 from swerve.scenes.viewpoints import Command
@@ -119,6 +120,11 @@ class Session:
         with self.lock:
             self.images.add(logical_id, decoded)
 
+    def forget_images(self) -> None:
+        """Let go of the images: what is left of a session that ended may refer to it for a while."""
+        with self.lock:
+            self.images = CameraImages(self.images.cameras)
+
     def add_egomotion(
         self, times_us: Int[np.ndarray, "n"], poses: Float[np.ndarray, "n 4 4"], motion: Float[np.ndarray, "k 5"]
     ) -> None:
@@ -170,21 +176,20 @@ class Session:
         max_age = float(getattr(declares, "max_image_age", options.max_image_age))
         leave_out = getattr(declares, "missing_images", "refuse") == "leave out"
         with self.lock:
-            cameras, images = self.images.at(now_us, max_age, leave_out)
+            seen = self.images.at(now_us, max_age, leave_out)
             command = route_command(self._route_at(now_us)) if told is None else told
             self.report.commands[command.name] = self.report.commands.get(command.name, 0) + 1
-            return Observation(
+            observed = Observation(
                 token=self._token,
                 time_us=now_us,
                 vehicle=options.body(),
                 history=self._ego.history(now_us),
                 command=command,
-                cameras=cameras,
-                images=images,
                 privileged=self._logged_future(now_us) if getattr(planner, "privileged", False) else None,
                 route=self._route_at(now_us) if getattr(planner, "route", False) else None,
-                prepared=preparation_of(planner) is not None,
+                prepared=prepares_images(planner),
             )
+        return with_images(observed, seen)
 
     def remember(self, made_us: int, local_from_ego: Float[np.ndarray, "4 4"], plan: Trajectory) -> LocalPlan:
         """Return a plan in the local frame, and keep it unless a newer one is kept."""
@@ -256,20 +261,25 @@ def blank_observation(cameras: tuple[Camera, ...], planner: Planner, options: Dr
         0.1 * np.arange(1 - HISTORY_STEPS, 1), zeros, zeros[:, :2].copy(), zeros[:, :2].copy(), zeros[:, 0].copy()
     )
     future = LoggedFuture(np.zeros((len(_FUTURE_US), 3)), _FUTURE_STEP)
-    prepare = preparation_of(planner)
-    black = [np.zeros((camera.height, camera.width, 3), np.uint8) for camera in cameras]
-    seen = [timed_image(0, image, camera, prepare) for image, camera in zip(black, cameras, strict=True)]
-    return Observation(
+    observed = Observation(
         token="warm-up",
         time_us=0,
         vehicle=options.body(),
         history=history,
         command=Command.STRAIGHT,
-        cameras=tuple(one.camera for one in seen),
-        images={one.camera.name: one.image for one in seen},
         privileged=future if getattr(planner, "privileged", False) else None,
-        prepared=prepare is not None,
+        prepared=prepares_images(planner),
     )
+    black = [partial(_black_image, camera) for camera in cameras]
+    seen = [timed_image(0, load, camera, planner) for load, camera in zip(black, cameras, strict=True)]
+    return with_images(observed, seen)
+
+
+def _black_image(camera: Camera) -> Image:
+    """Return a black image, read-only as those that come."""
+    image = np.zeros((camera.height, camera.width, 3), np.uint8)
+    image.setflags(write=False)
+    return image
 
 
 def _from_nearest(waypoints: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:

@@ -1,33 +1,33 @@
 """Cameras of a session: those that a planner declares, among those that AlpaSim has."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
-
-import numpy as np
-from jaxtyping import UInt8
 
 from swerve.data.storage.checked_image import decode_pixels
 from swerve.eval.alpasim.camera_specs import camera_of, sized
 from swerve.eval.alpasim.service_error import ServiceError, invalid, not_ready
 from swerve.eval.benchmark.evaluate.observations import declared_cameras, uses_images
+from swerve.eval.planner_process import ProcessPlanner
+from swerve.eval.planner_process.held_images import HeldImage, HeldObservation, LoadImage
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.camera_roles import HINT, cameras_named, renamed
-from swerve.scenes.planning import Planner
+from swerve.scenes.planning import Image, Observation, Planner, preparation_of
 
 # Images kept of each camera: the newest, and those before it, for drive calls of earlier times.
 _KEPT: Final = 2
 MOST_CAMERAS: Final = 64
 
-Image = UInt8[np.ndarray, "_ _ 3"]
-
 
 @dataclass(frozen=True)
 class TimedImage:
-    """An image, the time at which its frame ended, and its camera, both prepared if the planner prepares images."""
+    """An image, the time at which its frame ended, and its camera, both prepared if the planner prepares images.
+
+    Those that a planner's process prepared are there: the image is a reference, and the camera as it came.
+    """
 
     time_us: int
-    image: Image
+    image: Image | HeldImage
     camera: Camera
 
 
@@ -79,8 +79,8 @@ class CameraImages:
         kept = [one for one in self._images[logical_id] if one.time_us != decoded.time_us]
         self._images[logical_id] = sorted([*kept, decoded], key=lambda one: one.time_us)[-_KEPT:]
 
-    def at(self, now_us: int, max_age: float, leave_out: bool) -> tuple[tuple[Camera, ...], dict[str, Image]]:
-        """Return cameras and images up to a time, under the planner's names.
+    def at(self, now_us: int, max_age: float, leave_out: bool) -> list[TimedImage]:
+        """Return the images up to a time.
 
         Args:
             now_us: the time.
@@ -90,11 +90,11 @@ class CameraImages:
         Raises:
             ServiceError: a camera has none.
         """
-        found, missing = dict[str, TimedImage](), list[str]()
+        found, missing = list[TimedImage](), list[str]()
         for logical_id in self.cameras:
             known = [one for one in self._images[logical_id] if one.time_us <= now_us]
             if known and now_us - known[-1].time_us <= max_age * 1e6:
-                found[logical_id] = known[-1]
+                found.append(known[-1])
             else:
                 age = f"last image {(now_us - known[-1].time_us) * 1e-6:.2f} s old" if known else "no image"
                 missing.append(f"{logical_id} ({age})")
@@ -102,34 +102,46 @@ class CameraImages:
             raise not_ready(
                 f"images are missing at {now_us} us: {', '.join(missing)}; {max_age:g} s is the most they may be old"
             )
-        cameras = tuple(one.camera for one in found.values())
-        return cameras, {one.camera.name: one.image for one in found.values()}
+        return found
 
 
-Prepare = Callable[[Image, Camera], tuple[Image, Camera]]
+def prepares_images(planner: Planner) -> bool:
+    """Return whether a planner prepares images when they arrive, in this process or in its own."""
+    return planner.facts.prepares if isinstance(planner, ProcessPlanner) else preparation_of(planner) is not None
 
 
-def preparation_of(planner: Planner) -> Prepare | None:
-    """Return what a planner does first to each image, if it says so, see `Planner`."""
-    prepare: Prepare | None = getattr(getattr(planner, "planner", planner), "prepare_image", None)
-    return prepare if callable(prepare) else None
+def timed_image(time_us: int, load: LoadImage, camera: Camera, planner: Planner) -> TimedImage:
+    """Return an image with its camera, prepared if the planner prepares images.
 
-
-def timed_image(time_us: int, image: Image, camera: Camera, prepare: Prepare | None) -> TimedImage:
-    """Return an image with its camera, prepared.
+    Args:
+        time_us: end of its frame.
+        load: returns the image as it came.
+        camera: of the sensor.
+        planner: that will see it.
 
     Raises:
         ServiceError: the planner failed to prepare it.
     """
+    image = load()
     camera = sized(camera, image.shape[1], image.shape[0])
-    if prepare is None:
-        return TimedImage(time_us, image, camera)
     try:
-        image, camera = prepare(image, camera)
+        if isinstance(planner, ProcessPlanner):
+            held = planner.hold_image(image, camera, load) if planner.facts.prepares else image
+            return TimedImage(time_us, held, camera)
+        if (prepare := preparation_of(planner)) is not None:
+            image, camera = prepare(image, camera)
+            image.setflags(write=False)
+        return TimedImage(time_us, image, camera)
     except Exception as error:  # of a planner that may be anyone's: told to the client
         raise ServiceError("INTERNAL", f"camera {camera.name}: prepare_image failed: {error}") from error
-    image.setflags(write=False)
-    return TimedImage(time_us, image, camera)
+
+
+def with_images(observation: Observation, seen: Sequence[TimedImage]) -> Observation:
+    """Return an observation with images, or with references to those that the planner's process holds."""
+    images = {one.camera.name: one.image for one in seen if not isinstance(one.image, HeldImage)}
+    if seen and not images:
+        return HeldObservation.of(observation, [one.image for one in seen if isinstance(one.image, HeldImage)])
+    return replace(observation, cameras=tuple(one.camera for one in seen), images=images)
 
 
 def decoded_image(encoded: bytes, logical_id: str) -> Image:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from swerve.data.sources.navsim.folders import MAPS_VARIABLE, NavsimFolders
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneMapping
-from swerve.data.sources.navsim.scene_windows import SceneIndex, index_scenes
+from swerve.data.sources.navsim.scene_windows import ReadFiles, SceneIndex, index_scenes, read_in_turn
 from swerve.data.sources.nuplan.nuplan_maps import map_file
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.observations import uses_images
@@ -28,7 +28,9 @@ from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import LogError, SwerveError
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.planning import Planner, chosen_names
+from swerve.scenes.printable import sentence
 
 _SHOWN: Final = 3
 # Scenes of a record; neighbours share the map that is cut for them.
@@ -185,7 +187,7 @@ class NavsimBenchmark:
                 map_file(self.index.folders.maps, location)
             except LogError as error:
                 raise SwerveError(
-                    f"{error}. Nothing is scored without its map: nuPlan's maps belong into "
+                    f"{sentence(str(error))} Nothing is scored without its map: nuPlan's maps belong into "
                     f"{self.index.folders.root / 'maps'}, or where {MAPS_VARIABLE} says"
                 ) from error
 
@@ -199,7 +201,7 @@ class NavsimBenchmark:
         seeing = [getattr(planner, "cameras", None) for planner in planners if uses_images(planner)]
         if seeing:
             rig = calibrated_cameras(self.index.load(tokens[0]))
-            names = {name for choice in seeing for name in chosen_names(choice, rig)}
+            names = {name for choice in seeing for name in rig_names(chosen_names(choice, rig), rig)}
             if names:
                 check_images(self.index, tokens, None if None in seeing else names)
 
@@ -207,7 +209,9 @@ class NavsimBenchmark:
         return self.index.logged[group.now].log_name
 
 
-def open_navsim_benchmark(folders: NavsimFolders, split: NavsimSplit) -> NavsimBenchmark:
+def open_navsim_benchmark(
+    folders: NavsimFolders, split: NavsimSplit, read_files: ReadFiles = read_in_turn
+) -> NavsimBenchmark:
     """Open a split of NAVSIM's as a benchmark, in place.
 
     Scene groups of which a scene is missing are left out, with a line in `notes`; so are scenes of one-stage splits.
@@ -215,12 +219,13 @@ def open_navsim_benchmark(folders: NavsimFolders, split: NavsimSplit) -> NavsimB
     Args:
         folders: the data set.
         split: the split; its `data_split` must be there.
+        read_files: applies a function to files, see `index_scenes`.
 
     Raises:
         SwerveError: no scene group is complete, no scene is there, or a map is missing.
         LogError: a file is damaged.
     """
-    index = index_scenes(folders, split)
+    index = index_scenes(folders, split, read_files)
     there = {*index.logged, *index.synthetic}
     groups = tuple(group for group in split.mapping if there.issuperset(_tokens(group)))
     lost = [group.now for group in split.mapping if group not in groups]

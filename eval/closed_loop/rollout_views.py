@@ -11,6 +11,7 @@ from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.scoring.thresholds import STEP, STEPS_PER_FRAME
 from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Camera, Tracks, TrafficLights
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.past_frames import as_past_camera, split_past_name
 from swerve.scenes.resize import Resize
 from swerve.scenes.transforms import inverse
@@ -49,7 +50,8 @@ class RolloutViews:
             times.setdefault(0.0 if camera.name in rig else split_past_name(camera.name)[1], []).append(camera)
         for seconds, own in times.items():
             # Past frames are rendered with the cameras of their time, in the ego frame of that time.
-            drawn = [rig[split_past_name(camera.name)[0]] if seconds else camera for camera in own]
+            bases = rig_names([split_past_name(camera.name)[0] for camera in own], [*rig.values()]) if seconds else ()
+            drawn = [rig[base] for base in bases] or own
             snapshot = past_snapshot(closed_loop_scene, traffic, states, step, seconds)
             rendered = self.renderer.render(snapshot, drawn)
             images |= {camera.name: image for camera, image in zip(own, rendered, strict=True)}

@@ -9,7 +9,9 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner, format_error
@@ -22,8 +24,9 @@ from swerve.eval.planner_process.messages import (
     receive,
     send,
 )
+from swerve.scenes.camera import Camera
 from swerve.scenes.errors import SwerveError
-from swerve.scenes.planning import Planner
+from swerve.scenes.planning import Image, Observation, Planner, preparation_of
 from swerve.scenes.printable import printable
 
 # Declarations on late and missing images, see docs/alpasim.md.
@@ -44,6 +47,7 @@ def main(arguments: list[str]) -> None:
     _limit_memory(memory)
     pid = os.getpid()
     planner, reply = _loaded(load, spec)
+    held = _HeldImages()
     _leave_if_forked(pid)
     send(connection, number, encode_json(reply))
     while planner is not None:
@@ -51,7 +55,9 @@ def main(arguments: list[str]) -> None:
             number, content = receive(connection)
         except PlannerGone:
             return
-        answer = _answer(planner, *shared.load(content))
+        what, item, dropped = shared.load(content)
+        held.drop(dropped)
+        answer = _answer(planner, held, what, item)
         _leave_if_forked(pid)
         send(connection, number, answer)
 
@@ -70,7 +76,7 @@ def _loaded(load: Any, spec: str) -> tuple[Planner | None, dict[str, Any]]:  # n
             "recording": bool(getattr(planner, "recording", False)),
             "route": bool(getattr(planner, "route", False)),
             "images": {name: _plain(getattr(planner, name)) for name in _OF_IMAGES if hasattr(planner, name)},
-            "prepares": callable(getattr(planner, "prepare_image", None)),
+            "prepares": preparation_of(planner) is not None,
             "batches": callable(getattr(planner, "plan_batch", None)),
             "checks": callable(getattr(planner, "check_sensors", None)),
         }
@@ -84,14 +90,45 @@ def _plain(value: object) -> float | str:
     return float(value) if isinstance(value, (int, float)) else str(value)
 
 
-def _answer(planner: Planner, what: str, item: Any) -> bytes:  # noqa: ANN401
-    """Answer a request: "plan" with observations, "cameras" with a rig, or "check"."""
+class _HeldImages:
+    """Prepared images with their cameras, by key."""
+
+    def __init__(self) -> None:
+        self._images: dict[int, tuple[Image, Camera]] = {}
+
+    def prepare(self, planner: Planner, key: int, image: Image, camera: Camera) -> None:
+        """Keep what a planner's `prepare_image` returns, read-only."""
+        prepare = preparation_of(planner)
+        assert prepare is not None
+        made, seen_by = prepare(image, camera)
+        made.setflags(write=False)
+        self._images[key] = made, seen_by
+
+    def drop(self, keys: Iterable[int]) -> None:
+        """Forget images."""
+        for key in keys:
+            del self._images[key]
+
+    def filled(self, observation: Observation, keys: Sequence[int]) -> Observation:
+        """Return an observation with the images of some keys, if it has any."""
+        if not keys:
+            return observation
+        found = [self._images[key] for key in keys]
+        cameras = tuple(camera for _, camera in found)
+        return replace(observation, cameras=cameras, images={camera.name: image for image, camera in found})
+
+
+def _answer(planner: Planner, held: _HeldImages, what: str, item: Any) -> bytes:  # noqa: ANN401
+    """Answer a request: "plan" with observations, "prepare" an image, "cameras" with a rig, "check", or "drop"."""
     if what == "plan":
-        return encode_outputs(_plan(planner, item))
+        return encode_outputs(_plan(planner, [held.filled(*one) for one in item]))
     try:
         if what == "cameras":
             return encode_json({"names": [str(name) for name in planner.cameras(item)]})  # type: ignore[attr-defined]
-        planner.check_sensors()  # type: ignore[attr-defined]
+        if what == "prepare":
+            held.prepare(planner, *item)
+        elif what == "check":
+            planner.check_sensors()  # type: ignore[attr-defined]
         return encode_json({})
     except SwerveError as error:
         return encode_json({"refused": str(error)})

@@ -14,7 +14,11 @@ from multiprocessing.util import Finalize
 from threading import Thread
 from typing import IO, Any
 
+import numpy as np
+from jaxtyping import UInt8
+
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
+from swerve.eval.planner_process.held_images import HeldImage, HeldKeys, HeldObservation, LoadImage
 from swerve.eval.planner_process.messages import (
     LARGEST_REPLY,
     PlannerGone,
@@ -26,6 +30,7 @@ from swerve.eval.planner_process.messages import (
     send,
 )
 from swerve.eval.planner_process.planner_limits import PlannerLimits
+from swerve.eval.planner_process.priority_lock import PriorityLock
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import CameraChoice, Observation, Planner, Trajectory
@@ -56,7 +61,7 @@ class PlannerFacts:
         failure: reason why its process could not load it; empty if it could.
         route: see `Planner`.
         images: its `max_image_age` and `missing_images`, where it declares them.
-        prepares: whether it has `prepare_image`, which is not called.
+        prepares: whether it has `prepare_image`, see `ProcessPlanner.hold_image`.
     """
 
     name: str
@@ -74,21 +79,25 @@ class PlannerFacts:
 
 
 class ProcessPlanner:
-    """Planner in a process of its own, see the package.
+    """Planner in a process of its own, see the package. Calls of several threads are made one after the other.
 
     Args:
         load: loads the planner in its process; must be picklable.
         spec: argument of `load`.
         limits: of the process.
+        threads: of each operator of a network in it; as many as its libraries choose if None.
 
     Raises:
         SwerveError: the loader refuses the spec.
     """
 
-    def __init__(self, load: LoadPlanner, spec: str, limits: PlannerLimits) -> None:
+    def __init__(self, load: LoadPlanner, spec: str, limits: PlannerLimits, threads: int | None = None) -> None:
         self.spec, self.limits = spec, limits
+        self._environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         self._load, self._starts = load, 0
         self._process: _Process | None = None
+        # Plans have deadlines: they come before images that wait to be prepared.
+        self._lock, self._held = PriorityLock(), HeldKeys()
         try:
             self.facts = self._started()
         except _Ended as error:
@@ -141,7 +150,35 @@ class ProcessPlanner:
             PlannerError: the planner raised anything else, or its process ended.
         """
         if self.facts.checks:
-            self._asked("check", None)
+            with self._lock.held():
+                self._asked("check", None)
+
+    def hold_image(self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera, load: LoadImage) -> HeldImage:
+        """Let the planner prepare an image by its `prepare_image`, and keep the result in its process.
+
+        Args:
+            image: as it came.
+            camera: of the image.
+            load: returns the image again.
+
+        Raises:
+            SwerveError: the planner failed.
+        """
+        held = self._held.new(load, camera)
+        with self._lock.held():
+            self._prepare(held, image)
+        return held
+
+    def drop_freed(self) -> None:
+        """Let the process drop the held images that nobody refers to any more, unless it is busy.
+
+        Each request does so as well; this is for processes that none follows.
+        """
+        if not self._lock.free:
+            return
+        with self._lock.held(), suppress(_Ended):
+            if self._process is not None and self._held.any_freed:
+                self._request("drop", None, self.limits.plan_timeout)
 
     def plan(self, observation: Observation) -> Trajectory:
         """Plan a trajectory.
@@ -160,11 +197,16 @@ class ProcessPlanner:
         If the process ends, or takes longer than `plan_timeout` for each observation of a batch, the observations are
         planned one by one, so that only those fail that break it.
         """
+        with self._lock.urgently():
+            return self._outputs(observations)
+
+    def _outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
         if len(observations) > 1 and not self.facts.batches:
-            return [output for one in observations for output in self.swerve_outputs([one])]
+            return [output for one in observations for output in self._outputs([one])]
         start = time.perf_counter()
         try:
-            reply = self._request("plan", list(observations), self.limits.plan_timeout * len(observations))
+            sent = [self._sent(one) for one in observations]
+            reply = self._request("plan", sent, self.limits.plan_timeout * len(observations))
             outputs = decode_outputs(reply, len(observations))
             self._starts = 1  # only ends in a row count
             return outputs
@@ -174,13 +216,36 @@ class ProcessPlanner:
             reason = str(error)
         if len(observations) == 1:
             return [PlannerOutput(None, f"planner {self.spec}: {reason}", time.perf_counter() - start)]
-        return [output for one in observations for output in self.swerve_outputs([one])]
+        return [output for one in observations for output in self._outputs([one])]
+
+    def _sent(self, observation: Observation) -> tuple[Observation, tuple[int, ...]]:
+        """Return an observation with the keys of its images that the process holds.
+
+        Raises:
+            SwerveError: the process was restarted since, and images could not be prepared again.
+        """
+        if not isinstance(observation, HeldObservation):
+            return observation, ()
+        for held in observation.held:
+            if held not in self._held:
+                self._prepare(held, held.load())
+        return observation.without_images(), tuple(held.key for held in observation.held)
+
+    def _prepare(self, held: HeldImage, image: UInt8[np.ndarray, "_ _ 3"]) -> None:
+        """Let the process prepare an image, and keep it.
+
+        Raises:
+            SwerveError: the planner failed, or its process ended.
+        """
+        self._asked("prepare", (held.key, image, held.camera), self.limits.plan_timeout)
+        self._held.add(held)
 
     def close(self) -> None:
         """End the process and those that it started."""
         if self._process is not None:
             self._process.kill()
             self._process = None
+            self._held.clear()
 
     def _chosen(self, cameras: Sequence[Camera]) -> tuple[str, ...]:
         """Return the names of the cameras that the planner chooses.
@@ -189,17 +254,18 @@ class ProcessPlanner:
             SwerveError: it refuses.
             PlannerError: it raised anything else, or its process ended.
         """
-        return tuple(str(name) for name in self._asked("cameras", tuple(cameras))["names"])
+        with self._lock.held():
+            return tuple(str(name) for name in self._asked("cameras", tuple(cameras))["names"])
 
-    def _asked(self, what: str, item: object) -> dict[str, Any]:
-        """Return the answer to a question.
+    def _asked(self, what: str, item: object, timeout: float | None = None) -> dict[str, Any]:
+        """Return the answer to a question; it has the time of a start unless told otherwise.
 
         Raises:
             SwerveError: the planner refuses.
             PlannerError: it raised anything else, or its process ended.
         """
         try:
-            head, _ = decode_json(self._request(what, item, self.limits.startup_timeout))
+            head, _ = decode_json(self._request(what, item, timeout or self.limits.startup_timeout))
         except ValueError as error:
             raise PlannerError(f"planner {self.spec}: {self._end('sent something that is not an answer')}") from error
         except _Ended as error:
@@ -222,7 +288,7 @@ class ProcessPlanner:
             self._started()
         assert self._process is not None
         try:
-            return self._process.request((what, item), timeout)
+            return self._process.request((what, item, self._held.take_freed()), timeout)
         except PlannerTimeout:
             raise _Ended(self._end(f"took longer than {timeout:g} s, and was ended")) from None
         except PlannerGone as error:
@@ -237,7 +303,7 @@ class ProcessPlanner:
         """
         self._starts += 1
         try:
-            self._process = _Process()
+            self._process = _Process(self._environment)
         except OSError as error:
             raise _Ended(f"could not be started ({error})") from error
         limits = self.limits
@@ -260,6 +326,7 @@ class ProcessPlanner:
         """End the process; return the reason, with the way it ended and what it printed last."""
         assert self._process is not None
         process, self._process = self._process, None
+        self._held.clear()
         return process.kill(reason)
 
 
@@ -268,9 +335,13 @@ class _Ended(Exception):
 
 
 class _Process:
-    """A started process, its socket and shared memory."""
+    """A started process, its socket and shared memory.
 
-    def __init__(self) -> None:
+    Args:
+        environment: variables of the process, beside those of this one.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._shared, self._number = SharedArrays.create(), 0
         self._connection, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
@@ -278,7 +349,7 @@ class _Process:
         with theirs, open(lifeline, "rb"):
             self._child = subprocess.Popen(
                 [sys.executable, "-c", _SERVER, *map(str, numbers)],
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

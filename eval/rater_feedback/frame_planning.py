@@ -12,6 +12,7 @@ from swerve.data.sources.wod_e2e.motion import headings, resampled_history
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_observed
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, declared_cameras, hash_token
 from swerve.scenes import Camera, SwerveError, Vehicle
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import History, LoggedFuture, Observation, Planner, Trajectory
 
@@ -70,7 +71,11 @@ def observation_of(frame: E2EFrame, planner: Planner) -> Observation:
         LogError: an image cannot be read.
     """
     cameras = required_cameras(planner, frame)
-    images = {camera.name: read_image(frame, camera) for camera in cameras}
+    there = {camera.name: camera for camera in frame.cameras}
+    names = [camera.name for camera in cameras]
+    images = {
+        name: read_image(frame, there[own]) for name, own in zip(names, rig_names(names, frame.cameras), strict=True)
+    }
     return Observation(
         token=hash_token(frame.name),
         time_us=frame.time_us,

@@ -16,6 +16,7 @@ from swerve.eval.report.ranking import SceneRow, scene_row
 from swerve.eval.report.replay import replay
 from swerve.eval.report.scene_images import scene_svg
 from swerve.eval.report.sentences import scene_summary, sentences
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.planning import CameraChoice, chosen_names
 from swerve.scenes.primitives import build_static
 from swerve.viz.html_page import data_url
@@ -87,7 +88,11 @@ def _column(planner: ComparedPlanner, group: SceneGroup, token: str, declared: C
 def _camera(group: SceneGroup, scene: BenchmarkScene, row: SceneRow, declared: CameraChoice) -> str:
     """Render the most forward-looking camera with the plan; empty without cameras."""
     cameras = () if group.views is None else group.views.cameras(scene)
-    names = chosen_names(declared, cameras) if declared is None or callable(declared) or len(declared) else ()
+    names = (
+        rig_names(chosen_names(declared, cameras), cameras)
+        if declared is None or callable(declared) or len(declared)
+        else ()
+    )
     chosen = [camera for camera in cameras if camera.name in names] or list(cameras)
     if group.views is None or not chosen:
         return '<p class="note">The benchmark has no camera views.</p>'

@@ -14,6 +14,7 @@ from swerve.eval.scoring.thresholds import (
     STEP,
     TTC_WEIGHT,
 )
+from swerve.scenes.printable import sentence
 
 # Short and long names of the sub-scores, in the order of `COLUMNS`.
 SHORT = ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "EC")
@@ -43,7 +44,7 @@ def scene_summary(replay: Replay) -> str:
     """Return one sentence on a scene, as plain text: its score, and the largest loss."""
     row = replay.row
     if row.failed:
-        return f"The planner failed: {_last_line(row.error)}. The scene scores 0."
+        return f"The planner failed: {sentence(_last_line(row.error))} The scene scores 0."
     factors = [event for event in replay.events if _column(event) < FACTORS and not event.reason.human_filtered]
     if any(event.reason.value == 0.0 for event in factors):
         worst = min((event for event in factors if event.reason.value == 0.0), key=_when)

@@ -25,6 +25,7 @@ from swerve.eval.report.scene_images import (
 )
 from swerve.eval.report.sentences import scene_summary, sentences
 from swerve.scenes import Camera, ObjectClass
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.planning import CameraChoice, chosen_names
 from swerve.scenes.primitives import Primitives, Semantic
 from swerve.viz.html_page import data_url
@@ -128,7 +129,7 @@ def camera_views(
     if declared is not None and not callable(declared) and not len(declared):
         return '<p class="note">This planner uses no camera.</p>'
     cameras = () if scene_group.views is None else scene_group.views.cameras(benchmark_scene)
-    names = chosen_names(declared, cameras)
+    names = rig_names(chosen_names(declared, cameras), cameras)
     chosen = _front([camera for camera in cameras if camera.name in names], most)
     if scene_group.views is None or not chosen:
         return '<p class="note">The benchmark has no camera views.</p>'

@@ -17,6 +17,7 @@ from swerve.eval.benchmark.navsim_scenes import command_of
 from swerve.planners.navsim.agent_inputs import cameras_of
 from swerve.planners.navsim.agent_types import AgentCamera, AgentInput, AgentLidar, Cameras, SensorConfig
 from swerve.scenes import Camera, SwerveError, Vehicle
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.planning import History, Observation, Planner
 
 _LIDAR: Final = "lidar_pc"
@@ -99,7 +100,8 @@ def read_image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:
 def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner, images: bool = True) -> Observation:
     """Return what a planner of Swerve observes in a NAVSIM scene.
 
-    The history is interpolated linearly between the frames. Cameras have NAVSIM's names in lower case.
+    The history is interpolated linearly between the frames. Cameras have NAVSIM's names in lower case, or the roles by
+    which the planner asks for them.
 
     Args:
         scene: the scene.
@@ -113,10 +115,13 @@ def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner, ima
     if getattr(planner, "privileged", False):
         raise SwerveError("the planner needs what only the simulator knows: submissions do not allow it")
     cameras: tuple[Camera, ...] = ()
+    rig: Sequence[Camera] = ()
     if images:
         rig = scene_cameras(scene.current, folder, axle_height(scene.history)) if uses_images(planner) else ()
         lacking = "there are none in the split's sensor data. Download them"
         cameras = declared_cameras(planner, rig, scene.token, lacking)
+    asked = [camera.name for camera in cameras]
+    names = dict(zip(asked, rig_names(asked, rig), strict=True))
     return Observation(
         scene.token,
         scene.current.timestamp_us,
@@ -124,7 +129,7 @@ def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner, ima
         _history(scene),
         command_of(scene),
         cameras,
-        {camera.name: read_image(image_path(scene.current, camera.name, folder)) for camera in cameras},
+        {name: read_image(image_path(scene.current, own, folder)) for name, own in names.items()},
     )
 
 

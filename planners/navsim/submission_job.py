@@ -12,7 +12,9 @@ import pyarrow as pa
 from rich.console import Console
 
 from swerve.data.jobs import ProgressCallback, Workers
+from swerve.eval.benchmark.evaluate.observations import check_available, declared_cameras, uses_images
 from swerve.eval.benchmark.evaluate.planner_records import Loader, PlannerSpec
+from swerve.eval.benchmark.navsim_scenes import calibrated_cameras
 from swerve.eval.submission.plan_job import ITEMS_PER_PART, SubmissionKind, plan_rows
 from swerve.eval.submission.submission import FILE_NAME, Predictions, SubmittedTrajectory
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, check_allowed, predict
@@ -59,7 +61,9 @@ def predict_all(
             written, or scenes could not be read: then only failures.json is written.
         ArrayPartDone: this run of an array made its part.
     """
-    check_allowed(load(planner.spec))
+    loaded = load(planner.spec)
+    check_allowed(loaded)
+    _check_cameras(loaded, scenes, tokens)
     digest = hashlib.sha256(json.dumps({stage: list(wanted) for stage, wanted in tokens.items()}).encode()).hexdigest()
     plan = partial(_trajectories, scenes)
     rows = plan_rows(_KIND, planner, load, tokens, digest, plan, folder, workers, console, scenes_per_part)
@@ -69,6 +73,19 @@ def predict_all(
     return found, [
         PredictionFailure(row["token"], row["error"]) for own in rows.values() for row in own if row["error"]
     ]
+
+
+def _check_cameras(planner: Planner, scenes: SceneSet, tokens: Mapping[str, Sequence[str]]) -> None:
+    """Check that the first scene has the cameras that a planner asks for, by name or role; their images are not read.
+
+    Raises:
+        SwerveError: it has not.
+    """
+    if getattr(planner, "recording", False) or not uses_images(planner):
+        return
+    first = scenes.load(next(token for wanted in tokens.values() for token in wanted))
+    rig, lacking = calibrated_cameras(first), "the split's scenes have no cameras. Plan without"
+    check_available(partial(declared_cameras, planner, rig, first.token, lacking))
 
 
 def _trajectories(

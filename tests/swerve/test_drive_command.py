@@ -11,8 +11,10 @@ from PIL import Image
 from swerve import drive_job
 from swerve.eval.closed_loop import NUPLAN_METRICS, ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout_file import read_index
+from swerve.scenes import notices
 from tests.support.command import invoke
 from tests.support.in_process import run_jobs_in_process
+from tests.support.nuplan_files import nuplan_archives, unpack
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +27,19 @@ def run(*arguments):
 
 
 FAST = ("--rate", 1, "--seconds", 4, "--scene-interval", 7)
+
+
+def test_cameras_by_role_are_those_of_navsims_data(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(notices, "_SAID", set())
+    root = unpack(nuplan_archives(), tmp_path / "navsim")
+    planner, fast = "tests.support.seeing_planners:Reddish", ("--rate", 1, "--seconds", 4, "--scene-interval", 20)
+    result = run(f"navsim:{root}", tmp_path / "out", "--planners", planner, "--in-process", *fast)
+    assert result.exit_code == 0, result.output
+    rows = pq.read_table(tmp_path / "out" / "rollouts.parquet").to_pylist()
+    assert rows
+    assert not any(row["failed"] for row in rows)
+    notice = "note: cameras of Reddish, which are here by other names: front is cam_f0"
+    assert (caplog.messages + result.output.splitlines()).count(notice) == 1
 
 
 def test_planners_are_driven_into_tables_and_pictures(tmp_path):

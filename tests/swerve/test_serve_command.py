@@ -109,15 +109,6 @@ def test_a_planner_of_a_user_runs_in_its_process_and_its_failures_are_named(monk
     assert "prepare_image" not in result.output
 
 
-def test_a_planner_whose_images_are_not_prepared_is_named(monkeypatch):
-    planner = "tests.support.seeing_planners:Preparing"
-    result = served_here(monkeypatch, "driver", "--planner", planner, client=lambda _: None)
-    assert result.exit_code == 0, result.output
-    assert "prepare_image is not called" in result.output
-    result = served_here(monkeypatch, "driver", "--planner", planner, "--in-process", client=lambda _: None)
-    assert "prepare_image" not in result.output
-
-
 def test_a_served_renderer_draws(monkeypatch):
     told = []
 

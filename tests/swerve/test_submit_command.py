@@ -1,5 +1,7 @@
 """`swerve submit navsim` and `swerve submit check`, on small data sets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from swerve.data.jobs import read_failures
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.restricted_pickle import PickledRecord, load_pickle
 from swerve.eval.submission.write_submission import SAMPLING, TRAJECTORY
-from swerve.scenes import SwerveError
+from swerve.scenes import SwerveError, notices
 from tests.support.small_navsim_data import follow_up_of, hidden, one_stage, token_of
 
 AGENTS = "navsim:tests.support.navsim_agents"
@@ -71,12 +73,46 @@ def test_planner_of_swerve(tmp_path):
     np.testing.assert_allclose(seen[token_of(5)].values["poses"][-1, 0], 50, atol=2)
 
 
+def test_cameras_by_role_are_those_of_the_data(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(notices, "_SAID", set())
+    split = one_stage(tmp_path)
+    found = {}
+    for name in ("Greyish", "GreyishByRole"):
+        assert submit(tmp_path, split, tmp_path / name, f"tests.swerve.test_submit_command:{name}", "--in-process") == 0
+        found[name] = content_of(tmp_path / name / "submission.pkl")["predictions"][0]
+    for token, one in found["Greyish"].items():
+        np.testing.assert_array_equal(found["GreyishByRole"][token].values["poses"], one.values["poses"])
+    assert caplog.messages == ["note: cameras of GreyishByRole, which are here by other names: front is cam_f0"]
+    with pytest.raises(SwerveError, match=r"needs camera 'left'; there are: cam_f0.* or else roles"):
+        submit(tmp_path, split, tmp_path / "left", "tests.swerve.test_submit_command:Leftish", "--in-process")
+
+
 def test_a_submission_in_a_store_is_named_by_its_url(tmp_path, capsys):
     pytest.importorskip("fsspec", reason="stores need the extra cloud")
     out = "memory://submissions/out"
     assert submit(tmp_path, one_stage(tmp_path), out, "constant-velocity") == 0
     assert f"wrote {out}/submission.pkl" in capsys.readouterr().out
     assert "submission.pkl" in {one.name for one in open_store(out).list()}
+
+
+class GreyishByRole:
+    """The same, which asks for its camera by role."""
+
+    cameras = ("front",)
+
+    def plan(self, observation):
+        (own,) = observation.cameras
+        assert own.name == "front"
+        named = replace(
+            observation, cameras=(replace(own, name="cam_f0"),), images={"cam_f0": observation.images["front"]}
+        )
+        return Greyish().plan(named)
+
+
+class Leftish(GreyishByRole):
+    """Planner that wants a camera that the data have not."""
+
+    cameras = ("left",)
 
 
 class Greyish:

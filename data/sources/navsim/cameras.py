@@ -11,6 +11,7 @@ from swerve.data.sources.navsim.frames import CAMERA_NAMES, OpenSceneCamera, Ope
 from swerve.data.sources.nuplan.axle_height import estimate_axle_height
 from swerve.data.storage.checked_image import size_of
 from swerve.scenes import Camera, Lens, LensModel, LogError
+from swerve.scenes.camera_roles import HINT
 from swerve.scenes.transforms import rigid_transform
 
 # OpenCV's pixel centres are whole numbers, Swerve's lie at +0.5.
@@ -41,7 +42,7 @@ def image_path(frame: OpenSceneFrame, camera: str, folder: Path) -> Path:
     """
     if camera not in frame.cameras:
         there = f"has no camera {camera}; it has {', '.join(frame.cameras)}"
-        raise LogError(folder, f"frame {frame.token}", there, "A planner's `cameras` are names of NAVSIM here")
+        raise LogError(folder, f"frame {frame.token}", there, HINT)
     return folder / frame.cameras[camera].path
 
 

@@ -1,10 +1,10 @@
 """NAVSIM's scenes of a split: windows of a log's frames that a scene filter lets through, and synthetic scenes."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from swerve.data.sources.navsim.folders import NavsimFolders
 from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneFrame, SensorFolders
@@ -13,6 +13,8 @@ from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneFilter
 from swerve.data.sources.navsim.synthetic_scenes import read_synthetic_scene
 from swerve.data.storage.files import file_version
 from swerve.scenes import SwerveError
+
+T = TypeVar("T")
 
 _SHOWN: Final = 3
 
@@ -90,12 +92,26 @@ class SceneIndex:
         return scene_from(frames, given)
 
 
-def index_scenes(folders: NavsimFolders, split: NavsimSplit) -> SceneIndex:
-    """Find the scenes of a split.
+@runtime_checkable
+class ReadFiles(Protocol):
+    """Applies a function to files, in order; in several processes, perhaps."""
+
+    def __call__(self, read: Callable[[Path], T], files: Sequence[Path], noun: str) -> Iterable[T]:
+        """Return what a function returns for each file; the noun names them in a progress bar."""
+
+
+def read_in_turn(read: Callable[[Path], T], files: Sequence[Path], noun: str) -> Iterable[T]:
+    """Apply a function to files one after the other, in this process."""
+    return map(read, files)
+
+
+def index_scenes(folders: NavsimFolders, split: NavsimSplit, read_files: ReadFiles = read_in_turn) -> SceneIndex:
+    """Find the scenes of a split. Reads all of its logs and synthetic scenes, to check them.
 
     Args:
         folders: the data set.
         split: the split.
+        read_files: applies a function to files.
 
     Raises:
         SwerveError: no log of the split is there, or no scene passes its filter, or it has synthetic scenes and no
@@ -109,10 +125,10 @@ def index_scenes(folders: NavsimFolders, split: NavsimSplit) -> SceneIndex:
             f"{folders.logs(split.data_split)}: none of the {len(files)} logs is of the split {split.name}. "
             f"The split names logs such as {', '.join(sorted(given.log_names or ())[:_SHOWN])}"
         )
-    logged, final = _logged(used, given)
+    logged, final = _logged(list(used.values()), given, read_files)
     if not logged:
         raise SwerveError(f"split {split.name}: none of its scenes is in the {len(used)} logs that are there")
-    synthetic = _synthetic(folders, split, final) if given.include_synthetic_scenes else {}
+    synthetic = _synthetic(folders, split, final, read_files) if given.include_synthetic_scenes else {}
     return SceneIndex(split, folders, logged, synthetic, tuple(_missing(split, used, logged, synthetic)))
 
 
@@ -148,32 +164,53 @@ def scene_from(frames: tuple[OpenSceneFrame, ...], given: SceneFilter) -> Navsim
     )
 
 
-def _logged(files: Mapping[str, Path], given: SceneFilter) -> tuple[dict[str, SceneAddress], set[str]]:
+def _logged(
+    files: Sequence[Path], given: SceneFilter, read_files: ReadFiles
+) -> tuple[dict[str, SceneAddress], set[str]]:
     """Return the scenes of the logs, and the tokens of their last frames."""
     found: dict[str, SceneAddress] = {}
     final: set[str] = set()
-    for file in files.values():
-        for first, window in windows_of(_frames_of(file), given):
-            token = window[given.num_history_frames - 1].token
-            found[token] = _address(window, file, first)
-            final.add(window[-1].token)
+    if given.max_scenes is not None:  # logs after the last scene are not read
+        read_files = read_in_turn
+    for scenes in read_files(partial(_scenes_of_log, given=given), files, "logs"):
+        for token, address, last in scenes:
+            found[token] = address
+            final.add(last)
             if given.max_scenes is not None and len(found) >= given.max_scenes:
                 return found, final
     return found, final
 
 
-def _synthetic(folders: NavsimFolders, split: NavsimSplit, final: set[str]) -> dict[str, SceneAddress]:
+def _scenes_of_log(file: Path, given: SceneFilter) -> list[tuple[str, SceneAddress, str]]:
+    """Return token, place and last frame's token of the scenes of a log."""
+    return [
+        (window[given.num_history_frames - 1].token, _address(window, file, first), window[-1].token)
+        for first, window in windows_of(_frames_of(file), given)
+    ]
+
+
+def _synthetic(
+    folders: NavsimFolders, split: NavsimSplit, final: set[str], read_files: ReadFiles
+) -> dict[str, SceneAddress]:
     """Return the synthetic scenes that follow the logged ones: of a selected log, from a scene's last frame on."""
-    given, found = split.scene_filter, dict[str, SceneAddress]()
-    for token, file in folders.synthetic_files(split.name).items():
-        if given.synthetic_scene_tokens is not None and token not in given.synthetic_scene_tokens:
-            continue
-        scene = read_synthetic_scene(file)
-        if given.log_names is not None and scene.log_name not in given.log_names:
-            continue
-        if scene.original_scene in final:
-            found[token] = _address(scene.frames, file)
-    return found
+    given = split.scene_filter
+    files = {
+        token: file
+        for token, file in folders.synthetic_files(split.name).items()
+        if given.synthetic_scene_tokens is None or token in given.synthetic_scene_tokens
+    }
+    read = read_files(_synthetic_address, list(files.values()), "synthetic scenes")
+    return {
+        token: address
+        for token, (log_name, original, address) in zip(files, read, strict=True)
+        if (given.log_names is None or log_name in given.log_names) and original in final
+    }
+
+
+def _synthetic_address(file: Path) -> tuple[str, str | None, SceneAddress]:
+    """Return log, original scene and place of a synthetic scene."""
+    scene = read_synthetic_scene(file)
+    return scene.log_name, scene.original_scene, _address(scene.frames, file)
 
 
 def _address(frames: tuple[OpenSceneFrame, ...], file: Path, first: int = 0) -> SceneAddress:

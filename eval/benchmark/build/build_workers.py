@@ -78,7 +78,11 @@ def _group_steps(log: Log, options: BuildOptions) -> GroupSteps:
             reason = f"has gaps in time: they affect all of its {len(steps.broken)} scene groups"
         elif steps.outside:
             reason = f"has too little before or after each of the {len(steps.outside)} scenes that the split lists"
-        raise SwerveError(f"log {log.name} {reason}. A scene group takes 10 s: 2 s of history and 8 s of future")
+        # The parts that nuPlan's source cuts out around tags end 5 s after them, as most commands need.
+        remedy = ". Of nuplan:ROOT?tags=TYPE, take nuplan:ROOT?tags=TYPE&after=8" if log.source == "nuplan" else ""
+        raise SwerveError(
+            f"log {log.name} {reason}. A scene group takes 10 s: 2 s of history and 8 s of future{remedy}"
+        )
     return steps
 
 

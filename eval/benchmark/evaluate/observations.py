@@ -17,9 +17,12 @@ from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.camera_roles import HINT, cameras_named, renamed, rig_names
 from swerve.scenes.errors import PlannerError
+from swerve.scenes.notices import say_once
 from swerve.scenes.past_frames import past_camera, split_past_name
 from swerve.scenes.planning import CameraChoice, History, Observation, Planner, chosen_names
+from swerve.scenes.printable import printable
 from swerve.scenes.transforms import relative_poses
 from swerve.scenes.viewpoints import Viewpoint
 
@@ -167,7 +170,9 @@ def declared_cameras(
 ) -> tuple[Camera, ...]:
     """Return the cameras that a planner declares, in the rig's order; all if it declares nothing.
 
-    Past frames (`swerve.scenes.past_frames`) follow, in the order in which it names them.
+    They bear the planner's names: those of the rig, or else roles (`swerve.scenes.camera_roles`), of which a notice
+    then tells; `rig_names` returns those of the rig. Past frames (`swerve.scenes.past_frames`) follow, in the order in
+    which it names them.
 
     Args:
         planner: see `Planner`.
@@ -194,17 +199,27 @@ def declared_cameras(
     known = {camera.name: camera for camera in cameras}
     past = {name: split_past_name(name) for name in names if name not in known and split_past_name(name)[1]}
     wanted = [past[name][0] if name in past else name for name in names]
-    if missing := [name for name in wanted if name not in known]:
-        raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}")
+    named = cameras_named(cameras, wanted)
+    if missing := [name for name in wanted if name not in named]:
+        raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}. {HINT}")
+    _tell_roles(planner, named)
     if past and place_past is None:
         raise SwerveError(
             f"{who} needs past frames ({', '.join(past)}), and only images of now are given here. Past frames are "
             "rendered on demand, of the views raster and photo of a benchmark, and in closed loop"
         )
-    own = [camera for camera in cameras if camera.name in names]
+    own = [*renamed({name: named[name] for name in names if name not in past}, cameras)]
     if place_past is not None:
-        own += [place_past(known[base], seconds=ago, name=name) for name, (base, ago) in past.items()]
+        own += [place_past(named[base], seconds=ago, name=name) for name, (base, ago) in past.items()]
     return tuple(own)
+
+
+def _tell_roles(planner: Planner, named: Mapping[str, Camera]) -> None:
+    """Say which cameras a planner gets that bear other names in the data."""
+    others = [f"{name} is {camera.name}" for name, camera in named.items() if camera.name != name]
+    if others:
+        who = getattr(planner, "class_name", type(planner).__name__)
+        say_once(printable(f"cameras of {who}, which are here by other names: {', '.join(others)}"))
 
 
 def _choice(planner: Planner, observation: Observation | None) -> CameraChoice:
@@ -247,15 +262,19 @@ def _ask(planner: Planner, what: str, ask: Callable[[], _T]) -> _T:
 def _images(benchmark_scene: BenchmarkScene, views: SceneViews | None, names: set[str]) -> Images:
     if views is None or not names:
         return {}
-    times = dict[float, list[str]]()
-    own = {camera.name for camera in views.cameras(benchmark_scene)}
+    rig, times = views.cameras(benchmark_scene), dict[float, dict[str, str]]()
+    own, images = {camera.name for camera in rig}, dict[str, UInt8[np.ndarray, "_ _ 3"]]()
     for name in sorted(names):
-        times.setdefault(0.0 if name in own else split_past_name(name)[1], []).append(name)
-    images = dict(views.images(benchmark_scene, times.pop(0.0))) if 0.0 in times else {}
-    for seconds, past in times.items():
-        assert isinstance(views, PastViews)
-        found = views.past_images(benchmark_scene, [split_past_name(name)[0] for name in past], seconds)
-        images |= {name: found[split_past_name(name)[0]] for name in past}
+        base, seconds = (name, 0.0) if name in own else split_past_name(name)
+        times.setdefault(seconds, {})[name] = rig_names([base], rig)[0]
+    for seconds, asked in times.items():
+        there = list(dict.fromkeys(asked.values()))
+        if seconds:
+            assert isinstance(views, PastViews)
+            found = views.past_images(benchmark_scene, there, seconds)
+        else:
+            found = views.images(benchmark_scene, there)
+        images |= {name: found[source] for name, source in asked.items()}
     for image in images.values():
         image.setflags(write=False)
     return images

@@ -42,6 +42,7 @@ from swerve.eval.benchmark.evaluate.result_store import (
 )
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
+from swerve.scenes.printable import sentence
 
 # Subfolder of the records, and its file with the timing of the last run.
 JOB, TIMING = "job", "timing.json"
@@ -265,6 +266,7 @@ def _require_all(records: PlannerRecords, folder: Path, outcome: RunResult, noun
         write_failures(folder, outcome.failures)
         first = outcome.failures[0]
         raise SwerveError(
-            f"{count} of {len(paths)} {noun} could not be evaluated, the first: {first.where}: {first.reason}. "
-            f"There are no results; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
+            f"{count} of {len(paths)} {noun} could not be evaluated, the first: {first.where}: "
+            f"{sentence(first.reason)} There are no results; see {folder / 'failures.json'}. Fix it and run the same "
+            "command again to resume"
         )

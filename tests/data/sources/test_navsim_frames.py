@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from swerve.data.jobs import file_reader
+from swerve.data.jobs.file_reader import FileReader
 from swerve.data.sources.navsim.folders import is_navsim, navsim_folders
 from swerve.data.sources.navsim.read_frames import heading_of, read_log_frames
 from swerve.data.sources.navsim.scene_filter import read_split
@@ -233,6 +235,27 @@ def test_synthetic_scenes_follow_the_last_frame_of_a_loaded_scene(root):
     assert index.reactive_stage_two == ("a" * 17,)
     assert index.per_log() == {LOG: (tokens[0], "a" * 17)}
     assert "1 of 2 synthetic scenes are missing" in index.missing[0]
+
+
+def test_scenes_are_the_same_read_in_several_processes(root, monkeypatch):
+    monkeypatch.setattr(file_reader, "_BYTES_EACH", 1000)
+    folder = root / "navhard_two_stage" / "synthetic_scene_pickles"
+    for name in "abcd":
+        write_synthetic(folder / f"{name * 17}.pkl", **({"original": f"{1:016x}"} if name == "b" else {}))
+    split = read_split(write_split(root, include_synthetic_scenes="true", tokens=[f"{3:016x}"], log_names=[LOG]))
+    folders, asked = navsim_folders(str(root)), []
+    in_turn, reader = index_scenes(folders, split), FileReader(2)
+
+    def read_files(read, files, noun):
+        asked.append((noun, len(files)))
+        return reader(read, files, noun)
+
+    assert index_scenes(folders, split, read_files) == in_turn
+    assert asked == [("logs", 1), ("synthetic scenes", 4)]
+    assert list(in_turn.synthetic) == ["a" * 17, "c" * 17, "d" * 17]
+    (folder / f"{'c' * 17}.pkl").write_bytes(b"broken")
+    with pytest.raises(LogError, match=r"ccc\.pkl: pickle: cannot be read"):
+        index_scenes(folders, split, read_files)
 
 
 def test_a_two_stage_split_without_synthetic_scenes_is_one_error(root):

@@ -1,5 +1,6 @@
 """Stores behave alike, whatever is behind them, and answers that go wrong are asked for again."""
 
+import errno
 import os
 import pickle
 import sys
@@ -8,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from swerve.data.storage.fsspec_store import open_store
+from swerve.data.storage.fsspec_store import _FAULTS, _FINAL, _FINAL_NUMBERS, open_store
 from swerve.data.storage.store import StoreError, local_of, url_of
 from swerve.scenes import MissingExtraError, SwerveError
 from tests.support.s3_server import KINDS, Faults, s3_server
@@ -129,6 +130,71 @@ def test_a_store_that_never_answers_is_one_clear_error(s3, faults):
     with patience(0.5), pytest.raises(StoreError, match=rf"{store.url}/x: .*injected"):
         store.write("x", b"1")
     faults.share, faults.kinds = 0.0, KINDS
+
+
+class Named(Exception):
+    """What the libraries of stores raise where requests cannot be signed."""
+
+
+Named.__name__ = "NoCredentialsError"
+
+
+@pytest.mark.parametrize("kind", [*_FAULTS, UnboundLocalError, ModuleNotFoundError, FileNotFoundError, FileExistsError])
+def test_faults_of_a_program_are_raised_as_they_are_at_once(kind):
+    asked = []
+
+    def ask():
+        asked.append(1)
+        raise kind("a fault")
+
+    with patience(30.0), pytest.raises(kind, match="a fault") as caught:
+        open_store("memory://faults")._tried("x", ask)
+    assert type(caught.value) is kind
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(kind("no") for kind in _FINAL if kind not in (FileNotFoundError, FileExistsError)),
+        *(OSError(number, "no") for number in _FINAL_NUMBERS),
+        Named("no"),
+    ],
+)
+def test_what_trying_again_does_not_help_is_told_at_once(error):
+    asked = []
+
+    def ask():
+        asked.append(1)
+        raise error
+
+    with patience(30.0), pytest.raises(StoreError, match=r"memory://faults/x: .*no"):
+        open_store("memory://faults")._tried("x", ask)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("a lost connection"),
+        ConnectionResetError("reset"),
+        TimeoutError("late"),
+        OSError(errno.EIO, "input"),
+        RuntimeError("session is closed"),
+        ValueError("half an answer"),
+    ],
+)
+def test_what_may_pass_is_asked_again_until_it_does(error):
+    answers = [error, error]
+
+    def ask():
+        if answers:
+            raise answers.pop()
+        return "done"
+
+    with patience(30.0):
+        assert open_store("memory://faults")._tried("x", ask) == "done"
+    assert not answers
 
 
 def test_a_missing_bucket_is_told_at_once(s3, faults):

@@ -3,6 +3,7 @@
 import csv
 import html
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,17 @@ from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scoring_map import CONNECTOR_POLYGONS
 from swerve.data.sources.nuplan.map_objects import MapLayer
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
+from swerve.data.storage.files import safe_name
 from swerve.eval.benchmark.evaluate.results import read_one_stage_results, read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
+from swerve.eval.planner_process import PlannerLimits
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
 from swerve.planners.baselines.kinematic import Stationary
-from swerve.scenes import LogError, SwerveError
+from swerve.scenes import LogError, SwerveError, notices
 from swerve.scenes.viewpoints import Command
 from tests.support.nuplan_files import nuplan_archives, unpack
+from tests.support.seeing_planners import Reddish
 
 NOW = "adcf7d18f0020000"
 
@@ -182,6 +186,44 @@ def test_the_command_writes_the_official_table(archives, whole, tmp_path, split,
     again = evaluate_planners(f"navsim:{whole}", ["constant-velocity"], tmp_path, options, workers=1)
     assert again.timing["plans"] == 0
     assert again.summary == done.summary
+
+
+class ByRole(Reddish):
+    """Planner that asks for NAVSIM's front camera by its role."""
+
+
+class ByName(ByRole):
+    """The same by NAVSIM's name."""
+
+    cameras = ("cam_f0",)
+
+    def plan(self, observation):
+        return super().plan(replace(observation, images={"front": observation.images["cam_f0"]}))
+
+
+class Beneath(Reddish):
+    """Planner that wants a camera that no data set has."""
+
+    cameras = ("beneath",)
+
+
+@pytest.mark.parametrize("split", ["oracle_one_stage", "oracle_two_stage_small"])
+def test_cameras_by_role_are_those_of_the_data(archives, whole, tmp_path, monkeypatch, caplog, split):
+    monkeypatch.setattr(notices, "_SAID", set())
+    options = EvaluateOptions(
+        split=str(archives / "config" / "train_test_split" / f"{split}.yaml"),
+        traffic="log-replay",
+        report=split == "oracle_two_stage_small",
+        limits=PlannerLimits(in_process=True),
+    )
+    names = [f"{__name__}:{planner.__name__}" for planner in (ByRole, ByName)]
+    done = evaluate_planners(f"navsim:{whole}", names, tmp_path, options, workers=1)
+    tables = [(tmp_path / "scores" / f"{safe_name(name)}.csv").read_text() for name in names]
+    assert tables[0] == tables[1]
+    assert not done.failures
+    assert caplog.messages == ["note: cameras of ByRole, which are here by other names: front is cam_f0"]
+    with pytest.raises(SwerveError, match=r"has no camera beneath; it has cam_f0, .* or else roles"):
+        evaluate_planners(f"navsim:{whole}", [f"{__name__}:Beneath"], tmp_path / "none", options, workers=1)
 
 
 def test_a_split_and_photographs_are_asked_for(whole, tmp_path):

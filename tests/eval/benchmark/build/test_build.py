@@ -12,6 +12,7 @@ from swerve.eval import build_context
 from swerve.eval.benchmark.benchmark_store import VERSION, open_benchmark
 from swerve.eval.benchmark.build.admissibility import violation
 from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build.build_workers import _group_steps
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.scene_group import SceneViews
 from swerve.eval.benchmark.view_renderers import RasterRenderer, snapshot_of
@@ -243,3 +244,15 @@ def test_views_that_are_not_stored_are_drawn(built, tmp_path):
     expected = RasterRenderer("rap").prepare(small_log()).render(snapshot_of(frame.viewpoint), [camera])[0]
     np.testing.assert_array_equal(rasters, expected)
     assert len(np.unique(rasters.reshape(-1, 3), axis=0)) > 3
+
+
+def test_a_part_around_a_tag_that_is_too_short_says_what_to_ask_for():
+    log = small_log("train-0")
+    rows = np.arange(71)
+    short = replace(
+        log, times_us=log.times_us[rows], ego=log.ego.at(rows), tracks=log.tracks.at(rows), lights=log.lights.at(rows)
+    )
+    with pytest.raises(SwerveError, match=r"is too short\. A scene group takes 10 s: .* 8 s of future$"):
+        _group_steps(short, OPTIONS)
+    with pytest.raises(SwerveError, match=r"8 s of future\. Of nuplan:ROOT\?tags=TYPE, take .*tags=TYPE&after=8$"):
+        _group_steps(replace(short, source="nuplan"), OPTIONS)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from swerve.data.jobs import Failure, RunResult
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval import two_stage
 from swerve.eval.benchmark.benchmark_store import open_benchmark
@@ -17,7 +19,7 @@ from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_job import EvaluateWork, check_cameras, evaluate
 from swerve.eval.benchmark.evaluate.observations import hash_token
-from swerve.eval.benchmark.evaluate.planner_records import PlannerRecords, PlannerSpec
+from swerve.eval.benchmark.evaluate.planner_records import PlannerRecords, PlannerSpec, _require_all
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners
 from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
 from swerve.eval.scoring.aggregate import ScoredScenes
@@ -275,3 +277,12 @@ def test_a_record_of_no_case_has_no_planners(tmp_path, benchmark):
     rows = result_rows(evaluate_group(scene_group, {"cruise": Cruise()}, "log-replay"), "navsim-exact")
     add_to_record(path, rows, {"cruise": "1"})
     assert pq.read_table(path, schema=SCHEMA).to_pylist() == rows.to_pylist()
+
+
+@pytest.mark.parametrize(("reason", "told"), [("is broken", "broken. There"), ("Was it there?", "there? There")])
+def test_reasons_end_as_sentences_before_the_next(tmp_path, reason, told):
+    entry = PlannerSpec("own", "own", "1")
+    records = PlannerRecords(tmp_path / "job", {"log": 1}, (entry,), lambda spec: Cruise())
+    outcome = RunResult("scenes", 0, 0.0, {}, (Failure("log", "", "", reason),))
+    with pytest.raises(SwerveError, match=re.escape(f"{told} are no results")):
+        _require_all(records, tmp_path, outcome, "scene groups")

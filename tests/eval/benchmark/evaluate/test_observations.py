@@ -7,7 +7,7 @@ import pytest
 
 from swerve.eval import build_context
 from swerve.eval.benchmark.evaluate.observations import observation_of, observations_of
-from swerve.scenes import Scene, SwerveError
+from swerve.scenes import Scene, SwerveError, notices
 from swerve.scenes.viewpoints import Command
 from tests.support.simple_planners import Cruise
 from tests.support.simple_scene_group import RenderedViews, simple_scene_group
@@ -101,6 +101,37 @@ def test_planners_share_what_they_see_and_cannot_spoil_it():
     for values in (first.images["back"], first.history.poses):
         with pytest.raises(ValueError, match="read-only"):
             values[:] = 0
+
+
+class OtherNames(RenderedViews):
+    """Views of a rig that calls its front camera otherwise."""
+
+    def cameras(self, frame):
+        return tuple(replace(one, name={"front": "cam_f0"}.get(one.name, one.name)) for one in super().cameras(frame))
+
+
+def test_cameras_are_found_by_role_and_bear_the_planners_name(caplog, monkeypatch):
+    monkeypatch.setattr(notices, "_SAID", set())
+    scene_group, views = simple_scene_group(), OtherNames()
+    frame = scene_group.scenes["now"]
+    context = build_context(frame.viewpoint.scene, frame.token)
+    planners = [Sees(("front",)), Sees(("cam_f0",)), Sees(("back", "front"))]
+    for _ in range(2):
+        by_role, by_name, both = observations_of(frame, context, planners, views)
+    assert views.asked == [("now", ("back", "cam_f0"))] * 2
+    assert [list(one.images) for one in (by_role, by_name, both)] == [["front"], ["cam_f0"], ["front", "back"]]
+    assert [camera.name for camera in both.cameras] == ["front", "back"]
+    own, other = by_role.cameras[0], by_name.cameras[0]
+    assert np.array_equal(own.ego_from_camera, other.ego_from_camera)
+    assert by_role.images["front"] is by_name.images["cam_f0"]
+    assert caplog.messages == ["note: cameras of Sees, which are here by other names: front is cam_f0"]
+
+
+def test_a_role_that_no_camera_has_is_refused():
+    with pytest.raises(SwerveError, match=r"needs camera 'left'; there are: cam_f0, back\. Names are .* or else roles"):
+        told("now", Sees(("left",)), OtherNames())
+    with pytest.raises(SwerveError, match="are the same camera, cam_f0"):
+        told("now", Sees(("front", "cam_f0")), OtherNames())
 
 
 def test_images_that_nobody_has_are_an_error():

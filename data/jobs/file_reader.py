@@ -1,0 +1,93 @@
+"""Reading of many files in worker processes, before a job begins."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Final, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from swerve.data.jobs.signals import signals_blocked
+from swerve.scenes import SwerveError
+
+T = TypeVar("T")
+
+# A process takes a second to start, in which pickles of so many bytes are read.
+_BYTES_EACH: Final = 16 << 20
+# Files that a process is given at once.
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Reads files in several processes, where they are large enough for it, and shows how far it is.
+
+    Attributes:
+        workers: most processes.
+        console: where progress is shown; nowhere if None.
+    """
+
+    workers: int
+    console: Console | None = None
+
+    def __call__(self, read: Callable[[Path], T], files: Sequence[Path], noun: str) -> Iterator[T]:
+        """Yield what a function returns for each file, in order.
+
+        Args:
+            read: the function; must be picklable.
+            files: arguments.
+            noun: name of the files in the progress.
+
+        Raises:
+            SwerveError: a process was killed; or whatever the function raises.
+        """
+        size = min(self.workers, sum(_size(file) for file in files) // _BYTES_EACH)
+        console = self.console or Console(quiet=True)
+        columns = (TextColumn("reading {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            yield from bar.track(_mapped(read, files, size), len(files), description=noun)
+
+
+def _size(file: Path) -> int:
+    """Return the bytes of a file; none if it cannot be read, which is told by who reads it."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _mapped(read: Callable[[Path], T], files: Sequence[Path], size: int) -> Iterator[T]:
+    """Yield results, computed in a number of processes; in this one if it is below two."""
+    if size < 2:
+        yield from map(read, files)
+        return
+    with ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
+        try:
+            with signals_blocked(signal.SIGINT, signal.SIGTERM):
+                results = pool.map(read, files, chunksize=_AT_ONCE)
+            yield from results
+        except BrokenProcessPool as error:
+            raise SwerveError(
+                f"a process that read {files[0].parent} was killed: probably out of memory. Use fewer --workers"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it ends, however it does."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
