@@ -176,10 +176,16 @@ def _trained(path: Path) -> Planner:
 
 
 def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
-    """Import a user's class or function; a class must have a method `plan`."""
+    """Import a user's class or function that makes a planner.
+
+    Raises:
+        SwerveError: it is a class without a method `plan`, or plans itself.
+    """
     found: Callable[..., Any] = import_class(spec, module, name)
     if inspect.isclass(found) and not callable(getattr(found, "plan", None)):
         raise SwerveError(f"planner {spec}: class {name} has no method plan(observation)")
+    if inspect.isfunction(found) and "observation" in inspect.signature(found).parameters:
+        raise SwerveError(f"planner {spec}: {name} plans itself: make it the method plan(self, observation) of a class")
     return found
 
 

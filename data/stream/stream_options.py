@@ -23,8 +23,8 @@ class StreamOptions:
         split: "train", "val" or "test".
 
     Raises:
-        SwerveError: an option is of another type, a part or a camera is named twice or there is no part, or the batch is
-            too small for a part.
+        SwerveError: an option is of another type, a part or a camera is named twice or there is no part, or the batch
+            is too small for a part.
     """
 
     parts: tuple[Part, ...]

@@ -35,6 +35,9 @@ def made(far=10):
 def nothing():
     return 3
 
+def straight(observation):
+    return None
+
 number = 3
 """
 
@@ -101,6 +104,7 @@ def test_a_users_class_is_found_in_the_current_folder(users):
         ("users_planners:number", "module users_planners has no class 'number'"),
         ("users_planners:Blind", r"class Blind has no method plan\(observation\)"),
         ("users_planners:nothing", r"users_planners:nothing has no method plan\(observation\)"),
+        ("users_planners:straight", r"straight plans itself: make it the method plan\(self, observation\) of a class"),
         ("users_planners:Forward", "needs reach=..."),
         (
             "users_planners:Forward,reach=1,speed=2",

@@ -335,7 +335,7 @@ def test_a_script_without_main_guard_is_told(small_set, tmp_path):
     )
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert run.returncode == 1
-    assert 'put what the script does below if __name__ == "__main__"' in run.stderr.splitlines()[-1]
+    assert 'put what it does below if __name__ == "__main__":' in run.stderr.splitlines()[-1]
 
 
 def test_a_worker_that_dies_is_told(small_set):
