@@ -1,6 +1,10 @@
 """Every part is made once; what fails is told, and the rest goes on."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -96,3 +100,17 @@ def test_failures_are_written_in_order(tmp_path):
     outcome = run(tmp_path, {("c", 0): "refused", ("b.0", 0): "refused", ("a", None): "bug"})
     write_failures(tmp_path, outcome.failures)
     assert read_failures(tmp_path) == sorted(outcome.failures, key=lambda failure: failure.log)
+
+
+def test_a_script_that_begins_the_job_when_it_is_imported_is_told(tmp_path):
+    """Worker processes import it: the job ends with one line, and without their tracebacks."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\nfrom tests.data.jobs.test_run import run\n"
+        f"run(Path({str(tmp_path / 'out')!r}), workers=2)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=env)
+    assert ended.returncode == 1
+    assert 'put what it does below if __name__ == "__main__":' in ended.stderr.splitlines()[-1]
+    assert ended.stderr.count("Traceback") == 1
