@@ -50,6 +50,8 @@ def users(tmp_path, monkeypatch):
     (tmp_path / "users_planners.py").write_text(USERS)
     (tmp_path / "users_broken.py").write_text("import users_missing_part")
     (tmp_path / "users_bug.py").write_text("1 / 0")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "planner.safetensors").touch()
     yield tmp_path
     for name in ("users_planners", "users_broken", "users_bug"):
         sys.modules.pop(name, None)
@@ -99,6 +101,15 @@ def test_a_users_class_is_found_in_the_current_folder(users):
         ("idm,headway=nan", "it must be finite"),
         ("idm,delay=-1", "delay is -1.0, it must be 0 or more"),
         ("idm,noise_seed=0.5", "noise_seed must be int"),
+        ("Human", "no planner is named 'Human'; perhaps human. Available"),
+        ("human,", "nothing follows the comma. Planners are separated by spaces"),
+        ("human idm", "several are separated by spaces, without quotes"),
+        (
+            "users_planners.Forward",
+            "perhaps users_planners:Forward, or of a NAVSIM agent navsim:users_planners.Forward",
+        ),
+        ("agent.yaml", "a NAVSIM agent is navsim:agent.yaml"),
+        ("runs", "which is a folder; perhaps runs/planner.safetensors"),
         ("users_nowhere:Forward", "no module 'users_nowhere', neither installed nor in"),
         ("users_planners:Backward", "module users_planners has no class 'Backward'"),
         ("users_planners:number", "module users_planners has no class 'number'"),
