@@ -107,7 +107,7 @@ MISTAKES = (
     Mistake("show bench out --at 5", "--at"),
     Mistake("verify nowhere", "no such folder"),
     Mistake("verify emptyfolder", "job.json"),
-    Mistake("status afile", "afile is a file"),
+    Mistake("status afile", "is a file, not a folder"),
     Mistake("submit check emptyfolder --split navtest", "is a folder"),
     Mistake("contexts town:1 emptyfolder out", "swerve augment"),
     Mistake("compare bench out", "swerve evaluate"),
@@ -151,6 +151,7 @@ MISTAKES = (
     Mistake(f"{EVALUATE} my_planner.Mine", "perhaps my_planner:Mine"),
     Mistake(f"{EVALUATE} my_planner:straight", "straight plans itself"),
     Mistake(f"{EVALUATE} emptyfolder", "is a folder"),
+    Mistake(f"{EVALUATE} my_planner:Lettered", "declare a tuple"),
     Mistake(f"{EVALUATE} agent.yaml", "navsim:agent.yaml"),
     Mistake(f"{EVALUATE} human --plan-timeout 0", "--plan-timeout"),
     Mistake(f"{EVALUATE} nowhere.safetensors", "nowhere.safetensors"),
@@ -201,6 +202,8 @@ class Breaks(Mine):
         raise RuntimeError("no weights")
 class NoPlan:
     pass
+class Lettered(Mine):
+    cameras = "front"
 def straight(observation):
     return np.zeros((8, 3))
 """

@@ -62,7 +62,8 @@ def load_planner(spec: str) -> LoadedPlanner:
     `DisturbedPlanner`, which apply to every planner, unless its class has one of that name; and `label=`.
 
     Raises:
-        SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.
+        SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`;
+            or its cameras are one text.
     """
     head, *items = (part.strip() for part in spec.split(","))
     texts = _parameters(spec, items)
@@ -74,6 +75,8 @@ def load_planner(spec: str) -> LoadedPlanner:
     planner = _made(spec, factory, _values(spec, own, accepted))
     if not callable(getattr(planner, "plan", None)):
         raise SwerveError(f"planner {spec}: {head} has no method plan(observation)")
+    if isinstance(names := getattr(planner, "cameras", None), str):  # its letters would be taken for names
+        raise SwerveError(f"planner {spec}: cameras is one text, {names!r}: declare a tuple, cameras = ({names!r},)")
     if disturbances:
         accepted = {key: one for key, one in _accepted(DisturbedPlanner).items() if key in DISTURBANCES}
         planner = _made(spec, DisturbedPlanner, {"planner": planner, **_values(spec, disturbances, accepted)})

@@ -38,6 +38,9 @@ def nothing():
 def straight(observation):
     return None
 
+class Lettered(Forward):
+    cameras = "front"
+
 number = 3
 """
 
@@ -116,6 +119,7 @@ def test_a_users_class_is_found_in_the_current_folder(users):
         ("users_planners:Blind", r"class Blind has no method plan\(observation\)"),
         ("users_planners:nothing", r"users_planners:nothing has no method plan\(observation\)"),
         ("users_planners:straight", r"straight plans itself: make it the method plan\(self, observation\) of a class"),
+        ("users_planners:Lettered,reach=1", r"cameras is one text, 'front': declare a tuple, cameras = \('front',\)"),
         ("users_planners:Forward", "needs reach=..."),
         (
             "users_planners:Forward,reach=1,speed=2",
