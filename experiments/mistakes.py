@@ -100,6 +100,20 @@ MISTAKES = (
     Mistake("export navsim set out", "swerve build"),
     Mistake("submit check nowhere.pkl --split navtest", "nowhere.pkl"),
     Mistake("submit navsim emptyfolder out --split navtest --planner human", "--team-name"),
+    Mistake("augment out town:1", "town:1 is a source"),
+    Mistake("augment town:1 out --viewpoints logged,recovery", "separated by spaces"),
+    Mistake("augment waymo:emptyfolder out", ".tfrecord"),
+    Mistake("augment set out", "swerve train"),
+    Mistake("show bench out --at 5", "--at"),
+    Mistake("verify nowhere", "no such folder"),
+    Mistake("verify emptyfolder", "job.json"),
+    Mistake("status afile", "is a file, not a folder"),
+    Mistake("submit check emptyfolder --split navtest", "is a folder"),
+    Mistake("contexts town:1 emptyfolder out", "swerve augment"),
+    Mistake("compare bench out", "swerve evaluate"),
+    Mistake("compare bench", "EVALUATION"),
+    Mistake("drive bench out --planners human", "a benchmark"),
+    Mistake("proposals bench planner.safetensors out.html", "planner.safetensors"),
     # Where it writes
     Mistake("augment town:1 afile", "afile"),
     Mistake("build town:1 afile/out", "afile"),
@@ -131,6 +145,15 @@ MISTAKES = (
     Mistake(f"{EVALUATE} my_planner:NoPlan", "plan"),
     Mistake(f"{EVALUATE} human,speed=3", "speed"),
     Mistake(f"{EVALUATE} human human", "label"),
+    Mistake(f"{EVALUATE} Human", "perhaps human"),
+    Mistake(f"{EVALUATE} human, idm", "separated by spaces"),
+    Mistake(f"{EVALUATE} 'human idm'", "without quotes"),
+    Mistake(f"{EVALUATE} my_planner.Mine", "perhaps my_planner:Mine"),
+    Mistake(f"{EVALUATE} my_planner:straight", "straight plans itself"),
+    Mistake(f"{EVALUATE} emptyfolder", "is a folder"),
+    Mistake(f"{EVALUATE} my_planner:Lettered", "declare a tuple"),
+    Mistake(f"{EVALUATE} agent.yaml", "navsim:agent.yaml"),
+    Mistake(f"{EVALUATE} human --plan-timeout 0", "--plan-timeout"),
     Mistake(f"{EVALUATE} nowhere.safetensors", "nowhere.safetensors"),
     Mistake("drive town:1 out --planners human --seconds 60", "--seconds"),
     Mistake("drive town:1 out --planners human --rate 3", "rate"),
@@ -179,6 +202,10 @@ class Breaks(Mine):
         raise RuntimeError("no weights")
 class NoPlan:
     pass
+class Lettered(Mine):
+    cameras = "front"
+def straight(observation):
+    return np.zeros((8, 3))
 """
 
 

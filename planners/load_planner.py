@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import partial
 from inspect import Parameter
 from pathlib import Path
@@ -61,7 +62,8 @@ def load_planner(spec: str) -> LoadedPlanner:
     `DisturbedPlanner`, which apply to every planner, unless its class has one of that name; and `label=`.
 
     Raises:
-        SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.
+        SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`;
+            or its cameras are one text.
     """
     head, *items = (part.strip() for part in spec.split(","))
     texts = _parameters(spec, items)
@@ -73,6 +75,8 @@ def load_planner(spec: str) -> LoadedPlanner:
     planner = _made(spec, factory, _values(spec, own, accepted))
     if not callable(getattr(planner, "plan", None)):
         raise SwerveError(f"planner {spec}: {head} has no method plan(observation)")
+    if isinstance(names := getattr(planner, "cameras", None), str):  # its letters would be taken for names
+        raise SwerveError(f"planner {spec}: cameras is one text, {names!r}: declare a tuple, cameras = ({names!r},)")
     if disturbances:
         accepted = {key: one for key, one in _accepted(DisturbedPlanner).items() if key in DISTURBANCES}
         planner = _made(spec, DisturbedPlanner, {"planner": planner, **_values(spec, disturbances, accepted)})
@@ -110,6 +114,8 @@ def _parameters(spec: str, items: list[str]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for item in items:
         key, equals, text = item.partition("=")
+        if not item:
+            raise SwerveError(f"planner {spec}: nothing follows the comma. Planners are separated by spaces")
         if not (key and equals and text):
             raise SwerveError(f"planner {spec}: {item!r} is not of the form key=value")
         if key in texts:
@@ -137,11 +143,26 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
         raise SwerveError(f"planner {spec}: name the class, too, as in {own}:{_first_class(head)}")
     if not (module and colon and name):
         raise SwerveError(
-            f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; "
-            f"navsim:module.Class or navsim:FILE.yaml, a NAVSIM agent; FILE{TRAINED}, as written by swerve train; and "
-            f"{REMOTE}HOST:PORT, a driver of AlpaSim"
+            f"planner {spec}: no planner is named {head!r}{_meant(head)}. Available: {', '.join(BUILT_INS)}; "
+            f"module:Class; navsim:module.Class or navsim:FILE.yaml, a NAVSIM agent; FILE{TRAINED}, as written by "
+            f"swerve train; and {REMOTE}HOST:PORT, a driver of AlpaSim"
         )
     return _imported(spec, module, name)
+
+
+def _meant(head: str) -> str:
+    """Return what a name that is none may stand for; empty if there is nothing to guess."""
+    if close := get_close_matches(head.lower(), BUILT_INS, 1, 0.8):
+        return f"; perhaps {close[0]}"
+    if (folder := Path(head)).is_dir():
+        file = next(iter(sorted(folder.glob(f"*{TRAINED}"))), None)
+        return f", which is a folder; perhaps {file}" if file else ", which is a folder"
+    if head.endswith((".yaml", ".yml")):
+        return f"; a NAVSIM agent is {_NAVSIM}{head}"
+    module, dot, name = head.rpartition(".")
+    if dot and head.replace(".", "").isidentifier():
+        return f"; perhaps {module}:{name}, or of a NAVSIM agent {_NAVSIM}{head}"
+    return "; several are separated by spaces, without quotes" if " " in head else ""
 
 
 def _is_own_file(head: str) -> bool:
@@ -176,10 +197,16 @@ def _trained(path: Path) -> Planner:
 
 
 def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
-    """Import a user's class or function; a class must have a method `plan`."""
+    """Import a user's class or function that makes a planner.
+
+    Raises:
+        SwerveError: it is a class without a method `plan`, or plans itself.
+    """
     found: Callable[..., Any] = import_class(spec, module, name)
     if inspect.isclass(found) and not callable(getattr(found, "plan", None)):
         raise SwerveError(f"planner {spec}: class {name} has no method plan(observation)")
+    if inspect.isfunction(found) and "observation" in inspect.signature(found).parameters:
+        raise SwerveError(f"planner {spec}: {name} plans itself: make it the method plan(self, observation) of a class")
     return found
 
 

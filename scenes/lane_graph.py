@@ -55,16 +55,17 @@ def match_route(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
 
     The groups are those of the lanes matched to its path, see `match_lanes`. Where two consecutive groups are not
     connected, the shortest chain of successors (up to 6 groups) is inserted between them, if there is one. Lanes of no
-    group are left out.
+    group, or of one that the map lacks, are left out.
     """
+    known = road_map.group_by_id
     _, lanes = match_lanes(road_map.lanes, ego.positions[:, :2], ego.headings)
     groups: list[str] = []
     for lane in lanes:
         group = road_map.lanes[lane].group_id
-        if not group:
+        if group not in known:
             continue
         if groups and group != groups[-1]:
-            groups += _bridge(road_map.group_by_id, groups[-1], group)
+            groups += _bridge(known, groups[-1], group)
         if not groups or group != groups[-1]:
             groups.append(group)
     return tuple(groups)
@@ -253,7 +254,7 @@ def _bridge(groups: Mapping[str, LaneGroup], start: str, goal: str) -> list[str]
         if at == goal:
             break
         for following in groups[at].successors if steps <= _LONGEST_BRIDGE else ():
-            if following not in came:
+            if following in groups and following not in came:
                 came[following] = at
                 queue.append((following, steps + 1))
     way: list[str] = []

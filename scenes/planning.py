@@ -143,10 +143,17 @@ class Planner(Protocol):
 
 
 def chosen_names(choice: CameraChoice, cameras: Sequence[Camera]) -> list[str]:
-    """Return the names of the cameras that a planner declares, given those that there are."""
+    """Return the names of the cameras that a planner declares, given those that there are.
+
+    Raises:
+        SwerveError: it declares one text in place of several.
+    """
     if choice is None:
         return [camera.name for camera in cameras]
-    return list(choice(cameras) if callable(choice) else choice)
+    names = choice(cameras) if callable(choice) else choice
+    if isinstance(names, str):  # its letters would be taken for names
+        raise SwerveError(f"the planner's cameras are one text, {names!r}: declare a tuple, cameras = ({names!r},)")
+    return list(names)
 
 
 def preparation_of(planner: Planner) -> PrepareImage | None:

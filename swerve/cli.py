@@ -63,9 +63,9 @@ _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
 Render driving logs from perturbed viewpoints for planner training, and evaluate planners by pseudo-simulation.
 
-A SOURCE of logs is town:COUNT (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, dgp:PATH (DDAD),
-123d:ROOT, neutral:PATH, or a path whose kind is recognised. wod_e2e:PATH (Waymo's end-to-end data) is for info,
-evaluate and submit wod.
+A SOURCE of logs is town:COUNT (generated towns), av2:PATH, navsim:ROOT, nuplan:PATH, nuscenes:ROOT, waymo:PATH,
+kitti:PATH, dgp:PATH (DDAD), 123d:ROOT, neutral:PATH, or a path whose kind is recognised. wod_e2e:PATH (Waymo's
+end-to-end data) is for info, evaluate and submit wod.
 """
 _FOOT = """
 options:

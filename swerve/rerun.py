@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swerve.config_file import CONFIG, read_config, write_config
-from swerve.data.jobs.verify import job_folder
+from swerve.data.jobs.verify import job_folder, no_job
 from swerve.data.storage.checked_json import fields, read_json, text
 from swerve.scenes import SwerveError
 
@@ -22,7 +22,7 @@ def require_options(folder: Path) -> str:
 
     own = job_folder(folder)
     if own is None:
-        raise SwerveError(f"{folder}: no job.json: not the output of a job")
+        raise no_job(folder)
     command: str = read_json(own / "job.json", _JOB)["kind"]
     if command not in COMMANDS:
         raise SwerveError(f"{own / 'job.json'}: kind: {command!r:.40} is no command")

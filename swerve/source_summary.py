@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sized
 from typing import Protocol, runtime_checkable
 
 from swerve.data import open_source
+from swerve.job_report import counted
 from swerve.scenes import Log
 
 
@@ -23,7 +24,7 @@ def source_summary(source: str, logs: int) -> Iterator[str]:
     """
     opened = open_source(source)
     names = opened.names()
-    yield f"{source}: {len(names)} logs" + (f", the first {logs}" if logs < len(names) else "")
+    yield f"{source}: {counted(len(names), 'log')}" + (f", the first {logs}" if logs < len(names) else "")
     if isinstance(opened, _Summarized):
         yield f"  {opened.summary()}"
     for name in names[:logs]:
@@ -32,16 +33,16 @@ def source_summary(source: str, logs: int) -> Iterator[str]:
 
 def _line(log: Log) -> str:
     seconds = (log.times_us[-1] - log.times_us[0]) * 1e-6
-    lanes = "no map" if log.road_map is None else f"{len(log.road_map.lanes)} lanes"
-    parts: dict[str, Sized] = {
-        "tracks": log.tracks,
-        "lights": log.lights,
-        "lane groups on the route": log.route,
-        "cameras": log.cameras,
-        "photos": log.photos,
-        "sweeps": log.sweeps,
-    }
-    counts = ", ".join(f"{len(own)} {what}" for what, own in parts.items())
+    lanes = "no map" if log.road_map is None else counted(len(log.road_map.lanes), "lane")
+    parts: dict[str, Sized] = {"track": log.tracks, "light": log.lights, "lane group": log.route}
+    parts |= {"camera": log.cameras, "photo": log.photos, "sweep": log.sweeps}
+    counts = ", ".join(
+        counted(len(own), what) + (" on the route" if what == "lane group" else "") for what, own in parts.items()
+    )
     split = f" ({log.split})" if log.split else ""
-    boxes = "" if log.annotated_us is None else f", boxes interpolated between {len(log.annotated_us)} annotated times"
-    return f"{log.name}{split}: {seconds:.1f} s, {len(log.times_us)} steps, {lanes}, {counts}{boxes}"
+    boxes = (
+        ""
+        if log.annotated_us is None
+        else f", boxes interpolated between {counted(len(log.annotated_us), 'annotated time')}"
+    )
+    return f"{log.name}{split}: {seconds:.1f} s, {counted(len(log.times_us), 'step')}, {lanes}, {counts}{boxes}"

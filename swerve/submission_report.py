@@ -5,6 +5,7 @@ from typing import Final
 from rich.console import Console
 
 from swerve.eval.submission.check_submission import SubmissionCheck
+from swerve.job_report import counted
 from swerve.scenes.printable import printable
 
 NAVSIM_SERVER: Final = (
@@ -21,5 +22,7 @@ def tell_check(found: SubmissionCheck, console: Console, server: str = NAVSIM_SE
         console.print(printable(f"error: {error}"), style="red", markup=False, soft_wrap=True)
     for warning in found.warnings:
         console.print(printable(f"warning: {warning}"), style="yellow", markup=False, soft_wrap=True)
-    verdict = f"{len(found.errors)} errors: do not upload this file" if found.errors else "the file is complete"
+    verdict = (
+        f"{counted(len(found.errors), 'error')}: do not upload this file" if found.errors else "the file is complete"
+    )
     console.print(f"{verdict}. {server}", markup=False, soft_wrap=True)

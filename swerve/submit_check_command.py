@@ -16,6 +16,8 @@ from swerve.submission_report import NAVSIM_SERVER, WOD_SERVER, tell_check
 
 def run(asked: SubmitCheck) -> int:
     """Check a submission, print what was found, and return the exit code."""
+    if asked.file.is_dir():
+        raise SwerveError(f"{asked.file}: is a folder: give the file in it, submission.pkl or that of WOD-E2E")
     if not asked.file.is_file():
         raise SwerveError(f"{asked.file}: no such file")
     wod = is_wod_submission(asked.file)

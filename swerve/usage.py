@@ -55,7 +55,7 @@ def check_positions(command: str, kind: type, options: object) -> None:
     """Check that a list such as SOURCE... is not empty: the last of the words given is OUT, so one may be missing.
 
     Raises:
-        SwerveError: it is empty.
+        SwerveError: it is empty, or OUT is a source.
     """
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     names = positional_names(kind)
@@ -63,6 +63,12 @@ def check_positions(command: str, kind: type, options: object) -> None:
         given = " ".join(str(getattr(options, name)) for name in names if getattr(options, name) != ())
         form = " ".join(_metavars(kind, names))
         raise SwerveError(f"one of {form} is missing: only {given} is given. The command is swerve {command} {form}")
+    from swerve.data.sources.registry import names_source  # not needed for help
+
+    out = str(getattr(options, "out", ""))
+    if "out" in names and names_source(out):
+        form = " ".join(_metavars(kind, names))
+        raise SwerveError(f"OUT: {out} is a source. The command is swerve {command} {form}")
 
 
 def as_typed(message: str, kind: type) -> str:
@@ -86,6 +92,8 @@ def _worded(command: str, kind: type, message: str, unknown: Sequence[str]) -> s
     if message.startswith("unrecognized arguments:"):
         unknown = message.partition(": ")[2].split()
         return f"{_unknown(unknown[0], kind)}. See swerve {command} --help"
+    if re.search(r"invalid choice: '[^']*,", message):
+        message += ". Lists are separated by spaces"
     return re.sub(
         r"expected (\d+|one|at least one) argument.*", "a value is missing", message.removeprefix("argument ")
     )

@@ -7,13 +7,12 @@ from rich.console import Console
 
 from swerve.consoles import results_console
 from swerve.data.jobs.job_status import job_status
-from swerve.data.jobs.verify import Damage, job_folder, remove_damaged, verify_folder
+from swerve.data.jobs.verify import Damage, job_folder, no_job, remove_damaged, verify_folder
 from swerve.data.storage.files import remove_file
 from swerve.data.storage.mirror import shown
 from swerve.job_report import counted
 from swerve.options.verify import Verify
 from swerve.rerun import require_options, rerun
-from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
 _SHOWN = 20
@@ -23,7 +22,7 @@ def run(args: Verify) -> int:
     """Check the output of a job, print what is wrong, and return the exit code."""
     console, own = results_console(), job_folder(args.folder)
     if own is None:
-        raise SwerveError(f"{args.folder}: no job.json: not the output of a job")
+        raise no_job(args.folder)
     damages = _verified(console, own)
     if own != args.folder:  # tables of an evaluation, which are made from its records
         damages += _verified(console, args.folder)
@@ -33,7 +32,7 @@ def run(args: Verify) -> int:
     require_options(args.folder)  # before anything is removed
     removed = [*remove_damaged(own, [damage for folder, damage in damages if folder == own])]
     removed += _without(args.folder, [damage for folder, damage in damages if folder != own])
-    console.print(f"{len(removed)} files removed; the job makes them again", highlight=False)
+    console.print(f"{counted(len(removed), 'file')} removed; the job makes again what is missing", highlight=False)
     return rerun(args.folder, None)
 
 
@@ -50,7 +49,7 @@ def _verified(console: Console, folder: Path) -> list[tuple[Path, Damage]]:
     with console.status("") as spinner:
         result = verify_folder(folder, lambda files, size: spinner.update(f"{files} files, {size / 1e6:.0f} MB"))
     damaged = f"{len(result.damages) or 'nothing'} damaged"
-    text = f"{shown(folder)}: {result.files} files, {result.size / 1e6:.1f} MB: {damaged}"
+    text = f"{shown(folder)}: {counted(result.files, 'file')}, {result.size / 1e6:.1f} MB: {damaged}"
     console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
     for damage in result.damages[:_SHOWN]:
         line = printable(f"  {damage.path} {damage.problem}")

@@ -21,6 +21,8 @@ def read_options(folder: Path) -> AugmentOptions:
         SwerveError: the folder holds no set, or one of another version.
     """
     path = folder / "job.json"
+    if not path.is_file():
+        raise SwerveError(f"{folder}: no job.json: not a set. Make one with `swerve augment`")
     try:
         given = read_json(path, _JOB)["options"]
         recovery, cross_agent = given["recovery"], given["cross_agent"]
@@ -32,7 +34,8 @@ def read_options(folder: Path) -> AugmentOptions:
             **{name: given[name] for name in ("seed", "scene_interval", "history", "future", "shard_scenes")},
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise SwerveError(f"{path}: holds no options of a set of this program ({error!r})") from error
+        found = f"{type(error).__name__}: {error}"
+        raise SwerveError(f"{path}: holds no options of a set of `swerve augment` of this version ({found})") from error
 
 
 def read_all_options(folder: Path) -> AugmentOptions:

@@ -15,6 +15,7 @@ from rich.console import Console
 from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, PartsMissingError, Workers
 from swerve.data.jobs.lease import leased
+from swerve.data.jobs.main_guard import refuse_import
 from swerve.data.jobs.run_state import Phase, StateFile
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.sources.source import Source, require_scenes
@@ -167,7 +168,9 @@ def open_job(
 
     Raises:
         SwerveError: the folder is another job's, holds foreign files, is in use, or cannot be written.
+        SystemExit: this process is a worker that is just importing the user's script.
     """
+    refuse_import()
     folder = Path(folder)
     make_folder(folder)
     execution, config = Execution.of(workers), {**config, "kind": layout.kind, "completion": layout.completion_file}
@@ -276,7 +279,9 @@ def held(folder: Path) -> Iterator[None]:
 
     Raises:
         SwerveError: another process holds it, the folder cannot be made, or its store does not answer.
+        SystemExit: this process is a worker that is just importing the user's script.
     """
+    refuse_import()
     make_folder(folder)
     with ExitStack() as locks:
         with os_errors_as_swerve_errors(folder):

@@ -9,10 +9,9 @@ from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.failures import FAILURES, read_failures
 from swerve.data.jobs.folder import JOB, RECORDS
 from swerve.data.jobs.run_state import ENDING, FINISHING, WHOLE, WrittenState, read_states
-from swerve.data.jobs.verify import job_folder
+from swerve.data.jobs.verify import job_folder, no_job
 from swerve.data.storage.checked_json import anything, fields, list_of, read_json, text
 from swerve.data.storage.mirror import shown
-from swerve.scenes import SwerveError
 
 # "parts complete": all runs of an array have ended, and `swerve finish` is what is left; "finishing": it is at work;
 # "failed": the job has ended, and is not complete because of failures.
@@ -122,7 +121,7 @@ def job_status(folder: Path) -> JobStatus:
     """
     own = job_folder(folder)
     if own is None:
-        raise SwerveError(f"{folder}: no {JOB}: not the output of a job, or of one that has not begun")
+        raise no_job(folder)
     job = read_json(own / JOB, _JOB)
     runs, array, finish = _latest(list(read_states(own / RUNS, f"*{ENDING}")))
     records = sum(1 for _ in (own / RECORDS).glob("*-*")) or sum(1 for _ in own.glob("*/fit.json"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from swerve.data.jobs.failures import FailedPart, Failure
+from swerve.data.jobs.main_guard import UNGUARDED, UNGUARDED_MESSAGE
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.jobs.signals import signals_blocked
 from swerve.data.jobs.work import JobSpec
@@ -26,7 +27,7 @@ from swerve.data.jobs.worker import (
     worker_main,
 )
 from swerve.data.storage.mirror import attachments
-from swerve.scenes.errors import WriteError
+from swerve.scenes.errors import SwerveError, WriteError
 
 # Libraries that would start their own threads: one process per core is enough.
 ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -154,9 +155,15 @@ class _Pool:
         self._book.handle(worker, worker.process.pid or 0, message)
 
     def _bury(self, worker: _Process) -> None:
-        """Record the death of a worker: its part fails, and a new worker replaces it with the next task."""
+        """Record the death of a worker: its part fails, and a new worker replaces it with the next task.
+
+        Raises:
+            SwerveError: it died of a script that begins the job whenever it is imported.
+        """
         worker.process.join()
         self._workers.remove(worker)
+        if worker.process.exitcode == UNGUARDED:
+            raise SwerveError(UNGUARDED_MESSAGE) from None
         self._listener.compiling(worker.process.pid or 0, "")
         self._book.died(worker, _cause_of_death(worker.process.exitcode or 0))
 

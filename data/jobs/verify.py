@@ -23,8 +23,8 @@ from swerve.data.jobs.folder import JOB, RECORDS, TABLES, lock_job
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.storage.checked_json import fields, file_name, read_json
 from swerve.data.storage.files import PART, file_digest, remove_file
-from swerve.data.storage.mirror import whole_file
-from swerve.scenes import LogError
+from swerve.data.storage.mirror import shown, whole_file
+from swerve.scenes import LogError, SwerveError
 
 _JOB: Final = fields({}, {"completion": file_name})
 # Files that are looked at together; more would only take memory.
@@ -276,6 +276,13 @@ def _kept(folder: Path, promise: _Promise) -> tuple[int, list[Damage]]:
     except OSError as error:
         return 0, [Damage(promise.path, f"cannot be read ({error.strerror})")]
     return size, []
+
+
+def no_job(folder: Path) -> SwerveError:
+    """Return the error that a folder holds no job."""
+    if not folder.is_dir():
+        return SwerveError(f"{shown(folder)}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
+    return SwerveError(f"{shown(folder)}: no {JOB}: not the output of a job, or of one that has not begun")
 
 
 def job_folder(folder: Path) -> Path | None:

@@ -17,8 +17,8 @@ def open_source(text: str | Path) -> Source:
         SwerveError: nothing of the kind exists, or a path's kind is not recognised.
     """
     text = str(text)
-    kind, colon, rest = text.partition(":")
-    if colon and kind in _OPENERS:
+    if names_source(text):
+        kind, _, rest = text.partition(":")
         return _OPENERS[kind](rest)
     path = source_files(text) if url_of(text) else local_of(text).expanduser()
     if not path.exists():
@@ -39,6 +39,12 @@ def open_source(text: str | Path) -> Source:
         f"neutral .json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
+
+
+def names_source(text: str) -> bool:
+    """Return whether a text has the form KIND:PATH or town:COUNT; whether it exists is not looked at."""
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind in _OPENERS
 
 
 def _open_av2(text: str) -> Source:

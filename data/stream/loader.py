@@ -146,7 +146,8 @@ def _deaths_told() -> Iterator[None]:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SwerveError(
             f"a worker process of the loader ended ({said}), usually because memory ran out: use fewer workers or a "
-            "smaller batch"
+            "smaller batch. If it said so at the start: workers import the script, so put what it does below "
+            'if __name__ == "__main__":'
         ) from error
 
 

@@ -36,12 +36,15 @@ class SampleStream:
         world_size: number of training processes.
 
     Raises:
-        SwerveError: the set is not finished, damaged or of another format, lacks a camera, or has no samples of a part.
+        SwerveError: the set is not finished, damaged or of another format, lacks a camera, or has no samples of a part;
+            or there is no process of this rank.
     """
 
     def __init__(
         self, folder: Path | str | Sequence[Path | str], options: StreamOptions, rank: int = 0, world: int = 1
     ) -> None:
+        if not 0 <= rank < world:
+            raise SwerveError(f"rank: {rank} of {world} processes: ranks are 0 to {world - 1}")
         self.options, self.rank, self.world_size = options, rank, world
         folders = [folder] if isinstance(folder, (str, Path)) else folder
         self._sets = MergedSets([Path(one) for one in folders], options.split)

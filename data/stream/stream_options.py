@@ -23,7 +23,8 @@ class StreamOptions:
         split: "train", "val" or "test".
 
     Raises:
-        SwerveError: a part or a camera is named twice or there is no part, or the batch is too small for a part.
+        SwerveError: an option is of another type, a part or a camera is named twice or there is no part, or the batch
+            is too small for a part.
     """
 
     parts: tuple[Part, ...]
@@ -34,6 +35,7 @@ class StreamOptions:
     split: Split = "train"
 
     def __post_init__(self) -> None:
+        self._check_types()
         for what, names in (("part", [part.name for part in self.parts]), ("camera", self.cameras)):
             if len(set(names)) < len(names):
                 raise SwerveError(f"a {what} is named twice in {', '.join(names)}")
@@ -42,6 +44,14 @@ class StreamOptions:
         for part, count in zip(self.parts, self.counts, strict=True):
             if count < 1:
                 raise SwerveError(f"a batch of {self.batch} has no room for the share of {part.name}: enlarge either")
+
+    def _check_types(self) -> None:
+        if isinstance(self.parts, (str, Part)) or not all(isinstance(part, Part) for part in self.parts):
+            raise SwerveError(f"parts: {self.parts!r} is not a tuple of Part, as in (Part('recovery'),)")
+        if not isinstance(self.fit, ImageFit):
+            raise SwerveError(f"fit: {self.fit!r} is not an ImageFit, as in ImageFit((192, 112))")
+        if isinstance(self.cameras, str):  # its letters would be taken for names
+            raise SwerveError(f"cameras: {self.cameras!r} is one text, not a tuple, as in ({self.cameras!r},)")
 
     @property
     def counts(self) -> tuple[int, ...]:

@@ -35,6 +35,12 @@ def made(far=10):
 def nothing():
     return 3
 
+def straight(observation):
+    return None
+
+class Lettered(Forward):
+    cameras = "front"
+
 number = 3
 """
 
@@ -47,6 +53,8 @@ def users(tmp_path, monkeypatch):
     (tmp_path / "users_planners.py").write_text(USERS)
     (tmp_path / "users_broken.py").write_text("import users_missing_part")
     (tmp_path / "users_bug.py").write_text("1 / 0")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "planner.safetensors").touch()
     yield tmp_path
     for name in ("users_planners", "users_broken", "users_bug"):
         sys.modules.pop(name, None)
@@ -96,11 +104,22 @@ def test_a_users_class_is_found_in_the_current_folder(users):
         ("idm,headway=nan", "it must be finite"),
         ("idm,delay=-1", "delay is -1.0, it must be 0 or more"),
         ("idm,noise_seed=0.5", "noise_seed must be int"),
+        ("Human", "no planner is named 'Human'; perhaps human. Available"),
+        ("human,", "nothing follows the comma. Planners are separated by spaces"),
+        ("human idm", "several are separated by spaces, without quotes"),
+        (
+            "users_planners.Forward",
+            "perhaps users_planners:Forward, or of a NAVSIM agent navsim:users_planners.Forward",
+        ),
+        ("agent.yaml", "a NAVSIM agent is navsim:agent.yaml"),
+        ("runs", "which is a folder; perhaps runs/planner.safetensors"),
         ("users_nowhere:Forward", "no module 'users_nowhere', neither installed nor in"),
         ("users_planners:Backward", "module users_planners has no class 'Backward'"),
         ("users_planners:number", "module users_planners has no class 'number'"),
         ("users_planners:Blind", r"class Blind has no method plan\(observation\)"),
         ("users_planners:nothing", r"users_planners:nothing has no method plan\(observation\)"),
+        ("users_planners:straight", r"straight plans itself: make it the method plan\(self, observation\) of a class"),
+        ("users_planners:Lettered,reach=1", r"cameras is one text, 'front': declare a tuple, cameras = \('front',\)"),
         ("users_planners:Forward", "needs reach=..."),
         (
             "users_planners:Forward,reach=1,speed=2",

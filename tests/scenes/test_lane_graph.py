@@ -153,6 +153,13 @@ def test_lanes_of_no_group_are_left_out_of_a_route(road_map):
     assert (route[0], route[-1]) == ("group_in_left", "group_out_left")
 
 
+def test_groups_that_the_map_lacks_are_left_out_of_a_route(road_map):
+    """Damaged files name such; what checks the whole log says which."""
+    groups = tuple(group for group in road_map.lane_groups if group.id != "group_on_left")
+    away = drive((-45, 0), (65, 0), noise=0.0)
+    assert match_route(replace(road_map, lane_groups=groups), away) == ("group_in_left", "group_out_left")
+
+
 def test_standing_still_and_off_the_map_have_short_routes(road_map):
     still = drive((-20, 0), (-19.9, 0), noise=0.0)
     assert match_route(road_map, still) == ("group_in_left",)

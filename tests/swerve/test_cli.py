@@ -139,6 +139,14 @@ def test_help_imports_nothing_heavy(command):
     assert imported_by([*command.split(), "--help"]) == "heavy:"
 
 
+def test_the_help_names_every_kind_of_source(monkeypatch, capsys):
+    _, error = run(monkeypatch, capsys, "info", "nowhere")[1:]
+    forms = re.findall(r"(\w+):(?:PATH|ROOT|COUNT)", error)
+    assert len(forms) > 8
+    _, text, _ = run(monkeypatch, capsys, "--help")
+    assert [form for form in forms if f"{form}:" not in text] == []
+
+
 def test_without_a_command_there_is_help(monkeypatch, capsys):
     code, output, _ = run(monkeypatch, capsys)
     assert code == 0

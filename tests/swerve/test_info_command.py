@@ -15,8 +15,8 @@ def test_a_line_for_each_log(tmp_path, capsys, monkeypatch):
     write_db(tmp_path)
     assert run(parse("info", [f"nuplan:{tmp_path}"])) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"nuplan:{tmp_path}: 1 logs",
-        f"  {LOG} (train): 11.9 s, 120 steps, 4 lanes, 1 tracks, 1 lights, 3 lane groups on the route, 1 cameras, "
+        f"nuplan:{tmp_path}: 1 log",
+        f"  {LOG} (train): 11.9 s, 120 steps, 4 lanes, 1 track, 1 light, 3 lane groups on the route, 1 camera, "
         "0 photos, 0 sweeps",
     ]
 
@@ -24,8 +24,8 @@ def test_a_line_for_each_log(tmp_path, capsys, monkeypatch):
 def test_interpolated_boxes_are_said(tmp_path, capsys):
     assert run(parse("info", [f"nuscenes:{write_scene(tmp_path)}"])) == 0
     assert capsys.readouterr().out.splitlines()[1] == (
-        "  scene-0061 (train): 1.5 s, 16 steps, 5 lanes, 2 tracks, 0 lights, 1 lane groups on the route, 1 cameras, "
-        "1 photos, 1 sweeps, boxes interpolated between 4 annotated times"
+        "  scene-0061 (train): 1.5 s, 16 steps, 5 lanes, 2 tracks, 0 lights, 1 lane group on the route, 1 camera, "
+        "1 photo, 1 sweep, boxes interpolated between 4 annotated times"
     )
 
 

@@ -46,7 +46,7 @@ def test_v1_submission_of_an_agent(tmp_path, capsys):
     assert run(["submit", "check", file, "--split", str(one_stage(tmp_path, tokens=4))]) == 1
     told = capsys.readouterr().out
     assert "error: predictions: 1 of 4 tokens are missing, such as 0000000000000006" in told
-    assert "1 errors: do not upload this file. The server takes one submission a day" in told
+    assert "1 error: do not upload this file. The server takes one submission a day" in told
 
 
 def test_hidden_test_with_cameras(tmp_path):

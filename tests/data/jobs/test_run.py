@@ -4,6 +4,9 @@ import io
 import multiprocessing
 import os
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -119,3 +122,17 @@ def test_a_worker_killed_while_it_sends_is_a_worker_that_died(tmp_path):
     assert not pool._workers
     assert [one.failure.reason.split(":")[0] for one in pool._book.failures] == ["worker was killed (SIGKILL)"]
     ours.close()
+
+
+def test_a_script_that_begins_the_job_when_it_is_imported_is_told(tmp_path):
+    """Worker processes import it: the job ends with one line, and without their tracebacks."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\nfrom tests.data.jobs.test_run import run\n"
+        f"run(Path({str(tmp_path / 'out')!r}), workers=2)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=env)
+    assert ended.returncode == 1
+    assert 'put what it does below if __name__ == "__main__":' in ended.stderr.splitlines()[-1]
+    assert ended.stderr.count("Traceback") == 1

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from tests.support.photographed_source import write_photo
 from tests.support.stream_child import digest, options
 
 NATIVE = ImageFit((64, 36))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +297,45 @@ def test_options_are_checked_without_torch():
     code = "import sys, swerve.data.stream; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert StreamOptions((Part("paired"),), NATIVE).counts == (16,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("{'parts': 'recovery'}", r"parts: 'recovery' is not a tuple of Part, as in"),
+        ("{'parts': Part('recovery')}", r"parts: Part\(.*is not a tuple of Part"),
+        ("{'parts': ('recovery',)}", "is not a tuple of Part"),
+        ("{'fit': (192, 112)}", r"fit: \(192, 112\) is not an ImageFit, as in ImageFit"),
+        ("{'cameras': 'front'}", r"cameras: 'front' is one text, not a tuple, as in \('front',\)"),
+    ],
+)
+def test_options_of_another_type_are_told(changes, message):
+    """In a process of its own, which has no checks of types as the tests have."""
+    code = "from swerve.data.stream import ImageFit, Part, StreamOptions\n" + (
+        f"StreamOptions(**{{'parts': (Part('paired'),), 'fit': ImageFit((64, 36)), **{changes}}})"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert re.search(message, run.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("rank", "world"), [(1, 1), (-1, 2), (0, 0)])
+def test_a_rank_beyond_the_number_of_processes_is_told(small_set, rank, world):
+    with pytest.raises(SwerveError, match=rf"rank: {rank} of {world} processes: ranks are 0 to"):
+        SampleStream(small_set, options(), rank, world)
+
+
+def test_a_script_without_main_guard_is_told(small_set, tmp_path):
+    """Its worker processes import it, and end at once."""
+    pytest.importorskip("torch", reason="torch is an extra")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tests.support.stream_child import options\n"
+        "from swerve.data.stream import SampleStream, StreamLoader\n"
+        f"next(iter(StreamLoader(SampleStream({str(small_set)!r}, options()), 2, 1)))\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert run.returncode == 1
+    assert 'put what it does below if __name__ == "__main__":' in run.stderr.splitlines()[-1]
 
 
 def test_a_worker_that_dies_is_told(small_set):

@@ -141,6 +141,12 @@ def test_images_that_nobody_has_are_an_error():
         told("now", Sees(("roof",)), RenderedViews())
 
 
+def test_cameras_as_one_text_are_an_error():
+    """The letters of it are no cameras."""
+    with pytest.raises(SwerveError, match=r"cameras are one text, 'front': declare a tuple, cameras = \('front',\)"):
+        told("now", Sees("front"), RenderedViews())
+
+
 def test_too_short_a_history_is_an_error():
     scene_group = simple_scene_group()
     frame = scene_group.scenes["now"]
