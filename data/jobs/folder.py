@@ -329,6 +329,8 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
         was, now = (config["options"].get("version") for config in (there, here))
         if was != now:  # other differences follow from it
             raise SwerveError(f"{folder} has format version {was}, and this is version {now}: choose another folder")
+        if here == json.loads(to_json({**there, "versions": config["versions"]})):
+            raise SwerveError(f"{folder} was begun by other versions: {differences}. Use those, or another folder")
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
     own = _part_files(folder, layout, layout.disposable_folders)
     # Results of runs also: their failures would count as those of the new job.

@@ -161,6 +161,16 @@ def test_another_job_is_refused_with_every_difference(tmp_path):
     opened(tmp_path)
 
 
+def test_a_job_of_another_version_of_the_code_is_refused_without_asking_for_options(tmp_path):
+    opened(tmp_path)
+    (tmp_path / "squares" / "a-00000.json").write_bytes(b"1")
+    now = config()
+    other = {**now, "versions": {**now["versions"], "code": "0123456789abcdef"}}
+    wanted = "was begun by other versions: the code of swerve has changed. Use those, or another folder"
+    with pytest.raises(SwerveError, match=wanted):
+        opened(tmp_path, other)
+
+
 def test_a_job_that_made_nothing_gives_way(tmp_path):
     opened(tmp_path)
     (tmp_path / "notes" / "a-00000.txt").write_bytes(b"nothing came of it")
