@@ -25,7 +25,7 @@ from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.closed_loop import ClosedLoopOptions, metric_names
 from swerve.eval.closed_loop.rollout_file import FOLDER, LogRollouts, RolloutFile, write_index, write_rollouts
 from swerve.eval.closed_loop.rollout_record import WORST, displayed_record, save_rollout
-from swerve.eval.report.knowledge import told_of
+from swerve.eval.report.privileged_inputs import privileged_input_of
 from swerve.eval.scoring.inactive_scores import describe_missing
 from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import execution_of, open_sources, show_failures, stoppable
@@ -92,7 +92,10 @@ def _work(args: Drive, sources: Sequence[Source], planners: Sequence[OpenedPlann
     view_settings = ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
     )
-    specs = tuple(PlannerSpec(one.label, one.spec, one.identity, told=told_of(one.planner)) for one in planners)
+    specs = tuple(
+        PlannerSpec(one.label, one.spec, one.identity, privileged_input=privileged_input_of(one.planner))
+        for one in planners
+    )
     settings = DriveSettings(specs, view_settings, args.options, args.scene_interval)
     chosen = {name: owners[name] for name in args.logs or owners}
     return DriveWork(args.out / JOB, tuple(sources), chosen, settings, PlannerLoader(args.limits, planners))
@@ -185,7 +188,7 @@ def _write(
         "rate": options.rate,
         "seconds": options.seconds,
         "inactive_sub_scores": list(inactive),
-        "told": {one.label: one.told for one in settings.planners if one.told},
+        "privileged_input": {one.label: one.privileged_input for one in settings.planners if one.privileged_input},
     }
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)

@@ -12,7 +12,13 @@ from swerve.eval.benchmark.evaluate.planner_differences import planner_differenc
 from swerve.eval.closed_loop import ClosedLoopScene, Rollout, metric_names
 from swerve.eval.closed_loop.rollout_image import DRIVEN, EGO, HUMAN, rollout_image, worst_step
 from swerve.eval.report.comparison_tables import differences_text
-from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note, knowledge_tag
+from swerve.eval.report.privileged_inputs import (
+    PrivilegedInputs,
+    contenders,
+    privileged_aside,
+    privileged_note,
+    privileged_tag,
+)
 from swerve.eval.scoring.thresholds import STEP
 from swerve.rasterizer import Style
 from swerve.scenes.primitives import Face, Semantic, build_static
@@ -69,7 +75,7 @@ def drive_page(
         stamp: provenance of the scores.
     """
     labels = sorted(worst, key=lambda label: -mean_of(rows, label, "score"))
-    metrics, known = _metrics(worst), stamp["told"]
+    metrics, known = _metrics(worst), stamp["privileged_input"]
     body = (
         f"{_head(rows, stamp)}{_answer(rows, labels, metrics, known)}{_scores(rows, labels, metrics, known)}"
         f"{_failures(rows)}<h2>The worst rollouts</h2>{_legend()}"
@@ -109,7 +115,9 @@ class _Driven:
     scene_group_scores: Float[np.ndarray, "n"]
 
 
-def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str], known: Knowledge) -> str:
+def _answer(
+    rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str], known: PrivilegedInputs
+) -> str:
     """Render which planner is best, by how much, whether that is real, and in which sub-scores it differs."""
     ranked = [
         _Driven(label, np.array([row["score"] for row in rows if row["planner"] == label], float)) for label in labels
@@ -117,12 +125,12 @@ def _answer(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: S
     best = contenders(ranked, known)
     logs = [row["log"] for row in rows if row["planner"] == best[0].label]
     found = planner_differences({one.label: one.scene_group_scores for one in best[:2]}, logs)
-    aside = knowledge_aside(best[0].label, known)
+    aside = privileged_aside(best, known)
     first = f"{best[0].label} scores {best[0].scene_group_scores.mean():.3f} in closed loop{aside}."
     why = "".join(f"<p><b>Why:</b> {html.escape(_gaps(rows, metrics, one.first, one.second))}</p>" for one in found)
     look = "<p>The worst rollouts of each are below; <code>swerve view</code> of this folder shows them in 3D.</p>"
     said = html.escape(differences_text(found, "scenes"))
-    return f'<div class="answer"><b>{html.escape(first)}</b> {said}{why}{knowledge_note(ranked, known)}{look}</div>'
+    return f'<div class="answer"><b>{html.escape(first)}</b> {said}{why}{privileged_note(ranked, known)}{look}</div>'
 
 
 def _gaps(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], first: str, second: str) -> str:
@@ -134,7 +142,9 @@ def _gaps(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], first: str,
     return f"compared with {second}: {told}." if told else f"no sub-score differs much from that of {second}."
 
 
-def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str], known: Knowledge) -> str:
+def _scores(
+    rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: Sequence[str], known: PrivilegedInputs
+) -> str:
     """Render the mean scores, best first."""
     names = ("score", *metrics)
     headings = ("planner", *(name.replace("_", " ") for name in names), "rollouts", "failed")
@@ -145,7 +155,7 @@ def _scores(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], metrics: S
         values = [mean_of(rows, label, name) for name in names]
         cells = "".join(f"<td>{'–' if np.isnan(value) else f'{value:.3f}'}</td>" for value in values)
         failed = sum(row["failed"] for row in own)
-        name = f"{html.escape(label)}{knowledge_tag(label, known)}"
+        name = f"{html.escape(label)}{privileged_tag(label, known)}"
         lines.append(f"<tr><td>{name}</td>{cells}<td>{len(own)}</td><td>{failed}</td></tr>")
     note = "Means over rollouts, from 0 to 1; a failed rollout scores 0. – : the sub-score applies in no rollout."
     return f'<h2>Scores</h2><p>{note}</p><div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'

@@ -20,8 +20,8 @@ from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
 from swerve.eval.benchmark.evaluate.planner_records import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.results import read_one_stage_results, read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
-from swerve.eval.report.knowledge import told_of
 from swerve.eval.report.one_stage_page import write_one_stage_report
+from swerve.eval.report.privileged_inputs import privileged_input_of
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.evaluate_wod_e2e import evaluate_wod_e2e
 from swerve.options.evaluate import EvaluateOptions
@@ -94,7 +94,10 @@ def evaluate_navsim(
         for note in opened.notes:
             console.print(note, style="yellow", markup=False, soft_wrap=True)
     opened.check_images(named.planner for named in planners)
-    entries = [PlannerSpec(named.label, named.spec, named.identity, told=told_of(named.planner)) for named in planners]
+    entries = [
+        PlannerSpec(named.label, named.spec, named.identity, privileged_input=privileged_input_of(named.planner))
+        for named in planners
+    ]
     policy, load = options.traffic or opened.traffic, PlannerLoader(options.limits, planners)
     if not opened.groups:
         evaluation = evaluate_one_stage(opened, entries, load, out, policy, workers, console)
@@ -129,9 +132,9 @@ def entries_of(named: OpenedPlanner, kinds: Sequence[ViewKind], rendered: Mappin
         kinds: of views.
         rendered: names of the renderers of views that are not stored; another folder of splats gives other views.
     """
-    identity, told = named.identity, told_of(named.planner)
+    identity, told = named.identity, privileged_input_of(named.planner)
     if not uses_images(named.planner):
-        return [PlannerSpec(named.label, named.spec, identity, told=told)]
+        return [PlannerSpec(named.label, named.spec, identity, privileged_input=told)]
     labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
     return [
         PlannerSpec(label, named.spec, f"{identity} sees {rendered.get(kind, kind)}", named.label, kind, told)
@@ -154,5 +157,5 @@ def _report_options(title: str, planners: Sequence[OpenedPlanner], entries: Sequ
     by_label = {named.label: named.planner for named in planners}
     evaluated = {entry.label: by_label[entry.planner or entry.label] for entry in entries}
     cameras = {label: getattr(planner, "cameras", None) for label, planner in evaluated.items()}
-    known = {entry.label: entry.told for entry in entries if entry.told}
+    known = {entry.label: entry.privileged_input for entry in entries if entry.privileged_input}
     return ReportOptions(title=title, cameras=cameras, known=known)

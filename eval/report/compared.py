@@ -21,7 +21,7 @@ from swerve.eval.benchmark.evaluate.results import (
     read_results,
 )
 from swerve.eval.benchmark.evaluate.view_differences import group_scores
-from swerve.eval.report.knowledge import Knowledge, contenders
+from swerve.eval.report.privileged_inputs import PrivilegedInputs, contenders
 from swerve.eval.report.ranking import stage_values
 from swerve.eval.report.sentences import LONG
 from swerve.eval.report.sub_score_gaps import gap_sentence
@@ -86,9 +86,9 @@ class ComparedPlanner:
         return float(self.scene_group_scores.mean())
 
     @property
-    def told(self) -> str:
-        """Return what it is told that no car knows, see `knowledge.told_of`; empty in evaluations of before."""
-        return str(self.evaluated.stamp.get("told", {}).get(self.own_label, ""))
+    def privileged_input(self) -> str:
+        """Return what it is told that no car knows, see `privileged_input_of`; empty in evaluations of before."""
+        return str(self.evaluated.stamp.get("privileged_input", {}).get(self.own_label, ""))
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ class Comparison:
         return {one.label: one.scene_group_scores for one in self.planners}
 
     @property
-    def known(self) -> Knowledge:
+    def known(self) -> PrivilegedInputs:
         """Return what planners are told that no car knows."""
-        return {one.label: one.told for one in self.planners if one.told}
+        return {one.label: one.privileged_input for one in self.planners if one.privileged_input}
 
     @property
     def best(self) -> tuple[ComparedPlanner, ...]:

@@ -12,7 +12,7 @@ from swerve.eval.benchmark.evaluate.planner_differences import PlannerDifference
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.report.compared import ComparedPlanner, Comparison, few_warning, reason, verdict
 from swerve.eval.report.comparison_tables import between_planners
-from swerve.eval.report.knowledge import Knowledge, knowledge_note, knowledge_tag
+from swerve.eval.report.privileged_inputs import PrivilegedInputs, privileged_note, privileged_tag
 from swerve.eval.report.report_style import STYLE
 from swerve.eval.report.report_tables import bar, interval_text
 from swerve.eval.report.scene_pairs import PAIR_STYLE, most_telling_token, scene_pair, shown_scene
@@ -88,7 +88,7 @@ def _head(comparison: Comparison, options: ComparisonOptions) -> str:
     warned = f'<p class="warning">{html.escape(warning)}</p>' if warning else ""
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in comparison.notes)
     pairs = "<p>Of all planners, this is about the two with the highest scores.</p>" * (len(comparison.best) > 2)
-    told = knowledge_note(comparison.planners, comparison.known)
+    told = privileged_note(comparison.planners, comparison.known)
     return (
         f"<h1>{html.escape(options.title)}</h1><p>{html.escape(counts)}</p>"
         f'<div class="answer"><b>{html.escape(verdict(comparison))}</b><p><b>Why:</b> '
@@ -109,13 +109,13 @@ def _scores(comparison: Comparison) -> str:
     )
 
 
-def _score_row(one: ComparedPlanner, logs: Sequence[str], known: Knowledge) -> str:
+def _score_row(one: ComparedPlanner, logs: Sequence[str], known: PrivilegedInputs) -> str:
     """Render a planner's row; its sub-scores of the second stage are the second line of their cells."""
     interval = resampled_interval(one.scene_group_scores, logs)
     lines = ["<br>".join(map(_number, column)) for column in one.means.T[: len(SHORT)].tolist()]
     subs = "".join(f"<td>{numbers}</td>" for numbers in lines)
     return (
-        f"<tr><td><b>{html.escape(one.label)}</b>{knowledge_tag(one.label, known)}</td><td><b>{one.score:.3f}</b></td>"
+        f"<tr><td><b>{html.escape(one.label)}</b>{privileged_tag(one.label, known)}</td><td><b>{one.score:.3f}</b></td>"
         f"<td>{bar(one.score, 'all', interval)}</td><td>{interval_text(interval).removeprefix('interval ')}</td>{subs}"
         f"<td>{one.failures or 'none'}</td><td>{html.escape(one.evaluated.name)}</td></tr>"
     )

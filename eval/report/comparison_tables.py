@@ -45,8 +45,8 @@ def answer(
         logs: log of each scene or scene group.
         why: in which sub-scores the best differs from the second, see `gap_sentence`; empty for a single planner.
         unit: what has a score: "scenes" or "scene groups".
-        note: HTML that follows the reason, see `knowledge_note`.
-        aside: text that follows the best one's score, see `knowledge_aside`.
+        note: HTML that follows the reason, see `privileged_note`.
+        aside: text that follows the best one's score, see `privileged_aside`.
     """
     if not ranked:
         return ""

@@ -14,7 +14,13 @@ from swerve.eval.benchmark.evaluate.planner_differences import resampled_interva
 from swerve.eval.benchmark.evaluate.results import OneStageResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
 from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
-from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note, knowledge_tag
+from swerve.eval.report.privileged_inputs import (
+    PrivilegedInputs,
+    contenders,
+    privileged_aside,
+    privileged_note,
+    privileged_tag,
+)
 from swerve.eval.report.ranking import SceneRow, scene_row
 from swerve.eval.report.replay import replay
 from swerve.eval.report.report_page import ReportOptions
@@ -132,7 +138,7 @@ def one_stage_page(scenes: ReportedScenes, results: OneStageResults, options: Re
     if len(best) > 1:
         first, second = (one.means[None, : len(LONG)] for one in best[:2])
         why = gap_sentence(first, second, best[1].label, ())
-    note, aside = knowledge_note(ranked, options.known), knowledge_aside(best[0].label, options.known)
+    note, aside = privileged_note(ranked, options.known), privileged_aside(best, options.known)
     told = answer(best, logs, why, _UNIT, note, aside)
     body = (
         f"{_head(options.title, results, logs)}{told}{few_scenes_warning(len(logs), _UNIT)}"
@@ -156,9 +162,10 @@ def _head(title: str, results: OneStageResults, logs: Sequence[str]) -> str:
     return f"<h1>{html.escape(title)}</h1><p>{text}</p>"
 
 
-def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str], known: Knowledge) -> str:
+def _leaderboard(ranked: Sequence[SingleStageRanking], anchors: Mapping[str, str], known: PrivilegedInputs) -> str:
     rows = "".join(
-        _board_row(rank, one, anchors[one.label], knowledge_tag(one.label, known)) for rank, one in enumerate(ranked, 1)
+        _board_row(rank, one, anchors[one.label], privileged_tag(one.label, known))
+        for rank, one in enumerate(ranked, 1)
     )
     return (
         "<h2>Leaderboard</h2><p>The score is the mean over scenes. The line over a bar is the 95 % interval, of a "

@@ -12,7 +12,7 @@ from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differ
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context
 from swerve.eval.report.comparison_tables import answer, comparisons, few_scenes_warning
-from swerve.eval.report.knowledge import Knowledge, contenders, knowledge_aside, knowledge_note
+from swerve.eval.report.privileged_inputs import PrivilegedInputs, contenders, privileged_aside, privileged_note
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
@@ -49,7 +49,7 @@ class ReportOptions:
     title: str = "Evaluation"
     worst: int = 3
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
-    known: Knowledge = field(default_factory=dict)
+    known: PrivilegedInputs = field(default_factory=dict)
 
 
 def write_report(path: str | Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:
@@ -86,7 +86,7 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     if len(best) > 1:
         first, second = (one.stages[:, : len(LONG)] for one in best[:2])
         why = gap_sentence(first, second, best[1].label, ("stage one", "stage two"))
-    note, aside = knowledge_note(ranked, options.known), knowledge_aside(best[0].label, options.known)
+    note, aside = privileged_note(ranked, options.known), privileged_aside(best, options.known)
     told = answer(best, logs, why, note=note, aside=aside)
     body = (
         f"{head(options.title, results)}{told}{few_scenes_warning(len(results.groups))}"

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import SCORE, ViewDifference
-from swerve.eval.report.knowledge import Knowledge, knowledge_tag
+from swerve.eval.report.privileged_inputs import PrivilegedInputs, privileged_tag
 from swerve.eval.report.ranking import PlannerRanking
 from swerve.eval.report.sentences import FACTORS, LONG, SHORT
 from swerve.viz.svg import histogram
@@ -59,7 +59,7 @@ def provenance_facts(stamp: Mapping[str, Any]) -> str:
     )
 
 
-def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str], known: Knowledge) -> str:
+def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str], known: PrivilegedInputs) -> str:
     """Render all planners side by side, the best first.
 
     Args:
@@ -68,7 +68,7 @@ def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str], kn
         known: what planners are told that no car knows.
     """
     rows = "".join(
-        _row(rank, one, anchors[one.label], knowledge_tag(one.label, known)) for rank, one in enumerate(ranked, 1)
+        _row(rank, one, anchors[one.label], privileged_tag(one.label, known)) for rank, one in enumerate(ranked, 1)
     )
     return (
         "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "

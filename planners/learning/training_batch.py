@@ -92,7 +92,7 @@ class TrainingBatch:
 
 def views_of(
     batch: Batch,
-    yardsticks: Sequence[PreparedContext | None],
+    contexts: Sequence[PreparedContext | None],
     config: ModelConfig,
     anchor_scores: tuple[Float[np.ndarray, "b a 8"], Bool[np.ndarray, "b"]] | None = None,
     hidden: HiddenStateStore | None = None,
@@ -101,7 +101,7 @@ def views_of(
 
     Args:
         batch: batch of tensors.
-        yardsticks: context of each sample; None where its proposals are not scored.
+        contexts: context of each sample; None where its proposals are not scored.
         config: config with the cameras and the number of poses.
         anchor_scores: exact sub-scores of the fixed vocabulary's proposals, and the mask of samples that have them.
         hidden: hidden states of the set, for planners that are conditioned on them.
@@ -112,7 +112,7 @@ def views_of(
     rasters, photographs = _views(batch, config)
     rows = torch.cat([rasters, photographs])
     targets, valid = _targets(batch, config)
-    cells = bev_targets([one.context if one else None for one in yardsticks]) if config.auxiliary else ()
+    cells = bev_targets([one.context if one else None for one in contexts]) if config.auxiliary else ()
     inputs, is_photo = _inputs(batch, rasters, photographs, config), torch.arange(len(rows)) >= len(rasters)
     if hidden is not None:
         states = hidden.of_views([batch.provenance[row] for row in rows.tolist()], is_photo.tolist())
@@ -125,7 +125,7 @@ def views_of(
         valid=valid[rows],
         cross_agent=batch.kind[rows] == KINDS.index(ViewpointKind.CROSS_AGENT),
         weight=batch.weight[rows],
-        contexts=tuple(yardsticks[row] for row in rows.tolist()),
+        contexts=tuple(contexts[row] for row in rows.tolist()),
         **{name: torch.as_tensor(one)[rows] for name, one in zip(_STORED, anchor_scores or (), strict=False)},
         **{name: torch.as_tensor(one)[rows] for name, one in zip(_CELLS, cells, strict=False)},
     )

@@ -18,6 +18,7 @@ from swerve.planners.rap.proposal_pictures import RED, color_bar, ground_of, map
 from swerve.planners.rap.proposals import Proposals, proposals_in, spread_out
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, ObjectClass
+from swerve.scenes.camera_roles import rig_names
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.viz.html_page import html_page
 from swerve.viz.svg import Series, histogram, lines, scatter
@@ -271,7 +272,8 @@ def scene_images(frame: BenchmarkScene, group: SceneGroup, context: Context, pla
         SwerveError: the image is missing.
     """
     assert group.views is not None
-    known = [camera for camera in group.views.cameras(frame) if camera.name in planner.cameras]
+    rig = group.views.cameras(frame)
+    known = [camera for camera in rig if camera.name in rig_names(planner.cameras, rig)]
     camera = max(known, key=lambda one: one.ego_from_camera[0, 2])
     image = group.views.images(frame, [camera.name])[camera.name]
     scene, pose = frame.viewpoint.scene, frame.viewpoint.world_from_ego

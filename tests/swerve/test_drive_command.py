@@ -72,7 +72,7 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     lost = [row for row in rows if row["reasons"]]
     assert sorted(shown) == sorted((f"{row['score']:.3f}", row["log"], row["token"]) for row in lost)
     assert f"<td>driver<small>told the recorded drive</small></td><td>{means['driver']:.3f}</td>" in page
-    assert stamp["told"] == {"driver": "recorded drive"}
+    assert stamp["privileged_input"] == {"driver": "recorded drive"}
     answer = re.search(r'<div class="answer"><b>(.*?)</b>', page)
     assert answer
     assert answer[1] == f"constant-velocity scores {means['constant-velocity']:.3f} in closed loop."

@@ -176,6 +176,6 @@ def _stamp(
             for entry in entries
         },
         "identities": {entry.label: entry.identity for entry in entries},
-        "told": {entry.label: entry.told for entry in entries if entry.told},
+        "privileged_input": {entry.label: entry.privileged_input for entry in entries if entry.privileged_input},
         "inactive_sub_scores": benchmark.inactive_sub_scores(),
     }

@@ -215,7 +215,7 @@ def _stamp(scenes: SingleScenes, entries: Sequence[PlannerSpec], policy: Policy)
         "benchmark": scenes.identity(),
         "planners": {entry.label: entry.spec for entry in entries},
         "identities": {entry.label: entry.identity for entry in entries},
-        "told": {entry.label: entry.told for entry in entries if entry.told},
+        "privileged_input": {entry.label: entry.privileged_input for entry in entries if entry.privileged_input},
         "inactive_sub_scores": scenes.inactive_sub_scores(),
     }
 

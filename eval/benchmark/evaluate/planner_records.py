@@ -59,7 +59,7 @@ class PlannerSpec:
         identity: a changed identity invalidates its earlier plans, see `swerve.planners.fingerprint`.
         planner: its label in other entries, if it is evaluated with several kinds of views; else empty.
         views: kind of views that it is given; the benchmark's if None.
-        told: what it is told that no car knows: "recorded drive", "simulator", or nothing.
+        privileged_input: what it is told that no car knows: "recorded drive", "simulator", or nothing.
     """
 
     label: str
@@ -67,7 +67,7 @@ class PlannerSpec:
     identity: str
     planner: str = ""
     views: ViewKind | None = None
-    told: str = ""
+    privileged_input: str = ""
 
 
 Loader = Callable[[str], Planner]

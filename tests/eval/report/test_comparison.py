@@ -135,7 +135,7 @@ def test_a_planner_that_is_told_the_recorded_drive_is_marked_and_not_called_the_
     best = compare(read_evaluations(folders)).planners[0]
     told = {best.own_label: "recorded drive"}
     places = [
-        write_evaluation(tmp_path / "knows", only(results(), best.own_label), told=told),
+        write_evaluation(tmp_path / "knows", only(results(), best.own_label), privileged_input=told),
         write_evaluation(tmp_path / "rest", results()),
     ]
     found = compare(read_evaluations(places))

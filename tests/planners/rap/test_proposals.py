@@ -279,3 +279,27 @@ def test_the_answer_says_what_the_predicted_scores_are_worth():
     assert "gain 50 % of what a perfect choice" in choice_in_words(0.5, 0.8, 0.2)
     assert "no better than a random one" in choice_in_words(0.1, 0.8, 0.2)
     assert "nothing to choose" in choice_in_words(0.2, 0.2, 0.2)
+
+
+class RenamedViews:
+    """Views of a scene group whose front camera has the name that a car of other data gives it."""
+
+    def __init__(self, views):
+        self._views = views
+
+    def cameras(self, frame):
+        return [replace(one, name="CAM_F0") if one.name == "front" else one for one in self._views.cameras(frame)]
+
+    def images(self, frame, names):
+        assert names == ["CAM_F0"]
+        return {"CAM_F0": self._views.images(frame, ["front"])["front"]}
+
+
+def test_a_camera_that_the_data_name_otherwise_is_drawn(planner):
+    assert planner.cameras == ("front",)
+    frame = next(iter(case().scenes.values()))
+    _, context = proposals_in(frame, case(), "case", planner)
+    group = replace(case(), views=RenamedViews(case().views))
+    drawn, plain = (scene_images(frame, one, context, planner) for one in (group, case()))
+    assert (drawn.camera.name, plain.camera.name) == ("CAM_F0", "front")
+    np.testing.assert_array_equal(drawn.image, plain.image)

@@ -7,40 +7,41 @@ from typing import Final, TypeVar
 from swerve.eval.report.comparison_tables import Ranked
 from swerve.scenes.planning import Planner
 
-# By label, see `told_of`; planners that are told neither are not in it.
-Knowledge = Mapping[str, str]
+# By label, see `privileged_input_of`; planners that are told neither are not in it.
+PrivilegedInputs = Mapping[str, str]
 _TAGS: Final = {"recorded drive": "told the recorded drive", "simulator": "told traffic, lights and map exactly"}
 _R = TypeVar("_R", bound=Ranked)
 
 
-def told_of(planner: Planner) -> str:
+def privileged_input_of(planner: Planner) -> str:
     """Return what a planner declares to be told: "recorded drive", "simulator", or nothing."""
     if not getattr(planner, "privileged", False):
         return ""
     return "recorded drive" if getattr(planner, "future_only", False) else "simulator"
 
 
-def contenders(ranked: Sequence[_R], known: Knowledge) -> Sequence[_R]:
+def contenders(ranked: Sequence[_R], known: PrivilegedInputs) -> Sequence[_R]:
     """Return the planners that are not told the recorded drive; all where there are no others."""
     return [one for one in ranked if known.get(one.label) != "recorded drive"] or ranked
 
 
-def knowledge_tag(label: str, known: Knowledge) -> str:
+def privileged_tag(label: str, known: PrivilegedInputs) -> str:
     """Render what a planner is told, to stand below its name; empty if that is nothing."""
     return f"<small>{_TAGS[known[label]]}</small>" if known.get(label) in _TAGS else ""
 
 
-def knowledge_aside(label: str, known: Knowledge) -> str:
-    """Return what a planner is told, to follow its score in a sentence; empty if that is nothing."""
-    return f" ({_TAGS[known[label]]})" if known.get(label) in _TAGS else ""
+def privileged_aside(best: Sequence[Ranked], known: PrivilegedInputs) -> str:
+    """Return what the first planner is told, to follow its score in a sentence; empty without one, or if nothing."""
+    told = [_TAGS[known[one.label]] for one in best[:1] if known.get(one.label) in _TAGS]
+    return "".join(f" ({one})" for one in told)
 
 
-def knowledge_note(ranked: Sequence[Ranked], known: Knowledge) -> str:
+def privileged_note(ranked: Sequence[Ranked], known: PrivilegedInputs) -> str:
     """Render which planners are no fair competitors, for `answer`; empty if all are told the same."""
     references = [one for one in ranked if known.get(one.label) == "recorded drive"]
     exact = [one.label for one in ranked if known.get(one.label) == "simulator"]
     told = [
-        f"{one.label} is told the recorded drive and scores {float(one.scene_group_scores.mean()):.3f}: a yardstick, "
+        f"{one.label} is told the recorded drive and scores {float(one.scene_group_scores.mean()):.3f}: a reference, "
         "not a planner to ship."
         for one in references
         if len(references) < len(ranked)
