@@ -287,7 +287,7 @@ def test_another_set_is_refused(dataset, store, tmp_path):
         ContextStore(store[0], tmp_path)
     with pytest.raises(SwerveError, match="its log train-0 is in none of the sources"):
         write_contexts([SimpleSource(("val-1",))], dataset, tmp_path / "store", workers=1)
-    with pytest.raises(SwerveError, match=r"job\.json: file: cannot be read"):
+    with pytest.raises(SwerveError, match=r"no job\.json: not a set\. Make one with"):
         write_contexts([SOURCE], tmp_path, tmp_path / "store", workers=1)
 
 
