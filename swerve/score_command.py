@@ -16,6 +16,7 @@ from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.scoring.score_tables import check_table_name, one_stage_rows, provenance, two_stage_rows, write_rows
 from swerve.eval.scoring.trajectory_file import read_trajectories
 from swerve.eval.scoring.weighting import Weighting
+from swerve.eval.traffic.policy import Policy
 from swerve.options.score import Score
 from swerve.output import write_output
 from swerve.scenes import SwerveError, extract_scenes
@@ -32,7 +33,7 @@ def run(args: Score) -> int:
         scenes, groups = _benchmark_scenes(source, args.benchmark)
     else:
         scenes = _log_scenes(source, _log_name(source, args.log), plans)
-    scored, why = explain_scenes(_contexts(scenes), plans, args.traffic)
+    scored, why = explain_scenes(_contexts(scenes, args.traffic), plans, args.traffic)
     rows, epdms = _table(scored, groups, args.weighting)
     for row in rows:
         row["reasons"] = "; ".join(map(str, why.get(row["token"], ())))
@@ -69,8 +70,9 @@ def _log_name(source: Source, name: str | None) -> str:
     return name or names[0]
 
 
-def _contexts(scenes: Iterable[NeutralScene]) -> list[Context]:
-    return [build_context(one.scene, one.token, one.follow_up) for one in scenes]
+def _contexts(scenes: Iterable[NeutralScene], traffic: Policy) -> list[Context]:
+    following = traffic == "lane-following"
+    return [build_context(one.scene, one.token, one.follow_up, lane_following=following) for one in scenes]
 
 
 def _log_scenes(source: Source, name: str, plans: dict[str, np.ndarray]) -> list[NeutralScene]:

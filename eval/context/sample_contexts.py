@@ -29,15 +29,17 @@ def context_of(viewpoint: Viewpoint) -> Context:
     - A cross-agent is not in its own traffic; the recording vehicle is.
     - A cross-agent's route is the lane groups it drives through in the whole log, extended straight on for 100 m.
 
-    The scored vehicle is always NAVSIM's, whatever the size of the agent.
+    The scored vehicle is always NAVSIM's, whatever the size of the agent. Paths of lane-following traffic are left
+    out: training scores in the traffic of the log.
 
     Raises:
         SwerveError: the scene cannot be scored, see `build_context`; most often a cross-agent off all lanes.
     """
     if viewpoint.kind not in (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT):
-        return build_context(viewpoint.scene, follow_up=viewpoint.kind is not ViewpointKind.LOGGED)
+        follow_up = viewpoint.kind is not ViewpointKind.LOGGED
+        return build_context(viewpoint.scene, follow_up=follow_up, lane_following=False)
     token = f"{viewpoint.scene.token}-{viewpoint.kind.value}-{viewpoint.index}"
-    return build_context(driven_scene(viewpoint), token)
+    return build_context(driven_scene(viewpoint), token, lane_following=False)
 
 
 def driven_scene(viewpoint: Viewpoint) -> Scene:

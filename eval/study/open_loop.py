@@ -62,7 +62,7 @@ def study_frames(
     scored = [pair_scores(one.scenes, [scene_group.group]).values for one in evaluated]
     comfort = np.stack([values[:, _COMFORT].reshape(count, 2)[:, 0] for values in scored])
     now = scene_group.scenes[scene_group.group.now]
-    context = now.context()
+    context = now.context(lane_following=False)
     return FramesPart(
         stage_one=metrics[:, 0],
         stage_one_raw=raw,

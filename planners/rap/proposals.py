@@ -78,7 +78,7 @@ def proposals_in(
     Raises:
         SwerveError: the scene cannot be scored, an image is missing, or a pose is not finite.
     """
-    context = frame.context()
+    context = frame.context(lane_following=False)
     config, device = planner.model.config, next(planner.model.parameters()).device
     inputs = inputs_of([observation_of(frame, context, planner, case.views)], config).to(device)
     with torch.inference_mode(), autocast(planner.precision, device):

@@ -67,7 +67,7 @@ def build_scene_group(
     try:
         with watch.measure("traffic"):
             for step in (group_step, group_step - BEFORE):
-                build_context(scene_at(log, step))
+                build_context(scene_at(log, step), lane_following=False)
             tracks = _present(advanced_tracks(log, group_step, options.traffic, options.seed))
     except SwerveError as error:
         return BuiltGroup(None, drop_reason=UNSCORABLE, message=str(error))

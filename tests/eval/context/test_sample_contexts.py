@@ -73,10 +73,10 @@ def assert_same(a, b, where="context", **tolerance):
 @pytest.mark.parametrize("make", [simple_log, partial(town, 3)], ids=["simple", "town"])
 def test_a_logged_viewpoint_has_the_scenes_own_context(make):
     (viewpoint,) = made(make(), 60, [ViewpointKind.LOGGED])
-    own = build_context(viewpoint.scene)
+    own = build_context(viewpoint.scene, lane_following=False)
     assert_same(context_of(viewpoint), own)
     # The log cut to the scene's window gives the same: the context depends on nothing else.
-    assert_same(build_context(driven_scene(viewpoint)), own)
+    assert_same(build_context(driven_scene(viewpoint), lane_following=False), own)
 
 
 def test_a_follow_up_has_no_human():
@@ -114,7 +114,8 @@ def test_a_cross_agent_is_scored_as_if_it_had_recorded_the_log():
     """Oracle: the same scene of a log in which the agent is the recording vehicle. Its states are smoothed ones."""
     viewpoint = next(one for one in made(small_log(), 30) if one.kind is ViewpointKind.CROSS_AGENT)
     assert viewpoint.index == 1
-    found, known = context_of(viewpoint), build_context(Scene(seat_of_the_right_car(), 30, 20, 50), "1030")
+    found = context_of(viewpoint)
+    known = build_context(Scene(seat_of_the_right_car(), 30, 20, 50), "1030", lane_following=False)
     assert found.token.endswith("-cross_agent-1")
     assert found.traffic.ids == known.traffic.ids == ("track0", "track2", "track3", "track4", "track5", "ego")
     assert_same(replace(found, token=known.token), known, atol=0.02, rtol=1e-3)
