@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.jobs.stopwatch import COMPILING, Stopwatch
 from swerve.data.storage.files import to_json
 from swerve.eval.benchmark.renderers import default_renderers
 from swerve.eval.closed_loop import ClosedLoopOptions, drive
@@ -61,7 +61,7 @@ def test_a_case_is_driven_in_closed_loop_too():
     shares = [share for _, _, share in told]
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] < shares[-1] < 1.0
-    assert watch.seconds.keys() == {"frames", "closed loop"}
+    assert watch.seconds.keys() - {COMPILING} == {"frames", "closed loop"}  # the first run compiles kernels
 
 
 class Looking(Steady):
