@@ -66,8 +66,8 @@ def run():
                 "cpu ms": float(np.median(cpu)),
                 "worst scene": float(cpu.max()),
                 "target": TARGETS[name],
-                "official": ORIGINAL[name],
-                "ratio": float(ORIGINAL[name] / np.median(cpu)),
+                "official": ORIGINAL.get(name, ""),
+                "ratio": float(ORIGINAL[name] / np.median(cpu)) if name in ORIGINAL else "",
             }
         )
     notes = [verdict(row) for row in rows]
