@@ -59,8 +59,7 @@ def negotiated(planner: Planner, available: Sequence[Any]) -> Mapping[str, Camer
         raise
     except SwerveError as error:
         raise not_ready(str(error)) from error
-    logical = {id(camera): name for camera, name in zip(named, _logical_ids(named, cameras), strict=True)}
-    return {logical[id(camera)]: camera for camera in chosen}
+    return dict(zip(_logical_ids(chosen, cameras), chosen, strict=True))
 
 
 class CameraImages:
@@ -193,7 +192,7 @@ def _check_present(
         raise not_ready(f"the planner needs camera {missing[0]!r}; available: {known}. {HINT}")
 
 
-def _logical_ids(named: Sequence[Camera], cameras: Sequence[Camera]) -> list[str]:
-    """Return the logical id of each renamed camera, which is told by its pose and lens."""
+def _logical_ids(chosen: Sequence[Camera], cameras: Sequence[Camera]) -> list[str]:
+    """Return the logical id of each chosen camera, whatever its name: they are told apart by their mounts."""
     by_mount = {id(camera.ego_from_camera): camera.name for camera in cameras}
-    return [by_mount[id(camera.ego_from_camera)] for camera in named]
+    return [by_mount[id(camera.ego_from_camera)] for camera in chosen]
