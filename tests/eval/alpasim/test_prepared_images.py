@@ -1,5 +1,7 @@
 """Images that a served planner's own process prepares when they arrive, and keeps until their session needs no more."""
 
+import json
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -115,7 +117,7 @@ def test_a_process_that_was_restarted_prepares_again_what_plans_need(tmp_path):
 
 
 def test_an_image_that_breaks_the_planner_is_told_and_the_next_is_prepared(tmp_path):
-    with seen_by(tmp_path) as (_, port, _):
+    with seen_by(tmp_path) as (service, port, _):
         client = started(port)
         (tmp_path / "refuse_black").touch()
         with pytest.raises(SwerveError, match=r"camera front: prepare_image failed: .*ValueError: too dark"):
@@ -125,6 +127,31 @@ def test_an_image_that_breaks_the_planner_is_told_and_the_next_is_prepared(tmp_p
             client.image("front", encode_image(RED, "png"))
         client.image("front", encode_image(RED, "png"))
         assert client.drive().trajectory.poses
+        assert service._sessions["one"].report.failed == 2
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("in_process", "breaks"), [(False, "die_preparing"), (False, "refuse_black"), (True, "refuse_black")]
+)
+def test_the_last_plan_takes_the_place_of_those_whose_images_break_the_planner(tmp_path, in_process, breaks):
+    with seen_by(tmp_path, in_process, on_failure="last-plan") as (service, port, _):
+        client = started(port)
+        client.image("front", encode_image(RED, "png"))
+        first = places(client.drive())
+        (tmp_path / breaks).touch()
+        client.image("front", encode_image(0 * RED, "png"), START_US + 500_000)
+        instead = client.drive(START_US + 500_000)
+        assert json.loads(instead.debug_info.unstructured_debug_info)["answer"] == "failed"
+        np.testing.assert_allclose(np.interp(first[2:, 0], *places(instead).T), first[2:, 1], atol=0.01)
+        client.image("front", encode_image(RED, "png"), START_US + 1_000_000)
+        again = client.drive(START_US + 1_000_000)
+        assert json.loads(again.debug_info.unstructured_debug_info)["answer"] == "planned"
+        report = service._sessions["one"].report
+        assert (report.drives, report.failed) == (3, 1)
+        assert re.search("prepare_image failed: .*(exit status 3|too dark)", *report.errors)
+        with pytest.raises(SwerveError, match="INVALID_ARGUMENT"):
+            client.image("front", b"damaged")
         client.close()
 
 
