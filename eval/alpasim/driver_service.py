@@ -290,9 +290,17 @@ class DriverService:
             if names in self._warmed or len(self._warmed) >= _MOST_WARMED:
                 return
             self._warmed.add(names)
-        output = self._queue.ask(blank_observation(tuple(cameras.values()), self.planner, self.options), _ignore)
-        if (found := output.output(_LONGEST_WARM_UP)) is None or found.plan is None:
+        if not self._plans_on(tuple(cameras.values())):
             LOGGER.info("planner %s does not plan on black images: its first plan may take longer", self.label)
+
+    def _plans_on(self, cameras: tuple[Camera, ...]) -> bool:
+        """Return whether the planner makes a plan on black images."""
+        try:
+            black = blank_observation(cameras, self.planner, self.options)
+        except ServiceError:  # it failed to prepare them
+            return False
+        output = self._queue.ask(black, _ignore).output(_LONGEST_WARM_UP)
+        return output is not None and output.plan is not None
 
     def _check_free(self, uuid: str) -> None:
         if uuid in self._sessions:

@@ -155,6 +155,17 @@ def test_the_last_plan_takes_the_place_of_those_whose_images_break_the_planner(t
         client.close()
 
 
+@pytest.mark.parametrize("in_process", [False, True])
+def test_a_planner_that_cannot_prepare_black_images_is_served(tmp_path, in_process, caplog):
+    (tmp_path / "refuse_black").touch()
+    with caplog.at_level("INFO", "swerve.alpasim"), seen_by(tmp_path, in_process) as (_, port, _):
+        client = started(port)
+        assert "does not plan on black images" in caplog.text
+        client.image("front", encode_image(RED, "png"))
+        assert client.drive().trajectory.poses
+        client.close()
+
+
 def test_a_planner_without_preparation_gets_images_as_they_came():
     planner = open_planner("tests.support.seeing_planners:Reddish", PlannerLimits()).planner
     with served(planner) as (_, port, _):
