@@ -94,7 +94,7 @@ class ProcessPlanner:
     def __init__(self, load: LoadPlanner, spec: str, limits: PlannerLimits, threads: int | None = None) -> None:
         self.spec, self.limits = spec, limits
         self._environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-        self._load, self._starts = load, 0
+        self._load, self._starts, self._closed = load, 0, False
         self._process: _Process | None = None
         # Plans have deadlines: they come before images that wait to be prepared.
         self._lock, self._held = PriorityLock(), HeldKeys()
@@ -241,11 +241,13 @@ class ProcessPlanner:
         self._held.add(held)
 
     def close(self) -> None:
-        """End the process and those that it started."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
-            self._held.clear()
+        """End the process and those that it started, for good: a request under way fails, and so does each later one."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.interrupt()
+        with self._lock.urgently():
+            if self._process is not None:
+                self._end("")
 
     def _chosen(self, cameras: Sequence[Camera]) -> tuple[str, ...]:
         """Return the names of the cameras that the planner chooses.
@@ -282,6 +284,8 @@ class ProcessPlanner:
         Raises:
             _Ended: it ended, or did not answer in time.
         """
+        if self._closed:
+            raise _Ended("was closed")
         if self._process is None:
             if self._starts > self.limits.planner_restarts:
                 raise _Ended(self.facts.failure or f"was started {self._starts} times, and is not started again")
@@ -315,10 +319,10 @@ class ProcessPlanner:
         except (PlannerGone, ValueError) as error:
             raise _Ended(self._end(f"{str(error) or 'ended'} while it was loaded,")) from None
         if "refused" in head:
-            self.close()
+            self._end("")
             raise SwerveError(str(head["refused"]))
         if "failed" in head:
-            self.close()
+            self._end("")
             raise _Ended(f"could not be loaded: {head['failed']}")
         return _facts_of(head)
 
@@ -380,6 +384,10 @@ class _Process:
             if number == self._number:
                 return reply
 
+    def interrupt(self) -> None:
+        """End the process and its group, so that a request that another thread waits for fails."""
+        _kill_group(self._child)
+
     def kill(self, reason: str = "") -> str:
         """End the process and its group; return the reason, with how it ended and what it printed last."""
         ended = self._exit_within(0.2)
@@ -408,13 +416,17 @@ def _described(code: int) -> str:
 
 def _release(child: "subprocess.Popen[bytes]", connection: socket.socket, shared: SharedArrays, lifeline: int) -> None:
     """Kill a process with its group, and close what was shared with it."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+    _kill_group(child)
     with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
         child.wait(_GRACE)
     connection.close()
     shared.close()
     os.close(lifeline)
+
+
+def _kill_group(child: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
