@@ -1,5 +1,6 @@
 """Planner that forwards its calls to a process of its own."""
 
+import logging
 import os
 import signal
 import socket
@@ -34,6 +35,8 @@ from swerve.eval.planner_process.priority_lock import PriorityLock
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import CameraChoice, Observation, Planner, Trajectory
+
+LOGGER = logging.getLogger(__name__)
 
 # Loads a planner, and returns it with texts about it; called in the planner's process.
 LoadPlanner = Callable[[str], tuple[Planner, Mapping[str, str]]]
@@ -172,13 +175,16 @@ class ProcessPlanner:
     def drop_freed(self) -> None:
         """Let the process drop the held images that nobody refers to any more, unless it is busy.
 
-        Each request does so as well; this is for processes that none follows.
+        Each request does so as well; this is for processes that none follows. One that ends is logged.
         """
         if not self._lock.free:
             return
-        with self._lock.held(), suppress(_Ended):
-            if self._process is not None and self._held.any_freed:
-                self._request("drop", None, self.limits.plan_timeout)
+        with self._lock.held():
+            try:
+                if self._process is not None and self._held.any_freed:
+                    self._request("drop", None, self.limits.plan_timeout)
+            except _Ended as error:
+                LOGGER.warning("planner %s: its process %s", self.spec, error)
 
     def plan(self, observation: Observation) -> Trajectory:
         """Plan a trajectory.
@@ -241,7 +247,7 @@ class ProcessPlanner:
         self._held.add(held)
 
     def close(self) -> None:
-        """End the process and those that it started, for good: a request under way fails, and so does each later one."""
+        """End the process and those that it started, for good: a request under way fails, and each later one."""
         self._closed = True
         if (process := self._process) is not None:
             process.interrupt()

@@ -1,7 +1,9 @@
 """Images that a served planner's own process prepares when they arrive, and keeps until their session needs no more."""
 
 import json
+import os
 import re
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -114,6 +116,17 @@ def test_a_process_that_was_restarted_prepares_again_what_plans_need(tmp_path):
         for client in clients:
             client.close()
         wait_until(lambda: not service.close_idle() and held(service, notes) == 0)
+
+
+def test_a_process_that_ended_between_requests_is_told(tmp_path, caplog):
+    with seen_by(tmp_path) as (service, port, _):
+        client = started(port)
+        client.image("front", encode_image(RED, "png"))
+        client.close()
+        wait_until(lambda: service.planner._held.any_freed)
+        os.kill(service.planner._process._child.pid, signal.SIGSEGV)
+        service.close_idle()
+        assert "notes: its process ended by SIGSEGV" in caplog.text
 
 
 def test_an_image_that_breaks_the_planner_is_told_and_the_next_is_prepared(tmp_path):
