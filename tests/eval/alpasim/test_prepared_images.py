@@ -198,25 +198,27 @@ def test_a_network_in_the_process_has_as_many_threads_as_asked():
 
 
 def test_urgent_owners_of_a_lock_come_first():
-    lock, order, begun = PriorityLock(), [], threading.Event()
+    lock, order, begun, go_on = PriorityLock(), [], threading.Event(), threading.Event()
 
     def own(name, context):
         with context():
             order.append(name)
             if name == "first":
                 begun.set()
-                time.sleep(0.2)
+                assert go_on.wait(30.0)
 
     threads = [threading.Thread(target=own, args=("first", lock.held))]
     threads[0].start()
-    assert begun.wait(5.0)
+    assert begun.wait(30.0)
     assert not lock.free
     threads += [threading.Thread(target=own, args=(f"other {row}", lock.held)) for row in range(4)]
     threads += [threading.Thread(target=own, args=("urgent", lock.urgently))]
     for thread in threads[1:]:
         thread.start()
+    wait_until(lambda: len(lock._changed._waiters) == 5, 30.0)
+    go_on.set()
     for thread in threads:
-        thread.join(5.0)
+        thread.join(30.0)
     assert order[:2] == ["first", "urgent"]
     assert len(order) == 6
     assert lock.free
