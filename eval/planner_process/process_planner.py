@@ -131,7 +131,7 @@ class ProcessPlanner:
             PlannerError: the planner raised anything else, or its process ended.
         """
         if self.facts.checks:
-            with self._lock.held():
+            with self._lock.acquired():
                 self._asked("check", None)
 
     def hold_image(self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera, load: LoadImage) -> HeldImage:
@@ -146,7 +146,7 @@ class ProcessPlanner:
             SwerveError: the planner failed.
         """
         held = self._held.new(load, camera)
-        with self._lock.held():
+        with self._lock.acquired():
             self._prepare(held, image)
         return held
 
@@ -157,7 +157,7 @@ class ProcessPlanner:
         """
         if not self._lock.free:
             return
-        with self._lock.held():
+        with self._lock.acquired():
             try:
                 if self._process is not None and self._held.any_freed:
                     self._request("drop", None, self.limits.plan_timeout)
@@ -181,7 +181,7 @@ class ProcessPlanner:
         If the process ends, or takes longer than `plan_timeout` for each observation of a batch, the observations are
         planned one by one, so that only those fail that break it.
         """
-        with self._lock.urgently():
+        with self._lock.acquired(urgent=True):
             return self._outputs(observations)
 
     def _outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
@@ -229,7 +229,7 @@ class ProcessPlanner:
         self._closed = True
         if (process := self._process) is not None:
             process.interrupt()
-        with self._lock.urgently():
+        with self._lock.acquired(urgent=True):
             if self._process is not None:
                 self._end("")
 
@@ -240,7 +240,7 @@ class ProcessPlanner:
             SwerveError: it refuses.
             PlannerError: it raised anything else, or its process ended.
         """
-        with self._lock.held():
+        with self._lock.acquired():
             return tuple(str(name) for name in self._asked("cameras", tuple(cameras))["names"])
 
     def _asked(self, what: str, item: object, timeout: float | None = None) -> dict[str, Any]:

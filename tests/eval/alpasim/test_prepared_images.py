@@ -200,19 +200,19 @@ def test_a_network_in_the_process_has_as_many_threads_as_asked():
 def test_urgent_owners_of_a_lock_come_first():
     lock, order, begun, go_on = PriorityLock(), [], threading.Event(), threading.Event()
 
-    def own(name, context):
-        with context():
+    def own(name, urgent=False):
+        with lock.acquired(urgent):
             order.append(name)
             if name == "first":
                 begun.set()
                 assert go_on.wait(30.0)
 
-    threads = [threading.Thread(target=own, args=("first", lock.held))]
+    threads = [threading.Thread(target=own, args=("first",))]
     threads[0].start()
     assert begun.wait(30.0)
     assert not lock.free
-    threads += [threading.Thread(target=own, args=(f"other {row}", lock.held)) for row in range(4)]
-    threads += [threading.Thread(target=own, args=("urgent", lock.urgently))]
+    threads += [threading.Thread(target=own, args=(f"other {row}",)) for row in range(4)]
+    threads += [threading.Thread(target=own, args=("urgent", True))]
     for thread in threads[1:]:
         thread.start()
     wait_until(lambda: len(lock._changed._waiters) == 5, 30.0)
