@@ -57,7 +57,7 @@ class DriverService:
     """Sessions of AlpaSim, driven by one planner.
 
     Args:
-        planner: is called from one thread only.
+        planner: plans in one thread; it is asked for its cameras, and prepares images, in the threads of the calls.
         label: its name, for the version and errors.
         options: of the service.
         closed: is called with the report of every session that ends.
