@@ -14,6 +14,7 @@ from swerve.eval.alpasim.driver_service import DriverService
 from swerve.eval.alpasim.protocol import DRIVER
 from swerve.eval.alpasim.server import Server
 from swerve.eval.alpasim.session import SessionReport
+from swerve.eval.planner_process import ProcessPlanner
 from swerve.options.serve_driver import ServeDriver
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import open_planner
@@ -40,6 +41,8 @@ def run(args: ServeDriver) -> int:
             serve_until_stopped(server, service.close_idle)
     finally:
         service.close()
+        if isinstance(opened.planner, ProcessPlanner):
+            opened.planner.close()
         print(totals.line(), flush=True)
     return 0
 

@@ -26,7 +26,14 @@ from swerve.eval.alpasim.session import (
     blank_observation,
     response_poses,
 )
-from swerve.eval.alpasim.session_cameras import CameraImages, decoded_image, negotiated, timed_image
+from swerve.eval.alpasim.session_cameras import (
+    CameraImages,
+    FailedImage,
+    TimedImage,
+    decoded_image,
+    negotiated,
+    timed_image,
+)
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
 from swerve.eval.benchmark.evaluate.observations import hash_token
 from swerve.eval.planner_process import ProcessPlanner
@@ -50,7 +57,7 @@ class DriverService:
     """Sessions of AlpaSim, driven by one planner.
 
     Args:
-        planner: is called from one thread only.
+        planner: plans in one thread; it is asked for its cameras, and prepares images, in the threads of the calls.
         label: its name, for the version and errors.
         options: of the service.
         closed: is called with the report of every session that ends.
@@ -118,13 +125,15 @@ class DriverService:
         return protocol().Empty()
 
     def submit_image_observation(self, request: Any) -> Any:  # noqa: ANN401
-        """Keep an image, prepared for the planner; those of cameras that it does not see are let pass."""
+        """Keep an image, prepared for the planner; those of cameras that it does not see are let pass.
+
+        Raises:
+            ServiceError: the image is damaged; or the planner failed to prepare it, unless drive calls answer that.
+        """
         session, message = self._session(request.session_uuid), request.camera_image
         time_us = time_of(message.frame_end_us, "camera_image")
         if message.logical_id in session.images.cameras:
-            load = partial(decoded_image, message.image_bytes, printable(message.logical_id))
-            camera = session.images.cameras[message.logical_id]
-            session.add_image(message.logical_id, timed_image(time_us, load, camera, self.planner))
+            session.add_image(message.logical_id, self._prepared(session, time_us, message))
         return protocol().Empty()
 
     def submit_egomotion_observation(self, request: Any) -> Any:  # noqa: ANN401
@@ -229,20 +238,43 @@ class DriverService:
             session.pending = self._queue.ask(observation, done)
         return session.pending
 
+    def _prepared(self, session: Session, time_us: int, message: Any) -> TimedImage | FailedImage:  # noqa: ANN401
+        """Return an image prepared for the planner, or how the planner failed, for the drive calls that need it.
+
+        Raises:
+            ServiceError: the image is damaged, or the failure is to be told at once.
+        """
+        load = partial(decoded_image, message.image_bytes, printable(message.logical_id))
+        try:
+            return timed_image(time_us, load, session.images.cameras[message.logical_id], self.planner)
+        except ServiceError as error:
+            if error.status != "INTERNAL":  # the client's fault
+                raise
+            if self.options.on_failure == "error":
+                self._count_failure(session, time_us, error)
+                raise
+            return FailedImage(time_us, str(error))
+
     def _substitute(self, session: Session, now_us: int, error: ServiceError) -> LocalPlan:
         """Count a failure, and return what takes the place of a plan.
 
         Raises:
             ServiceError: the failure is to be told instead.
         """
-        report = session.report
-        report.failed += 1
-        if len(report.errors) < _KEPT_ERRORS:
-            report.errors.append(str(error))
-            LOGGER.warning("session %s at %d us: %s", printable(session.uuid), now_us, error)
+        self._count_failure(session, now_us, error)
         if self.options.on_failure == "error":
             raise error
         return session.last_plan(now_us) or session.straight_on(now_us)
+
+    def _count_failure(self, session: Session, time_us: int, error: ServiceError) -> None:
+        """Count a failure of a session, and tell the first ones."""
+        with session.lock:  # images come in several threads
+            session.report.failed += 1
+            told = len(session.report.errors) < _KEPT_ERRORS
+            if told:
+                session.report.errors.append(str(error))
+        if told:
+            LOGGER.warning("session %s at %d us: %s", printable(session.uuid), time_us, error)
 
     def _session(self, uuid: str) -> Session:
         session = self._sessions.get(uuid)
@@ -258,9 +290,17 @@ class DriverService:
             if names in self._warmed or len(self._warmed) >= _MOST_WARMED:
                 return
             self._warmed.add(names)
-        output = self._queue.ask(blank_observation(tuple(cameras.values()), self.planner, self.options), _ignore)
-        if (found := output.output(_LONGEST_WARM_UP)) is None or found.plan is None:
+        if not self._plans_on(tuple(cameras.values())):
             LOGGER.info("planner %s does not plan on black images: its first plan may take longer", self.label)
+
+    def _plans_on(self, cameras: tuple[Camera, ...]) -> bool:
+        """Return whether the planner makes a plan on black images."""
+        try:
+            black = blank_observation(cameras, self.planner, self.options)
+        except ServiceError:  # it failed to prepare them
+            return False
+        output = self._queue.ask(black, _ignore).output(_LONGEST_WARM_UP)
+        return output is not None and output.plan is not None
 
     def _check_free(self, uuid: str) -> None:
         if uuid in self._sessions:

@@ -62,7 +62,7 @@ class PlannerQueue:
     """A planner and the thread that calls it.
 
     Args:
-        planner: is called from one thread only.
+        planner: plans in that thread only.
         threads: of torch's operators in that thread, if the planner has loaded torch.
     """
 

@@ -16,7 +16,14 @@ from swerve.eval.alpasim.planar_motion import along_arc, sampled
 from swerve.eval.alpasim.planner_queue import Plan
 from swerve.eval.alpasim.route_command import route_command, waypoints_of
 from swerve.eval.alpasim.service_error import invalid, not_ready
-from swerve.eval.alpasim.session_cameras import CameraImages, TimedImage, prepares_images, timed_image, with_images
+from swerve.eval.alpasim.session_cameras import (
+    CameraImages,
+    FailedImage,
+    TimedImage,
+    prepares_images,
+    timed_image,
+    with_images,
+)
 from swerve.scenes import Camera
 from swerve.scenes.planning import History, Image, LoggedFuture, Observation, Planner, Trajectory
 from swerve.scenes.polyline import arc_lengths, remove_duplicate_points, to_frenet
@@ -75,7 +82,8 @@ class SessionReport:
         session: its uuid.
         drives: drive calls.
         late: of them, those in which the planner missed the deadline.
-        failed: those in which the planner failed or something was missing.
+        failed: those in which the planner failed or something was missing; and images that the planner failed to
+            prepare, where that is told to the client.
         commands: drive calls by driving command.
         errors: first failures, in words.
         seconds: duration of each call, as far as kept.
@@ -115,10 +123,10 @@ class Session:
         self._future: tuple[_Anchor, Int[np.ndarray, "n"], Float[np.ndarray, "n 4 4"]] | None = None
         self._plan: LocalPlan | None = None
 
-    def add_image(self, logical_id: str, decoded: TimedImage) -> None:
+    def add_image(self, logical_id: str, image: TimedImage | FailedImage) -> None:
         """Keep an image."""
         with self.lock:
-            self.images.add(logical_id, decoded)
+            self.images.add(logical_id, image)
 
     def forget_images(self) -> None:
         """Let go of the images: what is left of a session that ended may refer to it for a while."""
@@ -169,7 +177,8 @@ class Session:
             told: driving command; that of the route if None.
 
         Raises:
-            ServiceError: egomotion, an image or the ground truth that the planner declares is missing.
+            ServiceError: egomotion, an image or the ground truth that the planner declares is missing, or the planner
+                failed to prepare an image.
         """
         planner, options = self._planner, self._options
         declares = getattr(planner, "planner", planner)  # a disturbed one's own

@@ -31,6 +31,19 @@ class TimedImage:
     camera: Camera
 
 
+@dataclass(frozen=True)
+class FailedImage:
+    """An image that the planner failed to prepare: plans that need it fail.
+
+    Attributes:
+        time_us: end of its frame.
+        reason: how the planner failed.
+    """
+
+    time_us: int
+    reason: str
+
+
 def negotiated(planner: Planner, available: Sequence[Any]) -> Mapping[str, Camera]:
     """Return the cameras that a planner declares, under the planner's names, by AlpaSim's logical id.
 
@@ -59,8 +72,7 @@ def negotiated(planner: Planner, available: Sequence[Any]) -> Mapping[str, Camer
         raise
     except SwerveError as error:
         raise not_ready(str(error)) from error
-    logical = {id(camera): name for camera, name in zip(named, _logical_ids(named, cameras), strict=True)}
-    return {logical[id(camera)]: camera for camera in chosen}
+    return dict(zip(_logical_ids(chosen, cameras), chosen, strict=True))
 
 
 class CameraImages:
@@ -72,12 +84,12 @@ class CameraImages:
 
     def __init__(self, cameras: Mapping[str, Camera]) -> None:
         self.cameras = cameras
-        self._images: dict[str, list[TimedImage]] = {name: [] for name in cameras}
+        self._images: dict[str, list[TimedImage | FailedImage]] = {name: [] for name in cameras}
 
-    def add(self, logical_id: str, decoded: TimedImage) -> None:
+    def add(self, logical_id: str, image: TimedImage | FailedImage) -> None:
         """Keep an image; one of the same time is replaced."""
-        kept = [one for one in self._images[logical_id] if one.time_us != decoded.time_us]
-        self._images[logical_id] = sorted([*kept, decoded], key=lambda one: one.time_us)[-_KEPT:]
+        kept = [one for one in self._images[logical_id] if one.time_us != image.time_us]
+        self._images[logical_id] = sorted([*kept, image], key=lambda one: one.time_us)[-_KEPT:]
 
     def at(self, now_us: int, max_age: float, leave_out: bool) -> list[TimedImage]:
         """Return the images up to a time.
@@ -88,16 +100,18 @@ class CameraImages:
             leave_out: whether a camera without such an image is left out, rather than an error.
 
         Raises:
-            ServiceError: a camera has none.
+            ServiceError: a camera has none, or the planner failed to prepare it.
         """
         found, missing = list[TimedImage](), list[str]()
         for logical_id in self.cameras:
-            known = [one for one in self._images[logical_id] if one.time_us <= now_us]
-            if known and now_us - known[-1].time_us <= max_age * 1e6:
-                found.append(known[-1])
-            else:
-                age = f"last image {(now_us - known[-1].time_us) * 1e-6:.2f} s old" if known else "no image"
+            last = next((one for one in reversed(self._images[logical_id]) if one.time_us <= now_us), None)
+            if last is None or now_us - last.time_us > max_age * 1e6:
+                age = "no image" if last is None else f"last image {(now_us - last.time_us) * 1e-6:.2f} s old"
                 missing.append(f"{logical_id} ({age})")
+            elif isinstance(last, FailedImage):
+                raise ServiceError("INTERNAL", last.reason)
+            else:
+                found.append(last)
         if missing and not leave_out:
             raise not_ready(
                 f"images are missing at {now_us} us: {', '.join(missing)}; {max_age:g} s is the most they may be old"
@@ -193,7 +207,7 @@ def _check_present(
         raise not_ready(f"the planner needs camera {missing[0]!r}; available: {known}. {HINT}")
 
 
-def _logical_ids(named: Sequence[Camera], cameras: Sequence[Camera]) -> list[str]:
-    """Return the logical id of each renamed camera, which is told by its pose and lens."""
+def _logical_ids(chosen: Sequence[Camera], cameras: Sequence[Camera]) -> list[str]:
+    """Return the logical id of each chosen camera, whatever its name: they are told apart by their mounts."""
     by_mount = {id(camera.ego_from_camera): camera.name for camera in cameras}
-    return [by_mount[id(camera.ego_from_camera)] for camera in named]
+    return [by_mount[id(camera.ego_from_camera)] for camera in chosen]

@@ -6,40 +6,33 @@ from contextlib import contextmanager
 
 
 class PriorityLock:
-    """A lock that one thread holds at a time; it is not reentrant."""
+    """A lock that one thread owns at a time; it is not reentrant."""
 
     def __init__(self) -> None:
-        self._changed, self._held, self._urgent = threading.Condition(), False, 0
+        self._changed, self._owned, self._urgent = threading.Condition(), False, 0
 
     @contextmanager
-    def urgently(self) -> Iterator[None]:
-        """Hold the lock, before those that wait to hold it otherwise."""
+    def acquired(self, urgent: bool = False) -> Iterator[None]:
+        """Own the lock.
+
+        Args:
+            urgent: whether before those that wait and are not urgent.
+        """
         with self._changed:
-            self._urgent += 1
+            self._urgent += urgent
             try:
-                self._changed.wait_for(lambda: not self._held)
-                self._held = True
+                self._changed.wait_for(lambda: not self._owned and (urgent or not self._urgent))
+                self._owned = True
             finally:
-                self._urgent -= 1
-        yield from self._until_done()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._held and not self._urgent)
-            self._held = True
-        yield from self._until_done()
-
-    @property
-    def free(self) -> bool:
-        """Return whether nobody holds the lock, or waits for it urgently."""
-        return not self._held and not self._urgent
-
-    def _until_done(self) -> Iterator[None]:
+                self._urgent -= urgent
         try:
             yield
         finally:
             with self._changed:
-                self._held = False
+                self._owned = False
                 self._changed.notify_all()
+
+    @property
+    def free(self) -> bool:
+        """Return whether no thread owns the lock, and none that is urgent waits for it."""
+        return not self._owned and not self._urgent

@@ -1,48 +1,29 @@
 """Planner that forwards its calls to a process of its own."""
 
-import os
-import signal
-import socket
-import subprocess
+import logging
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.util import Finalize
-from threading import Thread
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
 from swerve.eval.planner_process.held_images import HeldImage, HeldKeys, HeldObservation, LoadImage
-from swerve.eval.planner_process.messages import (
-    LARGEST_REPLY,
-    PlannerGone,
-    PlannerTimeout,
-    SharedArrays,
-    decode_json,
-    decode_outputs,
-    receive,
-    send,
-)
+from swerve.eval.planner_process.messages import PlannerGone, PlannerTimeout, decode_json, decode_outputs
+from swerve.eval.planner_process.own_process import OwnProcess
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.planner_process.priority_lock import PriorityLock
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import CameraChoice, Observation, Planner, Trajectory
 
+LOGGER = logging.getLogger(__name__)
+
 # Loads a planner, and returns it with texts about it; called in the planner's process.
 LoadPlanner = Callable[[str], tuple[Planner, Mapping[str, str]]]
-# The current folder must not come first on the path: a file there could hide a module of Python's.
-_SERVER = "import sys; sys.path.pop(0); from swerve.eval.planner_process.planner_server import main; main(sys.argv[1:])"
-# What is kept of what a planner prints, for the error message when its process ends.
-_KEPT_LINES, _KEPT_CHARACTERS = 3, 300
-# Seconds that a process has to be gone after it was killed.
-_GRACE = 10.0
 
 
 @dataclass(frozen=True)
@@ -94,8 +75,8 @@ class ProcessPlanner:
     def __init__(self, load: LoadPlanner, spec: str, limits: PlannerLimits, threads: int | None = None) -> None:
         self.spec, self.limits = spec, limits
         self._environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-        self._load, self._starts = load, 0
-        self._process: _Process | None = None
+        self._load, self._starts, self._closed = load, 0, False
+        self._process: OwnProcess | None = None
         # Plans have deadlines: they come before images that wait to be prepared.
         self._lock, self._held = PriorityLock(), HeldKeys()
         try:
@@ -150,7 +131,7 @@ class ProcessPlanner:
             PlannerError: the planner raised anything else, or its process ended.
         """
         if self.facts.checks:
-            with self._lock.held():
+            with self._lock.acquired():
                 self._asked("check", None)
 
     def hold_image(self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera, load: LoadImage) -> HeldImage:
@@ -165,20 +146,23 @@ class ProcessPlanner:
             SwerveError: the planner failed.
         """
         held = self._held.new(load, camera)
-        with self._lock.held():
+        with self._lock.acquired():
             self._prepare(held, image)
         return held
 
     def drop_freed(self) -> None:
         """Let the process drop the held images that nobody refers to any more, unless it is busy.
 
-        Each request does so as well; this is for processes that none follows.
+        Each request does so as well; this is for processes that none follows. One that ends is logged.
         """
         if not self._lock.free:
             return
-        with self._lock.held(), suppress(_Ended):
-            if self._process is not None and self._held.any_freed:
-                self._request("drop", None, self.limits.plan_timeout)
+        with self._lock.acquired():
+            try:
+                if self._process is not None and self._held.any_freed:
+                    self._request("drop", None, self.limits.plan_timeout)
+            except _Ended as error:
+                LOGGER.warning("planner %s: its process %s", self.spec, error)
 
     def plan(self, observation: Observation) -> Trajectory:
         """Plan a trajectory.
@@ -197,7 +181,7 @@ class ProcessPlanner:
         If the process ends, or takes longer than `plan_timeout` for each observation of a batch, the observations are
         planned one by one, so that only those fail that break it.
         """
-        with self._lock.urgently():
+        with self._lock.acquired(urgent=True):
             return self._outputs(observations)
 
     def _outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
@@ -241,11 +225,13 @@ class ProcessPlanner:
         self._held.add(held)
 
     def close(self) -> None:
-        """End the process and those that it started."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
-            self._held.clear()
+        """End the process and those that it started, for good: a request under way fails, and each later one."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.interrupt()
+        with self._lock.acquired(urgent=True):
+            if self._process is not None:
+                self._end("")
 
     def _chosen(self, cameras: Sequence[Camera]) -> tuple[str, ...]:
         """Return the names of the cameras that the planner chooses.
@@ -254,7 +240,7 @@ class ProcessPlanner:
             SwerveError: it refuses.
             PlannerError: it raised anything else, or its process ended.
         """
-        with self._lock.held():
+        with self._lock.acquired():
             return tuple(str(name) for name in self._asked("cameras", tuple(cameras))["names"])
 
     def _asked(self, what: str, item: object, timeout: float | None = None) -> dict[str, Any]:
@@ -282,6 +268,8 @@ class ProcessPlanner:
         Raises:
             _Ended: it ended, or did not answer in time.
         """
+        if self._closed:
+            raise _Ended("was closed")
         if self._process is None:
             if self._starts > self.limits.planner_restarts:
                 raise _Ended(self.facts.failure or f"was started {self._starts} times, and is not started again")
@@ -303,7 +291,7 @@ class ProcessPlanner:
         """
         self._starts += 1
         try:
-            self._process = _Process(self._environment)
+            self._process = OwnProcess(self._environment)
         except OSError as error:
             raise _Ended(f"could not be started ({error})") from error
         limits = self.limits
@@ -315,10 +303,10 @@ class ProcessPlanner:
         except (PlannerGone, ValueError) as error:
             raise _Ended(self._end(f"{str(error) or 'ended'} while it was loaded,")) from None
         if "refused" in head:
-            self.close()
+            self._end("")
             raise SwerveError(str(head["refused"]))
         if "failed" in head:
-            self.close()
+            self._end("")
             raise _Ended(f"could not be loaded: {head['failed']}")
         return _facts_of(head)
 
@@ -332,97 +320,6 @@ class ProcessPlanner:
 
 class _Ended(Exception):
     """The planner's process ended; the message says how."""
-
-
-class _Process:
-    """A started process, its socket and shared memory.
-
-    Args:
-        environment: variables of the process, beside those of this one.
-    """
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._shared, self._number = SharedArrays.create(), 0
-        self._connection, theirs = socket.socketpair()
-        lifeline, self._lifeline = os.pipe()
-        numbers = (theirs.fileno(), self._shared.file, lifeline)
-        with theirs, open(lifeline, "rb"):
-            self._child = subprocess.Popen(
-                [sys.executable, "-c", _SERVER, *map(str, numbers)],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=numbers,
-                start_new_session=True,
-            )
-        assert self._child.stdout is not None
-        self._printed = deque[str](maxlen=_KEPT_LINES)
-        self._reader = Thread(target=_keep_lines, args=(self._child.stdout, self._printed), daemon=True)
-        self._reader.start()
-        # Also when this object is forgotten. If this process is killed, the lifeline closes, which ends the others.
-        owned = (self._child, self._connection, self._shared, self._lifeline)
-        self._release = Finalize(self, _release, owned, exitpriority=10)
-
-    def request(self, item: object, timeout: float) -> bytes:
-        """Send a request and return its reply; answers to other requests are ignored.
-
-        Raises:
-            PlannerTimeout: no answer came in time.
-            PlannerGone: the process ended.
-        """
-        self._number += 1
-        end = time.monotonic() + timeout
-        self._connection.settimeout(timeout)
-        send(self._connection, self._number, self._shared.dump(item))
-        while True:
-            number, reply = receive(self._connection, max(end - time.monotonic(), 0.0), LARGEST_REPLY)
-            if number == self._number:
-                return reply
-
-    def kill(self, reason: str = "") -> str:
-        """End the process and its group; return the reason, with how it ended and what it printed last."""
-        ended = self._exit_within(0.2)
-        self._release()
-        self._reader.join(0.5)
-        how = _described(ended) if ended is not None else ""
-        printed = " | ".join(self._printed)[-_KEPT_CHARACTERS:]
-        return f"{reason}{how}" + (f"; it printed last: {printed}" if printed else "")
-
-    def _exit_within(self, seconds: float) -> int | None:
-        try:
-            return self._child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-
-def _described(code: int) -> str:
-    """Describe how a process ended: by a signal, or with a status."""
-    if code >= 0:
-        return f" with exit status {code}"
-    try:
-        return f" by {signal.Signals(-code).name}"
-    except ValueError:
-        return f" by signal {-code}"
-
-
-def _release(child: "subprocess.Popen[bytes]", connection: socket.socket, shared: SharedArrays, lifeline: int) -> None:
-    """Kill a process with its group, and close what was shared with it."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
-        child.wait(_GRACE)
-    connection.close()
-    shared.close()
-    os.close(lifeline)
-
-
-def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
-    """Read what a process prints to its end, and keep the last lines, each shortened."""
-    for line in iter(lambda: stream.readline(1 << 16), b""):
-        if text := line.decode(errors="replace").strip():
-            kept.append("".join(sign if sign.isprintable() else " " for sign in text[-_KEPT_CHARACTERS:]))
-    stream.close()
 
 
 def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from swerve.planners.open_planner import load_with_identity, open_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.errors import PlannerError
 from swerve.scenes.planning import Trajectory
+from tests.support.alpasim_client import wait_until
 from tests.support.hostile_planners import FORWARD, Honest
 from tests.support.observations import moving
 from tests.support.simple_scene_group import RenderedViews, simple_scene_group
@@ -200,6 +202,28 @@ def test_processes_end_with_the_planner():
     assert members(group) == 3
     leaving.close()
     wait_for_end(group)
+
+
+def test_a_planner_that_is_closed_while_it_plans_fails_and_is_not_started_again():
+    hanging = planner("Hangs", PlannerLimits(plan_timeout=60.0))
+    with ThreadPoolExecutor(1) as pool:
+        planned = pool.submit(call_planner, hanging, [moving(), moving()])
+        wait_until(lambda: not hanging._lock.free)
+        hanging.close()
+        first, second = planned.result(30.0)
+    assert "SIGKILL" in first.error or "was closed" in first.error
+    assert "was closed" in second.error
+    assert "was closed" in call_planner(hanging, [moving()])[0].error
+    with pytest.raises(PlannerError, match="was closed"):
+        planner_closed("DiesAndChooses").check_sensors()
+    assert (hanging._process, hanging._starts) == (None, 1)
+
+
+def planner_closed(name):
+    closed = planner(name)
+    closed.close()
+    closed.close()
+    return closed
 
 
 def test_processes_end_when_the_evaluating_process_is_killed(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 
 from swerve.eval.alpasim.protocol import RENDERER, protocol
 from swerve.eval.alpasim.stub import Stub
+from swerve.planners.open_planner import open_planner
 from swerve.scenes import SwerveError
 from tests.support.alpasim_client import START_US, Client
 from tests.support.command import invoke
@@ -107,6 +108,19 @@ def test_a_planner_of_a_user_runs_in_its_process_and_its_failures_are_named(monk
     assert f"driver {planner} on" in result.output
     assert "1 sessions: 1 drive calls, 0 late, 1 failed" in result.output
     assert "prepare_image" not in result.output
+
+
+def test_the_process_of_a_planner_ends_with_the_command(monkeypatch):
+    opened = []
+
+    def note_opened(*arguments):
+        opened.append(open_planner(*arguments))
+        return opened[0]
+
+    monkeypatch.setattr("swerve.serve_driver_command.open_planner", note_opened)
+    planner = "tests.support.hostile_planners:Honest"
+    assert served_here(monkeypatch, "driver", "--planner", planner, client=lambda _: None).exit_code == 0
+    assert opened[0].planner._process is None
 
 
 def test_a_served_renderer_draws(monkeypatch):

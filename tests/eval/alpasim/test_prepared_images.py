@@ -1,5 +1,9 @@
 """Images that a served planner's own process prepares when they arrive, and keeps until their session needs no more."""
 
+import json
+import os
+import re
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -114,8 +118,19 @@ def test_a_process_that_was_restarted_prepares_again_what_plans_need(tmp_path):
         wait_until(lambda: not service.close_idle() and held(service, notes) == 0)
 
 
+def test_a_process_that_ended_between_requests_is_told(tmp_path, caplog):
+    with seen_by(tmp_path) as (service, port, _):
+        client = started(port)
+        client.image("front", encode_image(RED, "png"))
+        client.close()
+        wait_until(lambda: service.planner._held.any_freed)
+        os.kill(service.planner._process._child.pid, signal.SIGSEGV)
+        service.close_idle()
+        assert "notes: its process ended by SIGSEGV" in caplog.text
+
+
 def test_an_image_that_breaks_the_planner_is_told_and_the_next_is_prepared(tmp_path):
-    with seen_by(tmp_path) as (_, port, _):
+    with seen_by(tmp_path) as (service, port, _):
         client = started(port)
         (tmp_path / "refuse_black").touch()
         with pytest.raises(SwerveError, match=r"camera front: prepare_image failed: .*ValueError: too dark"):
@@ -123,6 +138,42 @@ def test_an_image_that_breaks_the_planner_is_told_and_the_next_is_prepared(tmp_p
         (tmp_path / "die_preparing").touch()
         with pytest.raises(SwerveError, match=r"camera front: prepare_image failed: .*exit status 3"):
             client.image("front", encode_image(RED, "png"))
+        client.image("front", encode_image(RED, "png"))
+        assert client.drive().trajectory.poses
+        assert service._sessions["one"].report.failed == 2
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("in_process", "breaks"), [(False, "die_preparing"), (False, "refuse_black"), (True, "refuse_black")]
+)
+def test_the_last_plan_takes_the_place_of_those_whose_images_break_the_planner(tmp_path, in_process, breaks):
+    with seen_by(tmp_path, in_process, on_failure="last-plan") as (service, port, _):
+        client = started(port)
+        client.image("front", encode_image(RED, "png"))
+        first = places(client.drive())
+        (tmp_path / breaks).touch()
+        client.image("front", encode_image(0 * RED, "png"), START_US + 500_000)
+        instead = client.drive(START_US + 500_000)
+        assert json.loads(instead.debug_info.unstructured_debug_info)["answer"] == "failed"
+        np.testing.assert_allclose(np.interp(first[2:, 0], *places(instead).T), first[2:, 1], atol=0.01)
+        client.image("front", encode_image(RED, "png"), START_US + 1_000_000)
+        again = client.drive(START_US + 1_000_000)
+        assert json.loads(again.debug_info.unstructured_debug_info)["answer"] == "planned"
+        report = service._sessions["one"].report
+        assert (report.drives, report.failed) == (3, 1)
+        assert re.search("prepare_image failed: .*(exit status 3|too dark)", *report.errors)
+        with pytest.raises(SwerveError, match="INVALID_ARGUMENT"):
+            client.image("front", b"damaged")
+        client.close()
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+def test_a_planner_that_cannot_prepare_black_images_is_served(tmp_path, in_process, caplog):
+    (tmp_path / "refuse_black").touch()
+    with caplog.at_level("INFO", "swerve.alpasim"), seen_by(tmp_path, in_process) as (_, port, _):
+        client = started(port)
+        assert "does not plan on black images" in caplog.text
         client.image("front", encode_image(RED, "png"))
         assert client.drive().trajectory.poses
         client.close()
@@ -147,25 +198,27 @@ def test_a_network_in_the_process_has_as_many_threads_as_asked():
 
 
 def test_urgent_owners_of_a_lock_come_first():
-    lock, order, begun = PriorityLock(), [], threading.Event()
+    lock, order, begun, go_on = PriorityLock(), [], threading.Event(), threading.Event()
 
-    def own(name, context):
-        with context():
+    def own(name, urgent=False):
+        with lock.acquired(urgent):
             order.append(name)
             if name == "first":
                 begun.set()
-                time.sleep(0.2)
+                assert go_on.wait(30.0)
 
-    threads = [threading.Thread(target=own, args=("first", lock.held))]
+    threads = [threading.Thread(target=own, args=("first",))]
     threads[0].start()
-    assert begun.wait(5.0)
+    assert begun.wait(30.0)
     assert not lock.free
-    threads += [threading.Thread(target=own, args=(f"other {row}", lock.held)) for row in range(4)]
-    threads += [threading.Thread(target=own, args=("urgent", lock.urgently))]
+    threads += [threading.Thread(target=own, args=(f"other {row}",)) for row in range(4)]
+    threads += [threading.Thread(target=own, args=("urgent", True))]
     for thread in threads[1:]:
         thread.start()
+    wait_until(lambda: len(lock._changed._waiters) == 5, 30.0)
+    go_on.set()
     for thread in threads:
-        thread.join(5.0)
+        thread.join(30.0)
     assert order[:2] == ["first", "urgent"]
     assert len(order) == 6
     assert lock.free
