@@ -211,8 +211,8 @@ def _stated(state: StateFile) -> Iterator[None]:
         raise
     except (WriteError, PartsMissingError):  # the same command goes on
         raise
-    except SwerveError:  # such as that some parts failed, and that there are no results
-        phase = "ended"
+    except SwerveError:  # such as that some parts failed, and that there are no results; nothing is made at the start
+        state.settle("ended", ("completing",))
         raise
     finally:
         state.settle(phase)

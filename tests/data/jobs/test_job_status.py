@@ -191,6 +191,26 @@ def test_a_run_that_waits_for_others_has_not_ended(tmp_path):
     assert [one.state.phase for one in read_states(tmp_path / "runs", "*.state.json")] == ["stopped"]
 
 
+def refused(folder, execution):
+    """Open a job, and find an error before a part is made, such as a source that is another one."""
+    with open_job(folder, job_config({}, [("simple", log) for log in CHUNKS], ()), LAYOUT, execution):
+        raise SwerveError("is not the source that the job began with")
+
+
+def test_runs_that_are_refused_at_their_start_have_made_no_parts(tmp_path):
+    """They would be told to complete the job."""
+    for number in (1, 2):
+        with pytest.raises(SwerveError, match="is not the source"):
+            refused(tmp_path, Execution(1, ArrayPart(number, 2)))
+    code, state, text = told(tmp_path)
+    assert (code, state["progress"], state["share"]) == (1, "stopped", 0.0)
+    assert [one["phase"] for one in state["runs"]] == ["stopped"] * 2
+    assert "swerve finish" not in text
+    with pytest.raises(SwerveError, match="is not the source"):
+        refused(tmp_path / "whole", Execution(1))
+    assert told(tmp_path / "whole")[1]["runs"][0]["phase"] == "stopped"
+
+
 def test_a_running_job_has_not_failed(tmp_path):
     run(tmp_path, WRONG, completes=False)
     path = tmp_path / "runs" / "whole.state.json"
