@@ -52,7 +52,7 @@ def killed_after(monkeypatch, steps, folder):
         return wrapper
 
     with monkeypatch.context() as patch:
-        for name in ("make_folder", "write_atomically", "_locked", "_remove_leftovers"):
+        for name in ("make_folder", "write_atomically", "locked", "_remove_leftovers"):
             patch.setattr(folder_module, name, counted(getattr(folder_module, name)))
         patch.setattr(files, "commit", counted(files.commit))
         try:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from swerve.data.jobs.execution import ArrayPartDone, Execution
-from swerve.data.jobs.folder import lock_job
+from swerve.data.jobs.folder_locks import lock_job
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
