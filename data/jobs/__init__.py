@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
+    from swerve.data.jobs.array_runs import RECORDS
     from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, Resources, Workers
     from swerve.data.jobs.failures import FailedPart, Failure, read_failures, report_damaged, write_failures
     from swerve.data.jobs.folder import (
         CORE_PACKAGES,
-        RECORDS,
         FolderLayout,
         existing_parts,
         job_config,

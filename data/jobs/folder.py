@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from swerve.data.jobs.array_runs import RUNS
+from swerve.data.jobs.array_runs import RECORDS, RUNS
 from swerve.data.jobs.execution import ArrayPartDone, Execution, PartsMissingError, Workers
 from swerve.data.jobs.folder_locks import LOCK, lock_part, locked
 from swerve.data.jobs.lease import leased
@@ -41,8 +41,6 @@ from swerve.scenes.source_digest import code_digest
 JOB, _CONFIG = "job.json", "config.yaml"
 # File with the digests of the tables, in the folder of runs.
 TABLES = "tables.json"
-# Subfolder of the records of finished parts.
-RECORDS = "records"
 
 
 # Packages whose versions may change numbers.
@@ -157,7 +155,7 @@ def open_job(
 ) -> Iterator[None]:
     """Lock the folder for this job: start it, or resume it after removing incomplete files.
 
-    The runs of an array hold the lock together, each with a lock of its own; they remove nothing.
+    The runs of an array hold the lock together, each with a lock of its own; `run_work` removes their incomplete files.
 
     Args:
         folder: job folder; new, empty, or of the same job.
@@ -236,7 +234,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
     for name in (layout.completion_file, f"{RUNS}/{TABLES}"):
         remove_file(folder / name)
     if alone:
-        _remove_leftovers(folder)
+        _remove_all_leftovers(folder)
     if there != config or not path.is_file():
         write_atomically(path, to_json(config))
     for name in layout.parts:
@@ -290,7 +288,7 @@ def _log_files(folder: Path, layout: FolderLayout, config: dict[str, Any]) -> It
     return (path for name in names for path in (folder / name).glob("*") if path.suffix != PART)
 
 
-def _remove_leftovers(folder: Path) -> None:
+def _remove_all_leftovers(folder: Path) -> None:
     """Remove incomplete files; a worker of a lost cluster may just have completed one."""
     for path in folder.rglob("*" + PART):
         path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.execution import ArrayPart
 from swerve.data.jobs.lease import leased
 from swerve.data.jobs.main_guard import refuse_import
-from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors
+from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, remove_leftovers
 from swerve.data.storage.mirror import refresh
 from swerve.scenes import SwerveError
 
@@ -32,6 +32,8 @@ def lock_job(folder: Path) -> Iterator[None]:
 def held(folder: Path) -> Iterator[None]:
     """Hold the lock of an output folder, which is made if it does not exist, so that no other process writes to it.
 
+    What killed processes left of files that they were writing is removed.
+
     Raises:
         SwerveError: another process holds it, the folder cannot be made, or its store does not answer.
         SystemExit: this process is a worker that is just importing the user's script.
@@ -43,6 +45,7 @@ def held(folder: Path) -> Iterator[None]:
             locks.enter_context(leased(folder, None))
             refresh(folder)
             locks.enter_context(locked(folder / LOCK))
+            remove_leftovers(folder)
         yield
 
 

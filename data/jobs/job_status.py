@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from swerve.data.jobs.array_runs import RUNS
+from swerve.data.jobs.array_runs import RECORDS, RUNS
 from swerve.data.jobs.failures import FAILURES, read_failures
-from swerve.data.jobs.folder import JOB, RECORDS
+from swerve.data.jobs.folder import JOB
 from swerve.data.jobs.run_state import ENDING, FINISHING, WHOLE, WrittenState, read_states
 from swerve.data.jobs.verify import job_folder, no_job
 from swerve.data.storage.checked_json import anything, fields, list_of, read_json, text
