@@ -109,6 +109,26 @@ def test_processes_end_when_the_reading_one_is_killed(files):
             time.sleep(0.05)
 
 
+def test_a_script_without_a_main_guard_is_told(files):
+    """Not that memory is short: the processes import the script, which reads the files once more."""
+    script, root = files[0].with_name("script.py"), Path(__file__).parents[3]
+    script.write_text(f"""if True:
+        from pathlib import Path
+        from swerve.data.jobs import file_reader
+        from tests.data.jobs.test_file_reader import text_and_process
+        file_reader._BYTES_EACH = 8
+        files = sorted(Path({str(files[0].parent)!r}).glob("??"))
+        print(len(list(file_reader.FileReader(2)(text_and_process, files, ""))))
+    """)
+    run = [sys.executable, str(script)]
+    ended = subprocess.run(
+        run, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=200
+    )
+    assert ended.returncode == 1
+    assert 'put what it does below if __name__ == "__main__":' in ended.stderr.splitlines()[-1]
+    assert ended.stderr.count("Traceback") == 1
+
+
 def zombie(number):
     try:
         return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
