@@ -105,7 +105,7 @@ def run_work(
     state = StateFile.of(folder / RUNS, part)
     with JobProgress(console or Console(quiet=True), schedule, noun, state, execution.progress) as progress:
         if execution.on == LOCAL:
-            failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
+            failed = run_tasks(work, folder, schedule, local_processes(execution), progress)
         else:
             failed = run_on_ray(work, folder, schedule, execution, needs, progress)
     failures = tuple(one.failure for one in failed)
@@ -188,6 +188,12 @@ def _merged(noun: str, results: Sequence[ArrayResult], failed: Sequence[FailedPa
     longest = max((result.seconds for result in results), default=0.0)
     count = sum(result.count for result in results)
     return RunResult(noun, count, longest, seconds, tuple(one.failure for one in failed))
+
+
+def local_processes(workers: Workers) -> int:
+    """Return how many processes work on this machine: one per usable core if the workers are those of a cluster."""
+    execution = Execution.of(workers)
+    return (execution.workers if execution.on == LOCAL else None) or usable_cores()
 
 
 def usable_cores() -> int:
