@@ -149,7 +149,9 @@ def _latest(states: Sequence[WrittenState]) -> tuple[list[WrittenState], int, Wr
     if not runs:
         return [], 0, None
     last = max(runs, key=lambda one: one.time)
-    finish = next((one for one in states if one.run == FINISHING and one.time >= last.time), None)
+    # One that is at work counts whatever its machine's clock says.
+    counts = (one for one in states if one.run == FINISHING and (one.is_alive or one.time >= last.time))
+    finish = next(counts, None)
     if last.run == WHOLE:
         return [last], 0, finish
     count = last.run.partition("/")[2]

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -155,6 +156,15 @@ def test_a_completion_that_was_killed_is_not_at_work(tmp_path):
     code, found, text = told(tmp_path)
     assert (code, found["progress"], found["running"]) == (1, "stopped", False)
     assert "has not completed the job" in text
+
+
+def test_a_completion_at_work_counts_where_clocks_differ(tmp_path):
+    """The clock of the machine that ran the last part is ahead of that of the one that completes the job."""
+    array_of_two(tmp_path)
+    StateFile.of(tmp_path / "runs", None, finish=True).begin()
+    for path in (tmp_path / "runs").glob("?-of-2.state.json"):
+        write_atomically(path, re.sub(rb'"time": \d+', b'"time": %d' % (time.time() + 30), path.read_bytes()))
+    assert told(tmp_path)[1]["progress"] == "finishing"
 
 
 def test_missing_parts_leave_the_completion_stopped(tmp_path):
