@@ -53,7 +53,7 @@ class HeadWatch:
         self._address, (host, _, port) = address, address.rpartition(":")
         self._place = (host, int(port)) if port.isdigit() else None
         self._looked, self.is_lost = time.monotonic(), False
-        self._seen = self._looked
+        self._missed: float | None = None
         if not self._answers():
             self._place = None
 
@@ -61,15 +61,18 @@ class HeadWatch:
         """Look whether the head is there, from time to time.
 
         Raises:
-            SwerveError: it has not answered for 30 seconds.
+            SwerveError: it has not answered since a look of 30 seconds ago. Time without a look says nothing: this
+                process may have stalled.
         """
         now = time.monotonic()
         if self._place is None or now - self._looked < _LOOK_PERIOD:
             return
         self._looked = now
         if self._answers():
-            self._seen = now
-        elif now - self._seen > _HEAD_PATIENCE:
+            self._missed = None
+        elif self._missed is None:
+            self._missed = now
+        elif now - self._missed > _HEAD_PATIENCE:
             raise self.lost()
 
     def lost(self) -> SwerveError:
