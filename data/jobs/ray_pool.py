@@ -36,6 +36,8 @@ _INSTALL: Final = "pip install 'PATH[ray]', where PATH is Swerve's folder"
 # itself, without a traceback, after 60.
 _LOOK_PERIOD: Final = 3.0
 _HEAD_PATIENCE: Final = 30.0
+# Services of heads that this process has lost: its connection to them cannot be used again.
+_LOST: Final = set[str]()
 
 
 class HeadWatch:
@@ -125,14 +127,17 @@ def run_on_ray(
 
     Raises:
         MissingExtraError: ray is not installed.
-        SwerveError: the cluster cannot be reached, or its head is gone.
+        SwerveError: the cluster cannot be reached, or its head is gone, now or in an earlier job of this process.
         WriteError: the folder cannot be written.
     """
     ray = _ray()
     own = not ray.is_initialized()
     if own:
         _connect(ray, execution.on)
-    head = HeadWatch(_service(ray, execution.on))
+    service = _service(ray, execution.on)
+    if not own and service in _LOST:
+        raise SwerveError(f"this process is connected to a Ray head that is gone ({service}): start Python anew")
+    head = HeadWatch(service)
     try:
         size = execution.workers or capacity(ray.cluster_resources(), needs)
         return _RayPool(ray, work, folder.absolute(), schedule, (size, needs), listener, head).run()
@@ -141,7 +146,9 @@ def run_on_ray(
             raise
         raise head.lost() from error
     finally:
-        if own and not head.is_lost:  # it is the head that Ray would ask
+        if head.is_lost:  # Ray would ask it to end the connection, which therefore stays
+            _LOST.add(service)
+        elif own:
             ray.shutdown()
 
 
