@@ -15,7 +15,7 @@ from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.jobs import Failure, log_names, write_failures
 from swerve.data.jobs.failures import FAILURES
-from swerve.data.storage.files import make_folder, safe_name, write_atomically
+from swerve.data.storage.files import make_folder, remove_leftovers, safe_name, write_atomically
 from swerve.data.storage.mirror import shown
 from swerve.drive_job import JOB, DriveSettings, DriveWork, run_drive
 from swerve.drive_page import SHOWN, SceneRollout, drive_page
@@ -115,6 +115,7 @@ def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Res
     Raises:
         SwerveError: there is no roll-out, or the folder cannot be written.
     """
+    remove_leftovers(args.out)
     rows, missing = list[dict[str, Any]](), dict[str, tuple[bool, ...]]()
     parts = list[tuple[str, int]]()
     for record in work.records():

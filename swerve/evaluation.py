@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from swerve.data.jobs import Execution, Workers, usable_cores
+from swerve.data.jobs import Workers, local_processes
 from swerve.data.jobs.file_reader import FileReader
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
@@ -88,7 +88,7 @@ def evaluate_navsim(
         raise SwerveError(f"{text}: say which scenes, as in --split navtest (NAVSIM's names) or --split FILE.yaml")
     if any(kind != "photo" for kind in options.views) or options.splats:
         raise SwerveError(f"{text}: NAVSIM's data have photographs only: leave out --views and --splats")
-    read_files = FileReader(Execution.of(workers).workers or usable_cores(), console)
+    read_files = FileReader(local_processes(workers), console)
     opened = open_navsim_benchmark(navsim_folders(text.removeprefix(NAVSIM)), read_split(options.split), read_files)
     if console:
         for note in opened.notes:

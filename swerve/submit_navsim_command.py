@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from swerve.consoles import progress_console, results_console
-from swerve.data.jobs import usable_cores
+from swerve.data.jobs import local_processes
 from swerve.data.jobs.file_reader import FileReader
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
@@ -52,7 +52,7 @@ def _scenes(asked: SubmitNavsim) -> tuple[NavsimSplit, SceneSet]:
     split, folders = read_split(asked.split), navsim_folders(asked.source.removeprefix(_SOURCE))
     if is_hidden(folders, split):
         return split, read_hidden_scenes(folders, split)
-    read_files = FileReader(execution_of(asked).workers or usable_cores(), progress_console())
+    read_files = FileReader(local_processes(execution_of(asked)), progress_console())
     return split, index_scenes(folders, split, read_files)
 
 

@@ -22,7 +22,7 @@ from swerve.data.dataset.read_manifest import MANIFEST
 from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.set_config import read_all_options
 from swerve.data.jobs import log_names
-from swerve.data.jobs.folder import held
+from swerve.data.jobs.folder_locks import held
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import (
     file_digest,

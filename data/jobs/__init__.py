@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
+    from swerve.data.jobs.array_runs import RECORDS
     from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, Resources, Workers
     from swerve.data.jobs.failures import FailedPart, Failure, read_failures, report_damaged, write_failures
     from swerve.data.jobs.folder import (
         CORE_PACKAGES,
-        RECORDS,
         FolderLayout,
         existing_parts,
         job_config,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         part_stem,
         record_path,
     )
-    from swerve.data.jobs.runner import RunResult, completed_runs, part_done, run_work, usable_cores
+    from swerve.data.jobs.runner import RunResult, completed_runs, local_processes, part_done, run_work, usable_cores
     from swerve.data.jobs.schedule import FinishedParts
     from swerve.data.jobs.source_records import SOURCES, check_same_source, check_sources, load_log
     from swerve.data.jobs.work import JobSpec, LogHandle, PartResult, ProgressCallback
@@ -62,6 +62,7 @@ __all__ = [
     "existing_parts",
     "job_config",
     "load_log",
+    "local_processes",
     "log_names",
     "open_job",
     "package_versions",

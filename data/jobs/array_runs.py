@@ -5,14 +5,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from swerve.data.jobs.execution import ArrayPart
+from swerve.data.jobs.execution import ArrayPart, Owns
 from swerve.data.jobs.failures import FAILURE_SHAPE, FailedPart, Failure
 from swerve.data.jobs.schedule import FinishedParts
 from swerve.data.storage.checked_json import fields, integer, list_of, mapping_of, number, optional, read_json, text
-from swerve.data.storage.files import make_folder, to_json, write_atomically
+from swerve.data.storage.files import PART, final_name, make_folder, safe_name, to_json, write_atomically
 from swerve.scenes import LogError
 
 RUNS: Final = "runs"
+# Subfolder of the records of finished parts.
+RECORDS: Final = "records"
 _RESULT: Final = fields(
     {
         **{"number": integer(1), "runs": integer(1), "noun": text, "count": integer(0), "seconds": number(0.0)},
@@ -57,6 +59,19 @@ def array_results(folder: Path, noun: str) -> list[ArrayResult]:
     paths = sorted((folder / RUNS).glob(f"*-of-*.{noun}.json"), key=lambda path: path.stat().st_mtime_ns)
     found = [result for path in paths if (result := _read(path)) is not None]
     return [result for result in found if result.part.count == found[-1].part.count]
+
+
+def remove_leftovers_of_part(folder: Path, logs: Collection[str], owns: Owns) -> None:
+    """Remove incomplete shards and records of the parts that a run of an array makes, which no other run writes.
+
+    Other files, such as a log's map, are left until the job is completed: several runs may be writing them.
+    """
+    known = {safe_name(log): log for log in logs}
+    for path in folder.glob("*/*" + PART):
+        log, _, chunk = final_name(path.name).partition(".")[0].rpartition("-")
+        is_part = path.parent.name == RECORDS or final_name(path.name).endswith(".tar")
+        if is_part and log in known and chunk.isdigit() and owns(known[log], int(chunk)):
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> ArrayResult | None:

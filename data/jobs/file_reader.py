@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from typing import Final, TypeVar
@@ -14,6 +15,7 @@ from typing import Final, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from swerve.data.jobs.main_guard import UNGUARDED, UNGUARDED_MESSAGE, refuse_import
 from swerve.data.jobs.signals import signals_blocked
 from swerve.scenes import SwerveError
 
@@ -46,7 +48,8 @@ class FileReader:
             noun: name of the files in the progress.
 
         Raises:
-            SwerveError: a process was killed; or whatever the function raises.
+            SwerveError: a process was killed, or the user's script lacks a main guard; or whatever the function raises.
+            SystemExit: this process is a worker that is just importing the user's script.
         """
         size = min(self.workers, sum(_size(file) for file in files) // _BYTES_EACH)
         console = self.console or Console(quiet=True)
@@ -68,12 +71,19 @@ def _mapped(read: Callable[[Path], T], files: Sequence[Path], size: int) -> Iter
     if size < 2:
         yield from map(read, files)
         return
+    refuse_import()
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
+        processes = list[BaseProcess]()
         try:
             with signals_blocked(signal.SIGINT, signal.SIGTERM):
                 results = pool.map(read, files, chunksize=_AT_ONCE)
+            processes += [one for one in multiprocessing.active_children() if one not in others]
             yield from results
         except BrokenProcessPool as error:
+            pool.shutdown()  # exit codes are known when all have ended
+            if any(one.exitcode == UNGUARDED for one in processes):
+                raise SwerveError(UNGUARDED_MESSAGE) from None
             raise SwerveError(
                 f"a process that read {files[0].parent} was killed: probably out of memory. Use fewer --workers"
             ) from error

@@ -1,6 +1,5 @@
-"""Job folders: expected files, locking and resumption."""
+"""Job folders: expected files and resumption."""
 
-import fcntl
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,12 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from rich.console import Console
 
-from swerve.data.jobs.array_runs import RUNS
-from swerve.data.jobs.execution import ArrayPart, ArrayPartDone, Execution, PartsMissingError, Workers
+from swerve.data.jobs.array_runs import RECORDS, RUNS
+from swerve.data.jobs.execution import ArrayPartDone, Execution, PartsMissingError, Workers
+from swerve.data.jobs.folder_locks import LOCK, lock_part, locked
 from swerve.data.jobs.lease import leased
 from swerve.data.jobs.main_guard import refuse_import
 from swerve.data.jobs.run_state import Phase, StateFile
@@ -38,11 +38,9 @@ from swerve.scenes.printable import name_problem, printable
 from swerve.scenes.source_digest import code_digest
 
 # The command line leaves its options there.
-JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
+JOB, _CONFIG = "job.json", "config.yaml"
 # File with the digests of the tables, in the folder of runs.
 TABLES = "tables.json"
-# Subfolder of the records of finished parts.
-RECORDS = "records"
 
 
 # Packages whose versions may change numbers.
@@ -157,7 +155,7 @@ def open_job(
 ) -> Iterator[None]:
     """Lock the folder for this job: start it, or resume it after removing incomplete files.
 
-    The runs of an array hold the lock together, each with a lock of its own; they remove nothing.
+    The runs of an array hold the lock together, each with a lock of its own; `run_work` removes their incomplete files.
 
     Args:
         folder: job folder; new, empty, or of the same job.
@@ -181,10 +179,10 @@ def open_job(
             refresh(folder)
             if not (folder / JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
                 raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
-            locks.enter_context(_locked(folder / _LOCK, shared=part is not None))
+            locks.enter_context(locked(folder / LOCK, shared=part is not None))
             if part is not None:
-                locks.enter_context(_lock_part(folder, part))
-                with _locked(folder / RUNS / "setup.lock", waits=True):
+                locks.enter_context(lock_part(folder, part))
+                with locked(folder / RUNS / "setup.lock", waits=True):
                     replaced = _set_up(folder, config, layout, alone=False)
             else:
                 replaced = _set_up(folder, config, layout, alone=True)
@@ -211,8 +209,8 @@ def _stated(state: StateFile) -> Iterator[None]:
         raise
     except (WriteError, PartsMissingError):  # the same command goes on
         raise
-    except SwerveError:  # such as that some parts failed, and that there are no results
-        phase = "ended"
+    except SwerveError:  # such as that some parts failed, and that there are no results; nothing is made at the start
+        state.settle("ended", ("completing",))
         raise
     finally:
         state.settle(phase)
@@ -226,30 +224,6 @@ def _write_digests(folder: Path, layout: FolderLayout) -> None:
     write_atomically(folder / RUNS / TABLES, to_json({"sha256": digests}))
 
 
-@contextmanager
-def lock_job(folder: Path) -> Iterator[None]:
-    """Lock a job's folder against all runs.
-
-    Raises:
-        SwerveError: a run is going on, or the folder cannot be written.
-    """
-    with os_errors_as_swerve_errors(folder), leased(folder, None), _locked(folder / _LOCK):
-        yield
-
-
-def _lock_part(folder: Path, part: ArrayPart) -> BinaryIO:
-    """Lock a run of an array against itself, and refuse one of another array, which would divide the parts otherwise.
-
-    Raises:
-        SwerveError: the same run, or one of an array of another size, is going on.
-    """
-    make_folder(folder / RUNS)
-    for path in (folder / RUNS).glob("*-of-*.lock"):
-        if not path.stem.endswith(f"-of-{part.count}"):
-            _locked(path).close()
-    return _locked(folder / RUNS / f"{part.stem}.lock")
-
-
 def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: bool) -> str:
     """Prepare the folder for writing parts; return what it says of a job that is replaced. Safe to repeat."""
     path = folder / JOB
@@ -260,7 +234,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
     for name in (layout.completion_file, f"{RUNS}/{TABLES}"):
         remove_file(folder / name)
     if alone:
-        _remove_leftovers(folder)
+        _remove_all_leftovers(folder)
     if there != config or not path.is_file():
         write_atomically(path, to_json(config))
     for name in layout.parts:
@@ -270,43 +244,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
 
 def _is_start(path: Path) -> bool:
     """Test whether a job killed during start-up may have left this file."""
-    return final_name(path.name) in (_LOCK, RUNS, JOB)
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the lock of an output folder, which is made if it does not exist, so that no other process writes to it.
-
-    Raises:
-        SwerveError: another process holds it, the folder cannot be made, or its store does not answer.
-        SystemExit: this process is a worker that is just importing the user's script.
-    """
-    refuse_import()
-    make_folder(folder)
-    with ExitStack() as locks:
-        with os_errors_as_swerve_errors(folder):
-            locks.enter_context(leased(folder, None))
-            refresh(folder)
-            locks.enter_context(_locked(folder / _LOCK))
-        yield
-
-
-def _locked(path: Path, shared: bool = False, waits: bool = False) -> BinaryIO:
-    """Lock the file until it is closed; the operating system releases the lock when the process ends.
-
-    Raises:
-        SwerveError: another process has locked it, and `waits` is not set.
-    """
-    file = open(path, "ab")  # noqa: SIM115 the caller closes it
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if waits else fcntl.LOCK_NB))
-    except BlockingIOError:
-        file.close()
-        folder, who = path.parent, "another job is"
-        if folder.name == RUNS:
-            folder, who = folder.parent, f"--part {path.stem.replace('-of-', '/')} of this job is"
-        raise SwerveError(f"{folder}: {who} writing to this folder; wait for it or end it") from None
-    return file
+    return final_name(path.name) in (LOCK, RUNS, JOB)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -350,7 +288,7 @@ def _log_files(folder: Path, layout: FolderLayout, config: dict[str, Any]) -> It
     return (path for name in names for path in (folder / name).glob("*") if path.suffix != PART)
 
 
-def _remove_leftovers(folder: Path) -> None:
+def _remove_all_leftovers(folder: Path) -> None:
     """Remove incomplete files; a worker of a lost cluster may just have completed one."""
     for path in folder.rglob("*" + PART):
         path.unlink(missing_ok=True)
@@ -402,7 +340,7 @@ def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     """Test whether a path is one that a job of these logs writes, complete or incomplete."""
     name = final_name(path.name)
     if len(path.parts) == 1:
-        return name in (JOB, _LOCK, _CONFIG, layout.completion_file, *layout.files)
+        return name in (JOB, LOCK, _CONFIG, layout.completion_file, *layout.files)
     if path.parts[0] == RUNS:
         return len(path.parts) == 2 and _RUN_FILE.match(name) is not None
     if layout.log_folders and len(path.parts) == 2 and path.parts[0] in names:

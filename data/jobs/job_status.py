@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from swerve.data.jobs.array_runs import RUNS
+from swerve.data.jobs.array_runs import RECORDS, RUNS
 from swerve.data.jobs.failures import FAILURES, read_failures
-from swerve.data.jobs.folder import JOB, RECORDS
+from swerve.data.jobs.folder import JOB
 from swerve.data.jobs.run_state import ENDING, FINISHING, WHOLE, WrittenState, read_states
 from swerve.data.jobs.verify import job_folder, no_job
 from swerve.data.storage.checked_json import anything, fields, list_of, read_json, text
@@ -149,7 +149,9 @@ def _latest(states: Sequence[WrittenState]) -> tuple[list[WrittenState], int, Wr
     if not runs:
         return [], 0, None
     last = max(runs, key=lambda one: one.time)
-    finish = next((one for one in states if one.run == FINISHING and one.time >= last.time), None)
+    # One that is at work counts whatever its machine's clock says.
+    counts = (one for one in states if one.run == FINISHING and (one.is_alive or one.time >= last.time))
+    finish = next(counts, None)
     if last.run == WHOLE:
         return [last], 0, finish
     count = last.run.partition("/")[2]

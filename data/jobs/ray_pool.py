@@ -36,6 +36,8 @@ _INSTALL: Final = "pip install 'PATH[ray]', where PATH is Swerve's folder"
 # itself, without a traceback, after 60.
 _LOOK_PERIOD: Final = 3.0
 _HEAD_PATIENCE: Final = 30.0
+# Services of heads that this process has lost: its connection to them cannot be used again.
+_LOST: Final = set[str]()
 
 
 class HeadWatch:
@@ -53,7 +55,7 @@ class HeadWatch:
         self._address, (host, _, port) = address, address.rpartition(":")
         self._place = (host, int(port)) if port.isdigit() else None
         self._looked, self.is_lost = time.monotonic(), False
-        self._seen = self._looked
+        self._missed: float | None = None
         if not self._answers():
             self._place = None
 
@@ -61,15 +63,18 @@ class HeadWatch:
         """Look whether the head is there, from time to time.
 
         Raises:
-            SwerveError: it has not answered for 30 seconds.
+            SwerveError: it has not answered since a look of 30 seconds ago. Time without a look says nothing: this
+                process may have stalled.
         """
         now = time.monotonic()
         if self._place is None or now - self._looked < _LOOK_PERIOD:
             return
         self._looked = now
         if self._answers():
-            self._seen = now
-        elif now - self._seen > _HEAD_PATIENCE:
+            self._missed = None
+        elif self._missed is None:
+            self._missed = now
+        elif now - self._missed > _HEAD_PATIENCE:
             raise self.lost()
 
     def lost(self) -> SwerveError:
@@ -122,14 +127,17 @@ def run_on_ray(
 
     Raises:
         MissingExtraError: ray is not installed.
-        SwerveError: the cluster cannot be reached, or its head is gone.
+        SwerveError: the cluster cannot be reached, or its head is gone, now or in an earlier job of this process.
         WriteError: the folder cannot be written.
     """
     ray = _ray()
     own = not ray.is_initialized()
     if own:
         _connect(ray, execution.on)
-    head = HeadWatch(_service(ray, execution.on))
+    service = _service(ray, execution.on)
+    if not own and service in _LOST:
+        raise SwerveError(f"this process is connected to a Ray head that is gone ({service}): start Python anew")
+    head = HeadWatch(service)
     try:
         size = execution.workers or capacity(ray.cluster_resources(), needs)
         return _RayPool(ray, work, folder.absolute(), schedule, (size, needs), listener, head).run()
@@ -138,7 +146,9 @@ def run_on_ray(
             raise
         raise head.lost() from error
     finally:
-        if own and not head.is_lost:  # it is the head that Ray would ask
+        if head.is_lost:  # Ray would ask it to end the connection, which therefore stays
+            _LOST.add(service)
+        elif own:
             ray.shutdown()
 
 

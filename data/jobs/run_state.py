@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -111,10 +111,10 @@ class StateFile:
         with suppress(OSError):
             write_atomically(self.path, to_json(content))
 
-    def settle(self, phase: Phase) -> None:
-        """Write how the run has ended, unless it has written that itself."""
+    def settle(self, phase: Phase, among: Collection[Phase] = ("starting", "completing")) -> None:
+        """Write how a run in one of these phases has ended; one in another has written that itself."""
         for there in read_states(self.path.parent, self.path.name):
-            if there.state.phase in ("starting", "completing"):
+            if there.state.phase in among:
                 self.write(replace(there.state, phase=phase))
 
 

@@ -14,6 +14,7 @@ from swerve.data.jobs.array_runs import (
     array_results,
     failed_parts,
     missing_parts,
+    remove_leftovers_of_part,
     write_array_result,
 )
 from swerve.data.jobs.execution import LOCAL, ArrayPart, ArrayPartDone, Execution, PartsMissingError, Resources, Workers
@@ -72,6 +73,8 @@ def run_work(
 ) -> RunResult:
     """Run every unfinished part of every log, or those of this run of an array.
 
+    A run of an array first removes the incomplete shards and records that an earlier try left of its last stage.
+
     Args:
         work: work of the job.
         folder: output folder.
@@ -94,11 +97,15 @@ def run_work(
     if execution.finish:
         return completed_runs(folder, logs, finished, noun)
     part = execution.part
-    schedule = Schedule(logs, finished, part.owns(logs, single) if part else None, part.count if part else 1)
+    owns = part.owns(logs, single) if part else None
+    if owns is not None and is_last:  # parts of a later stage are divided otherwise
+        with os_errors_as_swerve_errors(folder):
+            remove_leftovers_of_part(folder, logs, owns)
+    schedule = Schedule(logs, finished, owns, part.count if part else 1)
     state = StateFile.of(folder / RUNS, part)
     with JobProgress(console or Console(quiet=True), schedule, noun, state, execution.progress) as progress:
         if execution.on == LOCAL:
-            failed = run_tasks(work, folder, schedule, execution.workers or usable_cores(), progress)
+            failed = run_tasks(work, folder, schedule, local_processes(execution), progress)
         else:
             failed = run_on_ray(work, folder, schedule, execution, needs, progress)
     failures = tuple(one.failure for one in failed)
@@ -181,6 +188,12 @@ def _merged(noun: str, results: Sequence[ArrayResult], failed: Sequence[FailedPa
     longest = max((result.seconds for result in results), default=0.0)
     count = sum(result.count for result in results)
     return RunResult(noun, count, longest, seconds, tuple(one.failure for one in failed))
+
+
+def local_processes(workers: Workers) -> int:
+    """Return how many processes work on this machine: one per usable core if the workers are those of a cluster."""
+    execution = Execution.of(workers)
+    return (execution.workers if execution.on == LOCAL else None) or usable_cores()
 
 
 def usable_cores() -> int:

@@ -18,8 +18,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from swerve.data.jobs.array_runs import RUNS
-from swerve.data.jobs.folder import JOB, RECORDS, TABLES, lock_job
+from swerve.data.jobs.array_runs import RECORDS, RUNS
+from swerve.data.jobs.folder import JOB, TABLES
+from swerve.data.jobs.folder_locks import lock_job
 from swerve.data.jobs.source_records import SOURCES
 from swerve.data.storage.checked_json import fields, file_name, read_json
 from swerve.data.storage.files import PART, file_digest, remove_file

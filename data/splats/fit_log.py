@@ -40,6 +40,7 @@ from swerve.data.storage.files import (
     make_folder,
     os_errors_as_swerve_errors,
     remove_file,
+    remove_leftovers,
     to_json,
     write_atomically,
 )
@@ -81,6 +82,7 @@ def fit_log(
         SwerveError: the log cannot be fitted, the checkpoint is damaged, or the folder cannot be written.
     """
     make_folder(folder)
+    remove_leftovers(folder)  # as of a run of an array, which was killed at a checkpoint
     images = images_of_log(log, options)
     print(f"{log.name}: {memory_line(images, options)}")
     known = image_priors(log, images.train)

@@ -152,6 +152,22 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether a name is one that `temporary_path` gives."""
+    found = _TEMPORARY.search(name)
+    return found is not None and found[1] is not None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of a folder, without its subfolders, that killed processes left.
+
+    Their names are never used again. Nobody else may be writing to the folder.
+    """
+    for path in folder.glob("*" + PART):
+        if is_temporary(path.name):
+            path.unlink(missing_ok=True)
+
+
 def final_name(name: str) -> str:
     """Return the name that a file gets when it is complete, of its name or its temporary name."""
     return _TEMPORARY.sub("", name)

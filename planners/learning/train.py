@@ -9,7 +9,7 @@ from typing import Final
 
 import torch
 
-from swerve.data.jobs.folder import held
+from swerve.data.jobs.folder_locks import held
 from swerve.data.storage.files import make_folder
 from swerve.data.stream import SampleStream, StreamLoader
 from swerve.eval.context.context_store import ContextStore

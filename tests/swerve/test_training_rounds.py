@@ -15,7 +15,7 @@ from swerve.data.dataset.read_manifest import MANIFEST
 from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.set_config import read_all_options
 from swerve.data.dataset.shards import dataset_digest
-from swerve.data.jobs.folder import held
+from swerve.data.jobs.folder_locks import held
 from swerve.data.storage.files import file_digest
 from swerve.eval.closed_loop.rollout_file import read_index, read_rollouts
 from swerve.job_report import open_sources

@@ -27,6 +27,7 @@ from swerve.data.storage.files import (
     make_folder,
     os_errors_as_swerve_errors,
     remove_file,
+    remove_leftovers,
     safe_name,
     to_json,
     write_atomically,
@@ -196,6 +197,8 @@ def make_records(
         ArrayPartDone: this run of an array made its part.
     """
     with open_job(records.folder, config, records.layout, workers, console), os_errors_as_swerve_errors(folder):
+        if Execution.of(workers).part is None:
+            remove_leftovers(folder)
         remove_summary(folder)
         report_damaged(console, remove_damaged_records(records.folder, schema))
         if submission:

@@ -2,12 +2,14 @@
 
 import fcntl
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swerve.data.jobs import ArrayPart, ArrayPartDone, Execution, job_config, open_job, run_work
+from swerve.data.jobs.array_runs import remove_leftovers_of_part
 from swerve.data.jobs.job_status import job_status
 from swerve.data.jobs.run_state import RunState, StateFile
 from swerve.data.jobs.schedule import Schedule
@@ -18,9 +20,9 @@ from tests.support.counting_work import LAYOUT, CountingWork, finished_of, squar
 CHUNKS = {"a": 3, "b": 1, "c": 4}
 
 
-def run(folder, execution, wrong=None, is_last=True):
+def run(folder, execution, wrong=None, is_last=True, layout=LAYOUT):
     work, config = CountingWork(folder, CHUNKS, wrong or {}), job_config({}, [("simple", log) for log in CHUNKS], ())
-    with open_job(folder, config, LAYOUT, execution):
+    with open_job(folder, config, layout, execution):
         return run_work(work, folder, list(CHUNKS), finished_of(folder, CHUNKS), "squares", execution, None, is_last)
 
 
@@ -123,6 +125,38 @@ def test_a_run_leaves_the_files_of_others(tmp_path):
         run(tmp_path, part(2, 2))
     run(tmp_path, Execution(finish=True))
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_run_that_is_started_again_removes_what_it_left(tmp_path):
+    """Each preemption would leave one more shard, until the job is completed."""
+    layout = replace(LAYOUT, parts={**LAYOUT.parts, "records": ".json"})
+    mine, other = (tmp_path / "records" / f"c-0000{chunk}.json.node-7-123.part" for chunk in (0, 1))
+    with pytest.raises(ArrayPartDone):
+        run(tmp_path, part(1, 2), layout=layout)
+    mine.write_text("half")
+    other.write_text("half")
+    with pytest.raises(ArrayPartDone):
+        run(tmp_path, part(1, 2), is_last=False, layout=layout)
+    assert mine.exists(), "parts of a later stage may be other runs'"
+    with pytest.raises(ArrayPartDone):
+        run(tmp_path, part(1, 2), layout=layout)
+    assert (mine.exists(), other.exists()) == (False, True)
+
+
+def test_only_files_of_a_runs_own_parts_are_removed(tmp_path):
+    kept = (
+        "train/c-00001.tar",
+        "train/x-00000.tar",
+        "squares/c-00000.json",
+        "maps/c-00000.npz",
+        "records/c-00003.json",
+    )
+    for name in ("train/c-00000.tar", "records/c-00002.json", *kept):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.node-7-123.part").write_text("half")
+    remove_leftovers_of_part(tmp_path, list(CHUNKS), ArrayPart(1, 2).owns(list(CHUNKS)))
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.part")}
+    assert left == {f"{name}.node-7-123.part" for name in kept}
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1/0", "a/b", "1", "-1/2", "1/2/3", ""])

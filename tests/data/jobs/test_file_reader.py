@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from swerve.data.jobs import file_reader
+from swerve import evaluation
+from swerve.data.jobs import Execution, file_reader, runner
 from swerve.data.jobs.file_reader import FileReader
+from swerve.options.evaluate import EvaluateOptions
 from swerve.scenes import LogError, SwerveError
 
 
@@ -107,6 +109,41 @@ def test_processes_end_when_the_reading_one_is_killed(files):
         while Path(f"/proc/{one.read_text()}").exists() and not zombie(one.read_text()):
             assert time.monotonic() < end, "a process was left behind"
             time.sleep(0.05)
+
+
+def test_a_script_without_a_main_guard_is_told(files):
+    """Not that memory is short: the processes import the script, which reads the files once more."""
+    script, root = files[0].with_name("script.py"), Path(__file__).parents[3]
+    script.write_text(f"""if True:
+        from pathlib import Path
+        from swerve.data.jobs import file_reader
+        from tests.data.jobs.test_file_reader import text_and_process
+        file_reader._BYTES_EACH = 8
+        files = sorted(Path({str(files[0].parent)!r}).glob("??"))
+        print(len(list(file_reader.FileReader(2)(text_and_process, files, ""))))
+    """)
+    run = [sys.executable, str(script)]
+    ended = subprocess.run(
+        run, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=200
+    )
+    assert ended.returncode == 1
+    assert 'put what it does below if __name__ == "__main__":' in ended.stderr.splitlines()[-1]
+    assert ended.stderr.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(("on", "processes"), [("local", 64), ("ray", 3), ("ray://head:10001", 3)])
+def test_the_number_of_a_clusters_actors_is_not_that_of_processes_here(monkeypatch, on, processes):
+    def opened(folders, split, read_files):
+        assert read_files.workers == processes
+        raise SwerveError("seen")
+
+    monkeypatch.setattr(runner, "usable_cores", lambda: 3)
+    monkeypatch.setattr(evaluation, "read_split", str)
+    monkeypatch.setattr(evaluation, "navsim_folders", str)
+    monkeypatch.setattr(evaluation, "open_navsim_benchmark", opened)
+    options = EvaluateOptions(split="navtest")
+    with pytest.raises(SwerveError, match="seen"):
+        evaluation.evaluate_navsim("navsim:.", [], Path(), options, Execution(64, on=on))
 
 
 def zombie(number):

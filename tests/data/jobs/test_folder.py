@@ -10,6 +10,7 @@ from rich.console import Console
 
 from swerve.data.jobs import existing_parts, job_config, log_names, open_job, part_stem
 from swerve.data.jobs import folder as folder_module
+from swerve.data.jobs.folder_locks import held
 from swerve.data.storage import files
 from swerve.scenes import SwerveError
 from tests.support.counting_work import LAYOUT
@@ -52,7 +53,7 @@ def killed_after(monkeypatch, steps, folder):
         return wrapper
 
     with monkeypatch.context() as patch:
-        for name in ("make_folder", "write_atomically", "_locked", "_remove_leftovers"):
+        for name in ("make_folder", "write_atomically", "locked", "_remove_all_leftovers"):
             patch.setattr(folder_module, name, counted(getattr(folder_module, name)))
         patch.setattr(files, "commit", counted(files.commit))
         try:
@@ -69,6 +70,17 @@ def test_a_job_killed_in_its_first_moments_can_be_begun_again(tmp_path, monkeypa
         assert (tmp_path / str(steps) / "squares").is_dir()
         steps += 1
     assert steps == 10  # The folder, the lock, the clearing, writing job.json, its name, four folders, the run's state.
+
+
+def test_what_killed_processes_left_in_a_held_folder_is_removed(tmp_path):
+    """Each kill at a checkpoint of a training would leave one more, for ever."""
+    kept = ("checkpoint.safetensors", "video.part", "film-12.part", "run/events.node-7-12.part")
+    (tmp_path / "run").mkdir()
+    for name in (*kept, "checkpoint.safetensors.node-7-12.part", "checkpoint.safetensors.other-9.part"):
+        (tmp_path / name).write_bytes(b"half")
+    with held(tmp_path):
+        left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*kept, "job.lock"}
 
 
 def test_a_file_in_the_folders_place_is_one_error(tmp_path):

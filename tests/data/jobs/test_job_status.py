@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -157,6 +158,15 @@ def test_a_completion_that_was_killed_is_not_at_work(tmp_path):
     assert "has not completed the job" in text
 
 
+def test_a_completion_at_work_counts_where_clocks_differ(tmp_path):
+    """The clock of the machine that ran the last part is ahead of that of the one that completes the job."""
+    array_of_two(tmp_path)
+    StateFile.of(tmp_path / "runs", None, finish=True).begin()
+    for path in (tmp_path / "runs").glob("?-of-2.state.json"):
+        write_atomically(path, re.sub(rb'"time": \d+', b'"time": %d' % (time.time() + 30), path.read_bytes()))
+    assert told(tmp_path)[1]["progress"] == "finishing"
+
+
 def test_missing_parts_leave_the_completion_stopped(tmp_path):
     array_of_two(tmp_path, {("a", None): "refused"})
     write_failures(tmp_path, [Failure("a", "", "", "of an earlier attempt")])
@@ -189,6 +199,26 @@ def test_a_run_that_waits_for_others_has_not_ended(tmp_path):
     with pytest.raises(ArrayPartDone):
         first_stage()
     assert [one.state.phase for one in read_states(tmp_path / "runs", "*.state.json")] == ["stopped"]
+
+
+def refused(folder, execution):
+    """Open a job, and find an error before a part is made, such as a source that is another one."""
+    with open_job(folder, job_config({}, [("simple", log) for log in CHUNKS], ()), LAYOUT, execution):
+        raise SwerveError("is not the source that the job began with")
+
+
+def test_runs_that_are_refused_at_their_start_have_made_no_parts(tmp_path):
+    """They would be told to complete the job."""
+    for number in (1, 2):
+        with pytest.raises(SwerveError, match="is not the source"):
+            refused(tmp_path, Execution(1, ArrayPart(number, 2)))
+    code, state, text = told(tmp_path)
+    assert (code, state["progress"], state["share"]) == (1, "stopped", 0.0)
+    assert [one["phase"] for one in state["runs"]] == ["stopped"] * 2
+    assert "swerve finish" not in text
+    with pytest.raises(SwerveError, match="is not the source"):
+        refused(tmp_path / "whole", Execution(1))
+    assert told(tmp_path / "whole")[1]["runs"][0]["phase"] == "stopped"
 
 
 def test_a_running_job_has_not_failed(tmp_path):

@@ -140,6 +140,47 @@ def test_a_head_that_is_gone_ends_the_job_with_one_error(monkeypatch):
     assert head.is_lost
 
 
+def test_one_failed_look_after_a_stall_does_not_end_the_job(monkeypatch):
+    """This process may be suspended, or write to a slow store: it has not looked meanwhile."""
+    now = [0.0]
+    monkeypatch.setattr(ray_pool.time, "monotonic", lambda: now[0])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        head = ray_pool.HeadWatch(f"127.0.0.1:{server.getsockname()[1]}")
+    for now[0] in (100.0, 103.0, 129.0):
+        head.check()
+    now[0] = 131.0
+    head.check()  # too soon after the last look
+    now[0] = 133.0
+    with pytest.raises(SwerveError, match="is gone"):
+        head.check()
+
+
+def test_a_later_job_of_the_process_does_not_use_the_connection_to_a_lost_head(tmp_path, monkeypatch):
+    ended, connected = [], []
+    fake = SimpleNamespace(
+        is_initialized=lambda: bool(connected),
+        get_runtime_context=lambda: SimpleNamespace(gcs_address="127.0.0.1:1"),
+        cluster_resources=dict,
+        shutdown=lambda: ended.append(True),
+    )
+
+    class Pool:
+        def __init__(self, *given):
+            self.head = given[-1]
+
+        def run(self):
+            raise self.head.lost()
+
+    monkeypatch.setattr(ray_pool, "_LOST", set())
+    monkeypatch.setattr(ray_pool, "_ray", lambda: fake)
+    monkeypatch.setattr(ray_pool, "_connect", lambda ray, address: connected.append(address))
+    monkeypatch.setattr(ray_pool, "_RayPool", Pool)
+    for message in (r"is gone\. Start the cluster anew", r"head that is gone \(127\.0\.0\.1:1\): start Python anew"):
+        with pytest.raises(SwerveError, match=message):
+            run(tmp_path)
+    assert (connected, ended) == (["ray"], [])
+
+
 @pytest.mark.parametrize("address", ["", "nowhere", "127.0.0.1:1"])
 def test_a_head_that_cannot_be_reached_from_here_is_not_watched(monkeypatch, address):
     monkeypatch.setattr(ray_pool, "_LOOK_PERIOD", 0.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swerve.data.jobs.folder import held
+from swerve.data.jobs.folder_locks import held
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.mirror import output_folder
 from swerve.planners.baselines.kinematic import ConstantVelocity

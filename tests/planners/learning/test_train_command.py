@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 import safetensors.torch
 
 from swerve.data.dataset import AugmentOptions, augment
-from swerve.data.jobs.folder import held
+from swerve.data.jobs.folder_locks import held
 from swerve.data.stream import StreamLoader
 from swerve.data.stream.merged_sets import MergedSets
 from swerve.eval.context.context_store import ContextStore

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from swerve.data.jobs.execution import ArrayPartDone, Execution
-from swerve.data.jobs.folder import lock_job
+from swerve.data.jobs.folder_locks import lock_job
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
@@ -71,9 +71,10 @@ def test_only_what_is_missing_or_failed_is_planned_again(planned, tmp_path):
     assert planned()[2] == []
     next((tmp_path / "out/job/records").glob("*.parquet")).unlink()
     # A run that may end without a submission does not leave that of an earlier one.
-    (tmp_path / "out/submission.pkl").touch()
+    for name in ("submission.pkl", "submission.pkl.node-12.part"):
+        (tmp_path / "out" / name).touch()
     assert len(planned()[2]) == 1
-    assert not (tmp_path / "out/submission.pkl").exists()
+    assert not list((tmp_path / "out").glob("submission.pkl*"))
     assert len(planned(spec=PlannerSpec("it", SPEC.spec, "version 2"))[2]) == 3
 
 
