@@ -100,7 +100,7 @@ def read_status(folder: Path) -> object:
 
 def open_set(folder: Path) -> object:
     """Open a set for training."""
-    return len(read_catalogue(folder, "train").keys)
+    return len(read_catalogue(folder, "train"))
 
 
 STEPS: dict[str, Callable[[Path], object]] = {

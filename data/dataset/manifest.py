@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from swerve.data.dataset.set_index import INDEX, write_index
 from swerve.data.jobs import Failure, write_failures
 from swerve.data.jobs.failures import FAILURE_SHAPE
 from swerve.data.storage.checked_json import (
@@ -120,7 +122,7 @@ def write_manifest(
     weights_of: Callable[[ShardRecord], Sequence[float]],
     acceptance: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write manifest.parquet, failures.json and summary.json of a set; return the summary.
+    """Write manifest.parquet, its index, failures.json and summary.json of a set; return the summary.
 
     Args:
         folder: folder of the set.
@@ -130,7 +132,8 @@ def write_manifest(
         acceptance: entry of the summary.
     """
     counts, failed = Counts(), list(failures)
-    with ParquetFile(folder / "manifest.parquet", SCHEMA) as manifest:
+    index = partial(write_index, path=folder / INDEX)
+    with ParquetFile(folder / "manifest.parquet", SCHEMA, before=index) as manifest:
         for record in records:
             counts.add(record)
             failed += record.failures

@@ -15,7 +15,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
 MANIFEST: Final = "manifest.parquet"
-_SHARD: Final = re.compile(r"(train|val|test)/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.tar")
+SHARD: Final = re.compile(r"(train|val|test)/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.tar")
 # Rows of the largest set that is read; the manifest says how many it has before they are.
 _MOST_ROWS: Final = 50_000_000
 _OFFSET: Final = "offset"
@@ -47,7 +47,7 @@ def read_manifest(folder: Path, columns: Sequence[str], encoded: Sequence[str] =
         table = table.append_column(SCHEMA.field(_OFFSET), pa.array([UNKNOWN_OFFSET] * len(table), pa.int64()))
     places = table.select(["shard", "split"]).group_by(["shard", "split"]).aggregate([])
     for shard, split in zip(places["shard"].to_pylist(), places["split"].to_pylist(), strict=True):
-        if not _SHARD.fullmatch(shard) or not shard.startswith(f"{split}/"):
+        if not SHARD.fullmatch(shard) or not shard.startswith(f"{split}/"):
             told = printable(f"{shard!r:.120} is no tar in the folder of split {split!r:.40}")
             raise SwerveError(f"{path}: shard: {told}. {_AGAIN}")
     return table

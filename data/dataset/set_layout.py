@@ -7,6 +7,7 @@ from typing import Final
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, read_record
+from swerve.data.dataset.set_index import INDEX
 from swerve.data.jobs import RECORDS, FolderLayout, part_stem
 from swerve.data.jobs.failures import FAILURES
 from swerve.data.storage.archive import load_archive, save_archive
@@ -19,7 +20,7 @@ from swerve.scenes.printable import sentence
 _SPLITS = ("train", "val", "test")
 LAYOUT = FolderLayout(
     completion_file="manifest.parquet",
-    files=("summary.json", FAILURES, "timing.json"),
+    files=("summary.json", FAILURES, "timing.json", INDEX),
     parts={RECORDS: ".json", **dict.fromkeys(_SPLITS, ".tar")},
     disposable_folders=(RECORDS,),
     kind="augment",

@@ -1,6 +1,6 @@
 """Parquet files that appear under their name only when they are complete."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -27,10 +27,11 @@ class ParquetFile:
     Args:
         path: of the file.
         schema: of its rows.
+        before: called with the path of the complete file before it is renamed, such as for files that it implies.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path, self._schema, self._rows = path, schema, list[dict[str, Any]]()
+    def __init__(self, path: Path, schema: pa.Schema, before: Callable[[Path], None] | None = None) -> None:
+        self._path, self._schema, self._rows, self._before = path, schema, list[dict[str, Any]](), before
         self._writer = pq.ParquetWriter(temporary_path(path), schema, **_OPTIONS)
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
@@ -61,4 +62,6 @@ class ParquetFile:
         finally:
             self._writer.close()
         if kind is None:
+            if self._before is not None:
+                self._before(temporary_path(self._path))
             commit(self._path)

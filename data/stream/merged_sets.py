@@ -45,13 +45,14 @@ class MergedSets:
             OpenedSet(read_catalogue(folder, split), ShardReader(folder), RasterRenderer(folder)) for folder in folders
         ]
         catalogues = [one.catalogue for one in self._sets]
-        self._firsts = np.cumsum([0, *(len(one.keys) for one in catalogues)])
-        self.weights: Float[np.ndarray, "n"] = np.concatenate([one.weights for one in catalogues])
+        self._firsts = np.cumsum([0, *(len(one) for one in catalogues)])
         self.logs = frozenset[str]().union(*(one.logs for one in catalogues))
 
     @property
     def parts(self) -> dict[str, Int[np.ndarray, "_"]]:
         """Return the rows of each part's samples."""
+        if len(self._sets) == 1:
+            return self._sets[0].catalogue.parts
         pairs = list(zip(self._sets, self._firsts, strict=False))
         return {part: np.concatenate([one.catalogue.parts[part] + first for one, first in pairs]) for part in PARTS}
 
@@ -60,6 +61,11 @@ class MergedSets:
         """Return a digest over the keys of all sets in their order; of a single set its own."""
         digests = [one.catalogue.digest for one in self._sets]
         return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    def weights(self, rows: Sequence[int]) -> Float[np.ndarray, "n"]:
+        """Return the importance weights of samples."""
+        places = [self.where(row) for row in rows]
+        return np.array([self._sets[number].catalogue.weight(place) for number, place in places], np.float64)
 
     def where(self, row: int) -> tuple[int, int]:
         """Return the number of a row's set, and its row there."""

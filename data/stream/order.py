@@ -22,8 +22,10 @@ class PartOrder:
 
     def __init__(self, part: Part, rows: Int[np.ndarray, "n"], seed: int) -> None:
         self._part, self._seed = part, seed
-        kept = keyed_generator(seed, "stream", part.name, "limit").permutation(len(rows))[: part.limit]
-        self._rows = rows[np.sort(kept)]
+        self._rows = rows
+        if part.limit is not None:  # else no permutation of a large set is needed here
+            kept = keyed_generator(seed, "stream", part.name, "limit").permutation(len(rows))[: part.limit]
+            self._rows = rows[np.sort(kept)]
 
     def __len__(self) -> int:
         return len(self._rows)

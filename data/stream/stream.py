@@ -1,6 +1,6 @@
 """Training batches from a set: samples are a function of the step, so that any batch can be built at any time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ class SampleStream:
         self.options, self.rank, self.world_size = options, rank, world
         folders = [folder] if isinstance(folder, (str, Path)) else folder
         self._sets = MergedSets([Path(one) for one in folders], options.split)
-        self._orders = [self._order(part) for part in options.parts]
+        known = self._sets.parts
+        self._orders = [self._order(part, known) for part in options.parts]
         self._resumed = (0, (0,) * len(options.parts))
         first = self._decoded(int(self._orders[0].at(0, 1)[0]), options.cameras)
         self.cameras: tuple[str, ...] = tuple(entry["name"] for entry in first.entries)
@@ -132,7 +133,7 @@ class SampleStream:
             has_raster=has_raster,
             has_photo=has_photo,
             cameras=camera_arrays([sample.cameras for sample in samples]),
-            weight=self._sets.weights[rows].astype(np.float32),
+            weight=self._sets.weights(rows).astype(np.float32),
             provenance=tuple(self._provenance(row, sample) for row, sample in zip(rows, samples, strict=True)),
             **_numbers(samples),
         )
@@ -146,8 +147,7 @@ class SampleStream:
             parts += [part] * count
         return rows, np.array(parts)
 
-    def _order(self, part: Part) -> PartOrder:
-        known = self._sets.parts
+    def _order(self, part: Part, known: Mapping[str, Int[np.ndarray, "_"]]) -> PartOrder:
         if not len(known[part.name]):
             there = ", ".join(f"{len(rows)} {name}" for name, rows in known.items() if len(rows))
             raise SwerveError(

@@ -72,6 +72,27 @@ def _write_set(folder: Path) -> None:
     augment([SimpleSource(("train-0", "val-1"))], folder / "set", options, workers=1)
 
 
+def _write_set_alone(folder: Path) -> None:
+    """Write a set as those of before there was an index."""
+    _write_set(folder)
+    (folder / "set/index.arrow").unlink()
+
+
+def _read_index(folder: Path) -> None:
+    """Read the catalogue of a set: whatever becomes of its index, it says what the manifest says."""
+    from swerve.data.dataset.read_manifest import read_manifest
+    from swerve.data.stream.catalogue import read_catalogue
+
+    rows = read_manifest(folder / "set", ("key", "shard", "split", "offset", "weight")).to_pylist()
+    for split in ("train", "val"):
+        own, found = [row for row in rows if row["split"] == split], read_catalogue(folder / "set", split)
+        assert found.keys.to_pylist() == [row["key"] for row in own]
+        for number, row in enumerate(own):
+            shard, _, key, offset, _ = found.where(number)
+            assert (shard, key, offset) == (row["shard"], row["key"], row["offset"])
+            assert found.weight(number) == row["weight"]
+
+
 def _read_samples(folder: Path) -> None:
     from swerve.data.dataset import read_samples
 
@@ -106,7 +127,7 @@ def _read_contexts(folder: Path) -> None:
     from swerve.scenes.viewpoints import ViewpointKind
 
     catalogue, store = read_catalogue(folder / "set", "train"), ContextStore(folder / "contexts", folder / "set")
-    for row in range(min(len(catalogue.keys), 4)):
+    for row in range(min(len(catalogue), 4)):
         shard, number, key, *_ = catalogue.where(row)
         stored = Provenance(key, "", "", "", ViewpointKind.LOGGED, 0, shard, number)
         context, reason = store.context(stored), store.reason(stored)
@@ -177,7 +198,13 @@ SET_READERS: Final = tuple(
         ("archive", _write_archive, {"*.npz": _ARCHIVE}, _read_archive),
         ("context", _write_context, {"*.npz": _ARCHIVE}, _read_context),
         ("samples", _write_set, {"set/manifest.parquet": mutate_parquet, "*.tar": tar(_SAMPLE)}, _read_samples),
-        ("stream", _write_set, {"set/manifest.parquet": mutate_parquet, "*train/*.tar": tar(_SAMPLE)}, _read_stream),
+        ("index", _write_set, {"set/index.arrow": mutate_bytes}, _read_index),
+        (
+            "stream",
+            _write_set_alone,
+            {"set/manifest.parquet": mutate_parquet, "*train/*.tar": tar(_SAMPLE)},
+            _read_stream,
+        ),
         (
             "contexts",
             _write_contexts,
