@@ -9,6 +9,11 @@ from swerve.data.sources.source import split_of
 from swerve.scenes import Camera, Log, LogError, Split
 
 
+def whole_folder(folder: Path) -> tuple[Path, ...]:
+    """Return a log's folder as the place of all its files."""
+    return (folder,)
+
+
 @dataclass(frozen=True)
 class FolderSource:
     """Source whose logs are folders, named after them.
@@ -21,6 +26,7 @@ class FolderSource:
         find_logs: function that lists the logs' folders at a path, in order.
         read_log: function that reads a log, given the split named by its folders.
         read_rig: function that reads the cameras of a log, see `RigSource`.
+        list_files: function that lists the files and folders of a log that there are.
     """
 
     path: Path
@@ -30,6 +36,7 @@ class FolderSource:
     find_logs: Callable[[Path], list[Path]]
     read_log: Callable[[Path, Split | None], Log]
     read_rig: Callable[[Path], tuple[Camera, ...]]
+    list_files: Callable[[Path], tuple[Path, ...]] = whole_folder
 
     def names(self) -> tuple[str, ...]:
         """Return the folders' names.
@@ -51,8 +58,8 @@ class FolderSource:
         raise LogError(self.path, name, f"no {self.log_description} of that name")
 
     def files_of(self, name: str) -> tuple[Path, ...]:
-        """Return the log's folder, see `FileSource`."""
-        return tuple(folder for folder in self._folders() if folder.name == name)
+        """Return the log's files and folders, see `FileSource`."""
+        return tuple(file for folder in self._folders() if folder.name == name for file in self.list_files(folder))
 
     def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
         """Read the cameras of logs, see `RigSource`."""

@@ -15,11 +15,12 @@ from swerve.data.sources.checks import check_log, check_motion, microseconds
 from swerve.data.sources.folder_source import FolderSource
 from swerve.data.sources.kitti.car import PASSAT
 from swerve.data.sources.kitti.kitti_text import lines_of, numbers_of
-from swerve.data.sources.kitti.raw_drive import is_raw, raw_drives, read_raw, read_raw_rig
+from swerve.data.sources.kitti.raw_drive import calibration_files, is_raw, raw_drives, read_raw, read_raw_rig
 from swerve.data.sources.kitti.tracking_sequence import (
     is_tracking,
     read_tracking,
     read_tracking_rig,
+    tracking_files,
     tracking_sequences,
 )
 from swerve.data.storage.checked_image import size_of
@@ -46,7 +47,7 @@ def kitti_source(path: str | Path) -> FolderSource:
         "Odometry is a folder with calib.txt and image_0/ (or image_l/), tracking one with calib/ and oxts/, raw data "
         "DATE/DATE_drive_NNNN_sync"
     )
-    return FolderSource(path, "kitti", "KITTI sequence", hint, kitti_logs, read_kitti, read_kitti_rig)
+    return FolderSource(path, "kitti", "KITTI sequence", hint, kitti_logs, read_kitti, read_kitti_rig, kitti_files)
 
 
 def kitti_logs(path: Path) -> list[Path]:
@@ -67,6 +68,17 @@ def read_kitti(folder: Path, split: Split | None = None) -> Log:
     if is_tracking(folder):
         return read_tracking(folder, split)
     return read_raw(folder, split) if is_raw(folder) else read_sequence(folder, split)
+
+
+def kitti_files(folder: Path) -> tuple[Path, ...]:
+    """List the files and folders of one of `kitti_logs`; what is missing is told when it is read."""
+    if is_tracking(folder):
+        found = tracking_files(folder)
+    elif is_raw(folder):
+        found = [folder, *calibration_files(folder.parent)]
+    else:
+        found = [folder, _poses_beside(folder)]
+    return tuple(path for path in found if path.exists())
 
 
 def read_kitti_rig(folder: Path) -> tuple[Camera, ...]:
@@ -183,10 +195,14 @@ def _times(folder: Path, frames: Sequence[int]) -> Int[np.ndarray, "t"]:
 
 def _poses_file(folder: Path) -> Path:
     """Return the poses file; the official archives keep the poses of sequence NN in poses/NN.txt beside `sequences`."""
-    inside, beside = folder / "poses.txt", folder.parent.parent / "poses" / f"{folder.name}.txt"
+    inside, beside = folder / "poses.txt", _poses_beside(folder)
     if not inside.is_file() and not beside.is_file():
         raise LogError(folder, "poses.txt", f"no such file, nor {beside}", "Sequences 11 to 21 come without poses")
     return inside if inside.is_file() else beside
+
+
+def _poses_beside(folder: Path) -> Path:
+    return folder.parent.parent / "poses" / f"{folder.name}.txt"
 
 
 def _poses(path: Path, frames: Sequence[int]) -> Float[np.ndarray, "t 4 4"]:

@@ -79,13 +79,18 @@ def _recording(folder: Path) -> Recording:
     return Recording(folder.name, folder / "oxts", motion, times, calibration, images, scans)
 
 
+def calibration_files(folder: Path) -> list[Path]:
+    """Return the paths of the calibration of a day: of the cameras, the laser scanner and the inertial unit."""
+    return [folder / f"calib_{name}.txt" for name in ("cam_to_cam", "velo_to_cam", "imu_to_velo")]
+
+
 def read_calibration(folder: Path) -> KittiCalibration:
     """Read the three calibration files of a day.
 
     Raises:
         LogError: one is missing or malformed.
     """
-    cam, velo, imu = (folder / f"calib_{name}.txt" for name in ("cam_to_cam", "velo_to_cam", "imu_to_velo"))
+    cam, velo, imu = calibration_files(folder)
     cameras = named_numbers(cam)
     straight = rotation_of(cam, "R_rect_00", matrix_of(cam, cameras, ("R_rect_00",), (3, 3)))
     return KittiCalibration(

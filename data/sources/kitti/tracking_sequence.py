@@ -20,6 +20,7 @@ from swerve.scenes.transforms import rigid_transform
 
 _STEP_US: Final = 103_600
 _FOLDER: Final = "oxts"
+_SCANS: Final = "velodyne"
 
 
 def tracking_sequences(path: Path) -> list[Path]:
@@ -41,6 +42,15 @@ def tracking_sequences(path: Path) -> list[Path]:
 def is_tracking(sequence: Path) -> bool:
     """Test whether a path is one of `tracking_sequences`."""
     return sequence.parent.name == _FOLDER and sequence.with_suffix(".txt").is_file()
+
+
+def tracking_files(sequence: Path) -> list[Path]:
+    """Return the paths of one of `tracking_sequences`: files of poses, labels and calibration, folders of the rest."""
+    folders = (*CAMERAS, _SCANS)
+    return [
+        *(_file(sequence, folder) for folder in (_FOLDER, "calib", "label_02")),
+        *(_folder(sequence, folder) for folder in folders),
+    ]
 
 
 def read_tracking(sequence: Path, split: Split | None = None) -> Log:
@@ -79,7 +89,7 @@ def recording_of(sequence: Path) -> Recording:
     oxts = read_oxts_lines(path)
     times = np.arange(len(oxts.velocity), dtype=np.int64) * _STEP_US
     images = {name: _timed(sequence, name, ".png") for name in CAMERAS}
-    scans = _timed(sequence, "velodyne", ".bin")
+    scans = _timed(sequence, _SCANS, ".bin")
     for time, file in [*(entry for own in images.values() for entry in own), *scans]:
         if time > times[-1]:
             raise LogError(path, f"line {time // _STEP_US + 1}", f"is missing: {file} is of that frame")
@@ -115,6 +125,10 @@ def _file(sequence: Path, folder: str) -> Path:
     return sequence.parent.parent / folder / f"{sequence.name}.txt"
 
 
+def _folder(sequence: Path, folder: str) -> Path:
+    return sequence.parent.parent / folder / sequence.name
+
+
 def _timed(sequence: Path, folder: str, suffix: str) -> list[Timed]:
-    files = numbered_files(sequence.parent.parent / folder / sequence.name, suffix)
+    files = numbered_files(_folder(sequence, folder), suffix)
     return [(frame * _STEP_US, file) for frame, file in files.items()]

@@ -15,8 +15,9 @@ import pytest
 import shapely
 from PIL import Image
 
+from swerve.data.jobs.source_records import file_state
 from swerve.data.sources.registry import open_source
-from swerve.data.sources.source import RigSource, Source, require_scenes
+from swerve.data.sources.source import FileSource, RigSource, Source, require_scenes
 from swerve.data.splats.log_images import read_photo
 from swerve.scenes import Log, LogError, ObjectClass, SwerveError
 from swerve.scenes.transforms import inverse, transform_points, wrap_angle
@@ -316,6 +317,17 @@ def test_the_source_is_a_small_picklable_handle(example):
     again = pickle.loads(packed)
     assert again == example.source
     assert again.names() == example.source.names()
+
+
+def test_the_files_of_a_log_are_there(example):
+    """Jobs record their state, to notice logs that changed."""
+    if not isinstance(example.source, FileSource):
+        assert example.row.name in ("town", "wod_e2e", "nuscenes")
+        return
+    files = example.source.files_of(example.log.name)
+    assert files
+    assert [path for path in files if not path.exists()] == []
+    assert file_state(example.source, example.log.name)
 
 
 def test_the_log_can_be_sent_to_another_process(example):
