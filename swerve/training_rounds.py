@@ -25,9 +25,11 @@ from swerve.data.jobs import log_names
 from swerve.data.jobs.folder_locks import held
 from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import (
+    commit,
     file_digest,
     make_folder,
     os_errors_as_swerve_errors,
+    temporary_path,
     to_json,
     write_atomically,
 )
@@ -258,7 +260,6 @@ def _drive(
 
 def _copied(planner: Path, out: Path) -> None:
     """Copy the planner of the last round atomically."""
-    beside = out.with_name(f"{out.name}.part")
     with os_errors_as_swerve_errors(out.parent):
-        shutil.copyfile(planner, beside)
-        os.replace(beside, out)
+        shutil.copyfile(planner, temporary_path(out))
+        commit(out)

@@ -111,7 +111,7 @@ class StateFile:
         with suppress(OSError):
             write_atomically(self.path, to_json(content))
 
-    def settle(self, phase: Phase, among: Collection[Phase] = ("starting", "completing")) -> None:
+    def settle(self, phase: Phase, among: Collection[str] = ("starting", "completing")) -> None:
         """Write how a run in one of these phases has ended; one in another has written that itself."""
         for there in read_states(self.path.parent, self.path.name):
             if there.state.phase in among:

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -149,11 +150,30 @@ def temporary_path(path: Path) -> Path:
 
     Workers that outlive a lost cluster may be writing the same file, in processes and on machines of their own.
     """
-    return path.with_name(f"{path.name}.{safe_name(platform.node())}-{os.getpid()}{PART}")
+    return path.with_name(f"{path.name}.{_writer()}{PART}")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a name to write a file of a cache to: it becomes the file in the end, and is removed after an error.
+
+    Of several threads and processes that write a file at once, the last one's is kept, whole. In contrast to `commit`,
+    nothing is synced to disk or published.
+    """
+    beside = path.with_name(f"{path.name}.{_writer()}-{threading.get_ident()}{PART}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _writer() -> str:
+    return f"{safe_name(platform.node())}-{os.getpid()}"
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a name is one that `temporary_path` gives."""
+    """Return whether a name is one that `temporary_path` or `replaced` gives."""
     found = _TEMPORARY.search(name)
     return found is not None and found[1] is not None
 

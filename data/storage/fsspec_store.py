@@ -3,7 +3,6 @@
 import errno
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from swerve.data.storage.files import make_folder
+from swerve.data.storage.files import make_folder, replaced
 from swerve.data.storage.store import Store, StoredObject, StoreError
 from swerve.scenes import MissingExtraError, SwerveError
 
@@ -133,18 +132,14 @@ class FsspecStore:
         """Copy an object to a file, atomically, and check its size, which saves a request where it is known."""
         wanted = self._known(name).size if size is None else size
         make_folder(path.parent)
-        beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
 
-        def copy() -> None:
+        def copy(beside: Path) -> None:
             self._files.get_file(self._full(name), str(beside))
             if (there := beside.stat().st_size) != wanted:
                 raise StoreError(f"{there} of {wanted} bytes came")
 
-        try:
-            self._tried(name, copy)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with replaced(path) as beside:
+            self._tried(name, lambda: copy(beside))
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return the bytes of an object from `start` to `end`; to its end if None."""

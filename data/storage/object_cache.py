@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from swerve.data.storage.files import PART, make_folder
+from swerve.data.storage.files import PART, make_folder, replaced
 from swerve.scenes import SwerveError
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)?")
@@ -62,13 +62,9 @@ class ObjectCache:
             os.utime(path)
         except FileNotFoundError:
             make_folder(path.parent)
-            beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}{PART}")
-            try:
+            with replaced(path) as beside:
                 fetch(beside)
                 added = beside.stat().st_size
-                os.replace(beside, path)
-            finally:
-                beside.unlink(missing_ok=True)
             self._add(added)
         return path
 

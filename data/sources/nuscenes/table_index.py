@@ -21,7 +21,7 @@ from jaxtyping import Int
 
 from swerve.data.sources.nuscenes.json_rows import HINT, LONGEST, read_row, scan_table
 from swerve.data.storage.checked_json import Shape
-from swerve.data.storage.files import file_version
+from swerve.data.storage.files import file_version, replaced
 from swerve.scenes import LogError
 
 LOGGER = logging.getLogger("swerve")
@@ -203,10 +203,5 @@ def _keep(folder: Path, key: str, kept: Mapping[str, np.ndarray]) -> None:
 
 
 def _write(path: Path, rows: np.ndarray) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # several processes may build it at once
-    try:
-        with open(part, "wb") as stream:
-            np.save(stream, rows, allow_pickle=False)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replaced(path) as part, open(part, "wb") as stream:  # several processes may build it at once
+        np.save(stream, rows, allow_pickle=False)

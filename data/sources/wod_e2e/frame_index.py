@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from swerve.data.sources.waymo.tfrecords import record_spans
 from swerve.data.sources.waymo.waymo_source import record_files
 from swerve.data.sources.wod_e2e.protobuf_fields import BYTES, Field, fields, float_of, number_of_floats
+from swerve.data.storage.files import replaced
 from swerve.scenes import LogError
 
 FILE_NAME: Final = ".swerve_wod_e2e_index.parquet"
@@ -303,13 +304,11 @@ def _keep(root: Path, kept: Kept) -> None:
     table = pa.Table.from_pylist([row for _, rows in kept.values() for row in rows], schema=_SCHEMA)
     table = table.replace_schema_metadata({_KEY: json.dumps(header).encode()})
     for place in _places(root):
-        part = place.with_name(f"{place.name}.{os.getpid()}.part")  # several processes may build it at once
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, part, compression="zstd")
-            os.replace(part, place)
+            with replaced(place) as part:  # several processes may build it at once
+                pq.write_table(table, part, compression="zstd")
             return
         except OSError:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+            continue
     LOGGER.warning("%s: the index of the frames cannot be kept: it is built again next time", root)

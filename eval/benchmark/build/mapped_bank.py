@@ -14,7 +14,7 @@ import numpy as np
 
 from swerve.data.jobs.array_runs import RUNS
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.data.storage.files import PART, make_folder, safe_name
+from swerve.data.storage.files import PART, make_folder, replaced, safe_name
 from swerve.scenes.viewpoints.follow_up import TrajectoryBank
 
 _BANK: Final = "trajectory bank"
@@ -69,8 +69,7 @@ def mapped_bank(folder: Path, logs: Sequence[str], digest: str) -> TrajectoryBan
 
 def _write(folder: Path, logs: Sequence[str], rows: Path, owners: Path) -> None:
     """Write the rows of all parts, one part at a time, and the number of each row's log; the rows appear last."""
-    beside = [path.with_name(f"{path.name}.{os.getpid()}{PART}") for path in (rows, owners)]
-    with open(beside[0], "wb") as table, open(beside[1], "wb") as numbers:
+    with replaced(rows) as first, replaced(owners) as second, open(first, "wb") as table, open(second, "wb") as numbers:
         for number, log in enumerate(logs):
             part = load_bank(bank_path(folder, safe_name(log)))
             scalars = [getattr(part, name)[..., None] for name in _SCALARS]
@@ -79,8 +78,6 @@ def _write(folder: Path, logs: Sequence[str], rows: Path, owners: Path) -> None:
         for file in (table, numbers):  # other runs take a file that is there for a whole one
             file.flush()
             os.fsync(file.fileno())
-    os.replace(beside[1], owners)
-    os.replace(beside[0], rows)
 
 
 def _mapped(path: Path, kind: type) -> np.ndarray:

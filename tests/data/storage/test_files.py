@@ -2,10 +2,21 @@
 
 import errno
 import os
+import platform
+import threading
+from contextlib import suppress
 
 import pytest
 
-from swerve.data.storage.files import commit, final_name, os_errors_as_swerve_errors, temporary_path, write_atomically
+from swerve.data.storage.files import (
+    commit,
+    final_name,
+    is_temporary,
+    os_errors_as_swerve_errors,
+    replaced,
+    temporary_path,
+    write_atomically,
+)
 from swerve.scenes.errors import WriteError
 
 
@@ -42,3 +53,23 @@ def test_processes_that_write_a_file_at_once_do_not_meet(tmp_path, monkeypatch):
         commit(path)
         assert path.read_text() == f"of {process}"
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_machines_and_threads_that_write_a_file_of_a_cache_do_not_meet(tmp_path, monkeypatch):
+    """Processes of two machines may have the same number, where a cache is on a file system that they share."""
+    path, names = tmp_path / "index.npy", set()
+    for machine in ("one.net", "two.net"):
+        monkeypatch.setattr(platform, "node", lambda machine=machine: machine)
+        for thread in (1, 2):
+            monkeypatch.setattr(threading, "get_ident", lambda thread=thread: thread)
+            with replaced(path) as beside:
+                beside.write_text(f"of {machine}, {thread}")
+                names.add(beside.name)
+            assert path.read_text() == f"of {machine}, {thread}"
+    assert len(names) == 4
+    assert all(is_temporary(name) and final_name(name) == path.name for name in names)
+    with suppress(ValueError), replaced(path) as beside:
+        beside.write_text("half")
+        raise ValueError
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "of two.net, 2"
