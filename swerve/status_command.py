@@ -10,13 +10,14 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from swerve.cells import cell
-from swerve.consoles import print_table, results_console
+from swerve.consoles import print_table, progress_console, results_console
 from swerve.data.jobs.failures import FAILURES, read_failures
 from swerve.data.jobs.job_status import JobStatus, Progress, job_status
 from swerve.data.jobs.run_state import WrittenState
 from swerve.data.storage.mirror import shown
 from swerve.job_report import counted, show_failures
 from swerve.options.status import Status
+from swerve.status_watch import watch
 
 _RUNS_SHOWN: Final = 30
 _ORDER: Final = ("dead", "stopped", "starting", "running", "completing", "ended")
@@ -24,7 +25,8 @@ _ORDER: Final = ("dead", "stopped", "starting", "running", "completing", "ended"
 
 def run(args: Status) -> int:
     """Print the state of a job, and return the exit code."""
-    status, console = job_status(args.folder), results_console()
+    console = results_console()
+    status = watch(args.folder, progress_console()) if args.watch else job_status(args.folder)
     if args.json:
         print(json.dumps(status.as_json(), sort_keys=True))
     else:

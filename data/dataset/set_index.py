@@ -45,7 +45,7 @@ _FOOTER_TAIL: Final = 8
 
 @dataclass(frozen=True)
 class SplitContents:
-    """What an index says of a split.
+    """Statements of an index about a split.
 
     Attributes:
         rows: number of samples.
@@ -64,7 +64,7 @@ class SplitContents:
 
 @dataclass(frozen=True)
 class Contents:
-    """What an index says of all rows.
+    """Statements of an index about all rows.
 
     Attributes:
         version: of the format.
@@ -161,7 +161,7 @@ def checksums(batch: pa.RecordBatch, names: Sequence[str] = SCHEMA.names) -> dic
 
 @dataclass
 class _Split:
-    """What was found of a split: its keys' digest, logs and shards in their order, and the row groups it is in."""
+    """Digest of a split's keys, its logs, its shards in their order, and the row groups it is in."""
 
     rows: int = 0
     digest: KeyDigest = field(default_factory=KeyDigest)
@@ -180,7 +180,7 @@ class _Split:
 
 
 class _Survey:
-    """What is to be known of a manifest before the first row of its index.
+    """Splits and kinds of a manifest, which are known before the first row of its index.
 
     Attributes:
         splits: what was found of each split.

@@ -197,7 +197,7 @@ def _mark(state: os.stat_result) -> tuple[int, int]:
 
 
 def _is_bulk(name: str) -> bool:
-    return name.endswith(".tar") or PurePosixPath(name).parts[0] in _BULK
+    return name.endswith((".tar", ".arrow")) or PurePosixPath(name).parts[0] in _BULK
 
 
 def _is_hollow(name: str, state: os.stat_result) -> bool:
@@ -291,6 +291,28 @@ def output_folder(out: str | Path) -> Iterator[Path]:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 
+# Stores of the folders that `snapshot` has returned.
+_SNAPSHOTS: Final = dict[Path, Mirror]()
+
+
+def reread(folder: Path, places: tuple[str, ...], ending: str) -> None:
+    """Copy small files of a snapshot anew, and what was not there; nothing happens to a folder of this machine.
+
+    Args:
+        folder: the snapshot.
+        places: how the names of the files begin.
+        ending: how they end.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    if mirror := _SNAPSHOTS.get(folder):
+        for path in folder.rglob(f"*{ending}"):
+            if path.relative_to(folder).as_posix().startswith(places):
+                path.unlink()
+        mirror.pull(only_names=_RECORDS)
+
+
 @contextmanager
 def snapshot(out: str | Path) -> Iterator[Path]:
     """Return a folder with what an output at a URL holds besides its parts, whose files take no space; to look at only.
@@ -308,11 +330,14 @@ def snapshot(out: str | Path) -> Iterator[Path]:
     folder = _scratch(PurePosixPath(url).name)
     with _held(folder.parent), _told_as(folder, url):
         try:
-            Mirror(folder, open_store(url), publishes=False).pull(only_names=_RECORDS)
+            mirror = Mirror(folder, open_store(url), publishes=False)
+            mirror.pull(only_names=_RECORDS)
+            _SNAPSHOTS[folder] = mirror
             yield folder
         except StoreError as error:
             raise SwerveError(f"{error}. Try again later") from error
         finally:
+            _SNAPSHOTS.pop(folder, None)
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 

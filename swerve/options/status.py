@@ -23,7 +23,10 @@ class Status:
     Attributes:
         folder: Output of the job.
         json: Print one line of JSON.
+        watch: Show one bar with rate, failures and time left for all runs of the job together, until none goes on, and
+            then the state; without a terminal a line each half minute.
     """
 
     folder: JobFolder
     json: bool = False
+    watch: bool = False
