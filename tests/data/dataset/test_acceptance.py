@@ -113,6 +113,11 @@ def test_counts_by_offset():
 def test_the_manifest_holds_weights_and_the_summary_acceptance(tmp_path):
     options = options_of()
     record = record_of("log", options, thinned(0))
+    named = [
+        {**row, "key": f"log-{number}", "shard": "train/log-00000.tar", "log": "log", "photos": 0, "offset": 0}
+        for number, row in enumerate(record.rows)
+    ]
+    record = replace(record, rows=tuple(named))
     acceptance = Acceptance(options, [record])
     summary = write_manifest(tmp_path, [record], [], acceptance.weights, acceptance.summary())
     assert pq.read_table(tmp_path / "manifest.parquet").column("weight").to_pylist() == acceptance.weights(record)

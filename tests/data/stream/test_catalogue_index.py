@@ -12,7 +12,7 @@ import pytest
 from swerve.data.dataset import read_index, set_index
 from swerve.data.dataset.manifest import SCHEMA
 from swerve.data.dataset.set_index import INDEX, write_index
-from swerve.data.jobs.folder import lock_job
+from swerve.data.jobs.folder_locks import lock_job
 from swerve.data.jobs.verify import remove_damaged, verify_folder
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.stored_folder import local_folder

@@ -285,7 +285,7 @@ def test_the_command_and_what_it_lacks(made, tmp_path, monkeypatch):
     assert result.exit_code == 0, result
     assert dataset_digest(out) == dataset_digest(made / "states")
     result = invoke("hidden-states", made / "set", made / "set", *given)
-    assert "manifest.parquet is not of this job" in str(result.exception)
+    assert "index.arrow is not of this job" in str(result.exception)
     result = invoke("hidden-states", made / "set", tmp_path / "photos", *given, "--images", "photo")
     assert "has no photos. Make hidden states of its rasters" in str(result.exception)
     shape = ("--trim", 0, 0.25, 0, 0)
