@@ -121,9 +121,9 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
         geometry = build_log_geometry(log)
         made = work.maker.open(geometry, scenes) if work.maker else None
     with watch.measure("drawing"):
-        stand_ins = SyntheticPhotos(log, options) if options.photos else None
+        synthetic_photos = SyntheticPhotos(log, options) if options.photos else None
         kept = 2 if work.threads > 1 else 1
-        drawer = SampleRenderer(build_static(log.road_map), options, watch, stand_ins, kept)
+        drawer = SampleRenderer(build_static(log.road_map), options, watch, synthetic_photos, kept)
     return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch, made)
 
 
@@ -155,7 +155,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
     made = _Outcomes([], gaps, [])
     if chunk == 0 and opened.options.rasters == "primitives":
         with opened.stopwatch.measure("writing"):
-            save_static(opened.folder, opened.log.name, opened.renderer.still)
+            save_static(opened.folder, opened.log.name, opened.renderer.static)
     with ShardWriter(opened.folder / shard, split) as writer:
         _write_scenes(opened, scenes, report, writer, made)
         with opened.stopwatch.measure("writing"):

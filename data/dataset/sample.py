@@ -48,10 +48,10 @@ class SampleRenderer:
         static: Primitives,
         options: AugmentOptions,
         watch: Stopwatch,
-        stand_ins: SyntheticPhotos | None = None,
+        synthetic_photos: SyntheticPhotos | None = None,
         kept: int = 1,
     ) -> None:
-        self.still, self._watch, self._stand_ins = static, watch, stand_ins
+        self.static, self._watch, self._synthetic_photos = static, watch, synthetic_photos
         self._backdrop = StaticLayer(static, options.backend)
         self._style = STYLES[options.style](supersampling=options.supersampling)
         self._outputs = ("rgb", *options.extra_outputs)
@@ -74,10 +74,10 @@ class SampleRenderer:
         self, viewpoint: Viewpoint, captures: tuple[ImageRequest, ...]
     ) -> tuple[ImageRequest, ...]:
         """Return the captures with synthetic photos; unchanged where none are requested."""
-        if self._stand_ins is None:
+        if self._synthetic_photos is None:
             return captures
         with self._watch.measure("photographs"):
-            return self._stand_ins.render(viewpoint, captures)
+            return self._synthetic_photos.render(viewpoint, captures)
 
     def _draw_together(self, viewpoint: Viewpoint, group: Sequence[ImageRequest]) -> list[View]:
         """Render captures of one time and pose."""

@@ -33,7 +33,7 @@ class SampleStream:
             takes from all of them, in proportion to their samples of that part.
         options: options of the stream.
         rank: rank of this process.
-        world_size: number of training processes.
+        world: number of training processes.
 
     Raises:
         SwerveError: the set is not finished, damaged or of another format, lacks a camera, or has no samples of a part;

@@ -27,8 +27,8 @@ def log():
 
 
 def test_every_kind_of_seat_gets_one_of_its_own(log):
-    stand_ins, watch = SyntheticPhotos(log, OPTIONS), Stopwatch()
-    drawer = SampleRenderer(build_static(log.road_map), OPTIONS, watch, stand_ins)
+    synthetic_photos, watch = SyntheticPhotos(log, OPTIONS), Stopwatch()
+    drawer = SampleRenderer(build_static(log.road_map), OPTIONS, watch, synthetic_photos)
     made, _ = build_viewpoints(
         extract_scenes(log)[0], list(ViewpointKind)[:3], ViewpointOptions(), 0, build_log_geometry(log)
     )
@@ -59,13 +59,13 @@ def checked(viewpoint, drawer):
 
 def test_photos_of_past_frames_are_those_of_that_time(log):
     """Scenes are half a second apart."""
-    stand_ins = SyntheticPhotos(log, OPTIONS)
+    synthetic_photos = SyntheticPhotos(log, OPTIONS)
     earlier, later = (
         build_viewpoints(scene, [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(log))[0][0]
         for scene in extract_scenes(log)[:2]
     )
-    (known,) = stand_ins.render(earlier, image_requests(earlier, OPTIONS.cameras, OPTIONS.resize))
-    now, past = stand_ins.render(later, image_requests(later, OPTIONS.cameras, OPTIONS.resize, (0.5,)))
+    (known,) = synthetic_photos.render(earlier, image_requests(earlier, OPTIONS.cameras, OPTIONS.resize))
+    now, past = synthetic_photos.render(later, image_requests(later, OPTIONS.cameras, OPTIONS.resize, (0.5,)))
     assert (now.camera.name, past.camera.name) == ("front", "front@0.5")
     assert past.time_us == known.time_us
     assert past.photo.read() == known.photo.read() != now.photo.read()
