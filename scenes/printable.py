@@ -21,6 +21,11 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line.expandtabs(4)) for line in text.split("\n"))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, at most 200 characters of it; the name of its class without one."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def sentence(text: str) -> str:
     """Return a text with a full stop, unless it ends as a sentence does: another can follow then."""
     return text if text.endswith((".", "?", "!")) else f"{text}."

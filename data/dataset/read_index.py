@@ -27,7 +27,7 @@ from swerve.data.storage.checked_json import anything, fields, integer, list_of,
 from swerve.data.storage.stored_folder import is_fetched
 from swerve.scenes import SwerveError
 from swerve.scenes.notices import say_once
-from swerve.scenes.printable import printable
+from swerve.scenes.printable import first_line, printable
 
 _COUNT: Final = integer(0)
 _SPLIT: Final = fields(
@@ -219,4 +219,4 @@ def open_index(folder: Path, split: str) -> SplitIndex | None:
 
 
 def _reason(error: BaseException) -> str:
-    return printable((str(error).splitlines() or [type(error).__name__])[0][:200])
+    return printable(first_line(error))

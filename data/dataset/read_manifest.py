@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from swerve.data.dataset.manifest import SCHEMA, UNKNOWN_OFFSET
 from swerve.data.storage.stored_folder import is_fetched
 from swerve.scenes import SwerveError
-from swerve.scenes.printable import printable
+from swerve.scenes.printable import first_line, printable
 
 MANIFEST: Final = "manifest.parquet"
 SHARD: Final = re.compile(r"(train|val|test)/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.tar")
@@ -99,7 +99,7 @@ def read_parquet(
                 raise SwerveError(f"{path}: {field.name}: has a row without a value. {hint}")
         return table
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)
         raise SwerveError(f"{path}: file: cannot be read as a table ({reason}). {hint}") from error
 
 

@@ -1,7 +1,6 @@
 """Reading of many files in worker processes, before a job begins."""
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -9,14 +8,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
 from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from swerve.data.jobs.main_guard import UNGUARDED, UNGUARDED_MESSAGE, refuse_import
-from swerve.data.jobs.signals import signals_blocked
+from swerve.data.jobs.signals import end_with_parent, signals_blocked
 from swerve.scenes import SwerveError
 
 T = TypeVar("T")
@@ -73,7 +71,7 @@ def _mapped(read: Callable[[Path], T], files: Sequence[Path], size: int) -> Iter
         return
     refuse_import()
     others = multiprocessing.active_children()
-    with ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
+    with ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         processes = list[BaseProcess]()
         try:
             with signals_blocked(signal.SIGINT, signal.SIGTERM):
@@ -89,15 +87,3 @@ def _mapped(read: Callable[[Path], T], files: Sequence[Path], size: int) -> Iter
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it ends, however it does."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=wait, daemon=True).start()

@@ -1,10 +1,12 @@
-"""Signals while processes are started."""
+"""Signals while processes are started, and their end with the process that started them."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import parent_process, resource_tracker
+from multiprocessing.connection import wait
 
 
 @contextmanager
@@ -29,3 +31,15 @@ def signals_blocked(*signals: signal.Signals) -> Iterator[None]:
             signal.signal(one, signal.SIG_DFL if handler is None else handler)
         for number in dict.fromkeys(arrived):
             signal.raise_signal(number)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it ends, however it does; a thread waits for that."""
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -26,6 +26,7 @@ from swerve.data.storage.checked_json import fields, file_name, read_json
 from swerve.data.storage.files import PART, file_digest, remove_file
 from swerve.data.storage.mirror import shown, whole_file
 from swerve.scenes import LogError, SwerveError
+from swerve.scenes.printable import first_line
 
 _JOB: Final = fields({}, {"completion": file_name})
 # Files that are looked at together; more would only take memory.
@@ -204,7 +205,7 @@ def _check(folder: Path, name: str) -> _Checked:
         with whole_file(path) as whole:
             size, content = whole.stat().st_size, _content(whole)
     except (OSError, ValueError, LogError, zipfile.BadZipFile, zlib.error, pa.ArrowException, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)
         return _Checked(name, 0, (Damage(name, f"is damaged ({reason})"),))
     if path.suffix != ".json" or not (is_fit or name.startswith((f"{RECORDS}/", f"{RUNS}/"))):
         return _Checked(name, size, ())

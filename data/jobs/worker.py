@@ -1,20 +1,19 @@
 """Worker process of a job: receives parts of logs, builds them, and reports to the parent."""
 
 import io
-import os
 import signal
 import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Task
+from swerve.data.jobs.signals import end_with_parent
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.jobs.work import JobSpec, LogHandle
 from swerve.data.storage.files import unwritable_message
@@ -151,7 +150,7 @@ def worker_main(work: JobSpec, folder: Path, connection: Connection, attached: S
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked while this process was started
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()  # so that the next run does not meet a writer of this one
     channel = Channel(connection)
     attach(attached)
     runner = TaskRunner(work, folder, channel)
@@ -184,14 +183,6 @@ class TaskRunner:
             self._channel.send(PartFinished(0, (), self._watch.take()))
         elif self._opened is not None:
             self._channel.send(_made(self._opened, task, self._folder, self._watch, self._channel))
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent ends, so that the next run does not meet its writer."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _opened(work: JobSpec, log: str, watch: Stopwatch, channel: Sender) -> LogHandle | None:

@@ -16,6 +16,7 @@ import pyarrow.types as arrow
 from jaxtyping import Float, Float32, Int, UInt8
 
 from swerve.scenes import Camera, LogError, ObjectClass
+from swerve.scenes.printable import first_line
 from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
 
 EGO_CATEGORY = "EGO_VEHICLE"
@@ -168,7 +169,7 @@ def read_table(path: Path, kinds: Mapping[str, type]) -> dict[str, Any]:
         table.validate(full=True)
         there = table.column_names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise LogError(path, "file", f"is not a Feather table ({_first_line(error)})") from error
+        raise LogError(path, "file", f"is not a Feather table ({first_line(error)})") from error
     for name in kinds:
         if there.count(name) != 1:
             raise LogError(path, name, "no such column, or several", f"There are: {', '.join(there)}")
@@ -193,16 +194,12 @@ def _column(column: pa.ChunkedArray, kind: type, path: Path, name: str) -> Any: 
         missing = column.is_null().to_numpy()
         values = column.cast(target).to_numpy()
     except (pa.ArrowException, OSError) as error:
-        raise LogError(path, name, f"cannot be read as {target} ({_first_line(error)})") from error
+        raise LogError(path, name, f"cannot be read as {target} ({first_line(error)})") from error
     if missing.any():
         raise LogError(path, name, f"has no value in row {np.flatnonzero(missing)[0]}")
     if kind is float and not np.isfinite(values).all():
         raise LogError(path, name, f"is not finite in row {np.flatnonzero(~np.isfinite(values))[0]}")
     return values
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _poses(columns: dict[str, Any], path: Path) -> Float[np.ndarray, "n 4 4"]:

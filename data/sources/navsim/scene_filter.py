@@ -12,7 +12,7 @@ import yaml
 
 from swerve.data.storage.checked_json import told
 from swerve.scenes import LogError, SwerveError
-from swerve.scenes.printable import name_problem
+from swerve.scenes.printable import first_line, name_problem
 
 # Where a NAVSIM checkout keeps its splits.
 _IN_CHECKOUT: Final = Path("navsim/planning/script/config/common/train_test_split")
@@ -241,7 +241,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.load(path.read_text(), loader)  # the base loader makes only text, lists and dicts
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise LogError(path, "file", f"cannot be read ({reason})") from error
     if not isinstance(document, dict):
         raise LogError(path, "file", "is not a NAVSIM split or scene filter")

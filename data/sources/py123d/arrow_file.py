@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from swerve.data.storage.msgpack import unpack
 from swerve.scenes import LogError
+from swerve.scenes.printable import first_line
 
 _HINT = "py123d writes such files"
 
@@ -136,7 +137,7 @@ def read_arrow(path: Path) -> ArrowFile:
         table.validate(full=True)
         names = table.column_names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise LogError(path, "file", f"is not a complete Arrow file ({reason})", _HINT) from error
     if len(set(names)) < len(names):
         raise LogError(path, "schema", "two columns have one name", _HINT)
@@ -153,7 +154,7 @@ def read_description(path: Path) -> dict[str, Any]:
         with pa.memory_map(str(path)) as source:
             schema = pa.ipc.open_file(source).schema
     except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise LogError(path, "file", f"is not a complete Arrow file ({reason})", _HINT) from error
     return _metadata(path, schema)
 
