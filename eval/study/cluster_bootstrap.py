@@ -170,13 +170,18 @@ def mean_interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: in
     """
     if clusters < 3:
         return Estimate(value, float("nan"), float("nan"))
-    half = float(scipy.stats.t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * samples.std())
+    half = float(_student_t(clusters - 1) * np.sqrt(clusters / (clusters - 1)) * samples.std())
     return Estimate(value, value - half, value + half)
 
 
 def half_width(clusters: int) -> float:
     """Return half the width of an interval in standard errors."""
-    return float(scipy.stats.t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 2)))
+    return float(_student_t(clusters - 1) * np.sqrt(clusters / (clusters - 2)))
+
+
+def _student_t(degrees: int) -> float:
+    """Return the 0.975 quantile of Student's t. scipy.special has it too, and loads in a tenth of scipy.stats' time."""
+    return float(scipy.special.stdtrit(degrees, _QUANTILE))
 
 
 def difference_interval(
