@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 # One more than there are cores: many tests wait for processes and time limits.
 TEST_WORKERS ?= $(shell expr $$(nproc) + 1)
+PYTEST = $(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all test-quick lint types docs bench bench-gpu clean
+.PHONY: demo test test-all checked prepared lint types docs bench bench-gpu clean
 
 demo: $(VENV)/core
 	$(BIN)/swerve warmup towns sets
@@ -16,16 +17,21 @@ demo: $(VENV)/core
 	$(BIN)/swerve show town:1 out/demo
 	@echo "The report is at $(CURDIR)/out/demo/index.html"
 
-# The types are checked while the tests run.
-test: $(VENV)/dev lint
-	@$(MAKE) --no-print-directory --jobs 2 types test-all
+# Lint, types, and all tests but those marked slow.
+test: checked
+	$(PYTEST) -m "not slow"
 
-test-all: $(VENV)/dev
-	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+# With the slow tests.
+test-all: checked
+	$(PYTEST)
 
-# Without lint, types and the tests marked slow.
-test-quick: $(VENV)/dev
-	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
+checked: $(VENV)/dev lint
+	@$(MAKE) --no-print-directory --jobs 2 types prepared
+
+# What several test processes would else do at once, each for itself: compile the kernels, and the modules.
+prepared: $(VENV)/dev
+	$(BIN)/swerve warmup
+	$(BIN)/pytest --collect-only -qq > $(VENV)/collected || (cat $(VENV)/collected && false)
 
 # Other versions of Python, where they are installed: make test-3.10, make test-3.12
 test-3.%:
