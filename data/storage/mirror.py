@@ -8,10 +8,8 @@ A scratch folder belongs to one run. It is removed when the run ends, and by the
 killed.
 """
 
-import fcntl
 import os
 import shutil
-import stat
 import tempfile
 import threading
 import time
@@ -24,6 +22,7 @@ from typing import BinaryIO, Final
 
 from swerve.data.storage.files import PART, PUBLISHERS, make_folder, publisher_of
 from swerve.data.storage.fsspec_store import open_store
+from swerve.data.storage.scratch import hold_scratch, make_scratch
 from swerve.data.storage.store import Store, StoredObject, StoreError, checked_name, local_of, url_of
 from swerve.scenes import SwerveError
 from swerve.scenes.errors import WriteError
@@ -249,7 +248,7 @@ def attach(attached: Sequence[Attachment]) -> None:
         mirror = Mirror(one.folder, store, publishes=store.is_shared)
         if not one.folder.is_dir():  # another machine
             make_folder(one.folder)
-            _KEPT.append(_held(one.folder.parent))
+            _KEPT.append(hold_scratch(one.folder.parent))
             mirror.pull()
         PUBLISHERS[one.folder] = mirror
 
@@ -271,8 +270,8 @@ def output_folder(out: str | Path) -> Iterator[Path]:
     if url is None:
         yield local_of(out)
         return
-    folder = _scratch(PurePosixPath(url).name)
-    with _held(folder.parent), _told_as(folder, url):
+    folder = make_scratch(PurePosixPath(url).name)
+    with hold_scratch(folder.parent), _told_as(folder, url):
         mirror = PUBLISHERS[folder] = Mirror(folder, store := open_store(url), publishes=store.is_shared)
         try:
             mirror.pull()
@@ -327,8 +326,8 @@ def snapshot(out: str | Path) -> Iterator[Path]:
     if url is None:
         yield local_of(out)
         return
-    folder = _scratch(PurePosixPath(url).name)
-    with _held(folder.parent), _told_as(folder, url):
+    folder = make_scratch(PurePosixPath(url).name)
+    with hold_scratch(folder.parent), _told_as(folder, url):
         try:
             mirror = Mirror(folder, open_store(url), publishes=False)
             mirror.pull(only_names=_RECORDS)
@@ -372,51 +371,3 @@ def shown(path: Path) -> str:
     """Return a path as text for people: that of a scratch folder as its URL."""
     mirror = mirror_of(path)
     return str(path) if mirror is None else str(path.absolute()).replace(str(mirror.folder), mirror.store.url)
-
-
-def _scratch(name: str) -> Path:
-    """Make a scratch folder of this name, after removing those of runs that were killed."""
-    base = Path(os.environ.get("SWERVE_SCRATCH") or tempfile.gettempdir()).absolute() / f"swerve-store-{os.getuid()}"
-    _make_own(base)
-    with open(base / "lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for old in (one for one in base.iterdir() if one.is_dir()):
-            if _is_abandoned(old):
-                shutil.rmtree(old, ignore_errors=True)
-        own = Path(tempfile.mkdtemp(dir=base, prefix="run-"))
-        (own / "lock").touch()
-        os.utime(own)
-    folder = own / name
-    make_folder(folder)
-    return folder
-
-
-def _make_own(base: Path) -> None:
-    """Make a folder that only this user can write to, where all may make folders, as in /tmp.
-
-    Raises:
-        SwerveError: it is another user's, a link, or others may write to it.
-    """
-    make_folder(base.parent)
-    with suppress(FileExistsError):
-        base.mkdir(mode=0o700)
-    state = base.lstat()
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
-        raise SwerveError(f"{base}: is not this user's own folder. Remove it, or set SWERVE_SCRATCH to another folder")
-
-
-def _held(own: Path) -> BinaryIO:
-    """Lock a scratch folder as in use."""
-    file = open(own / "lock", "ab")  # noqa: SIM115 the caller closes it
-    fcntl.flock(file, fcntl.LOCK_SH)
-    return file
-
-
-def _is_abandoned(own: Path) -> bool:
-    """Test whether no run holds a scratch folder; one that was just made is not held yet."""
-    try:
-        with open(own / "lock", "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return time.time() - os.stat(own).st_mtime > 60.0
-    except OSError:
-        return False

@@ -16,7 +16,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from tally import Tally
 
-from swerve.data.sources.neutral.neutral_source import NeutralSource, parse_log, read_document, scene_of
+from swerve.data.sources.neutral.neutral_log import parse_log
+from swerve.data.sources.neutral.neutral_source import NeutralSource, read_document, scene_of
 from swerve.eval import METRIC_NAMES, Context, build_context, score, score_scenes, simulate, simulate_navsim_idm
 from swerve.eval.context.map_polygons import Layer
 from swerve.eval.scoring.aggregate import (

@@ -13,12 +13,16 @@ from swerve.eval.alpasim.frames import motion_message, trajectory_message, uprig
 from swerve.eval.alpasim.protocol import DRIVER, protocol
 from swerve.eval.alpasim.route_command import command_route, route_message
 from swerve.eval.alpasim.stub import Stub
+from swerve.scenes import Camera
+from swerve.scenes.camera import FORWARD
 from swerve.scenes.planning import Trajectory
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from swerve.scenes.viewpoints import Command
 from tests.support.town_logs import town
 
 # A time of the epoch, which a signed 32-bit number of seconds or a float32 would not hold to the microsecond.
 START_US = 1_700_000_000_123_456
+RED = np.full((30, 40, 3), (200, 10, 10), np.uint8)
 
 
 class Straight:
@@ -32,6 +36,12 @@ class Straight:
     def plan(self, observation):
         self.seen.append(observation)
         return Trajectory(np.column_stack([2.5 * np.arange(1, 9), np.zeros(8), np.zeros(8)]), 0.5)
+
+
+class Seeing(Straight):
+    """Planner that sees the front camera."""
+
+    cameras = ("front",)
 
 
 class Slow(Straight):
@@ -52,6 +62,12 @@ class Broken(Straight):
 
     def plan(self, observation):
         raise ValueError("the wheel came off")
+
+
+def camera(name: str, yaw: float = 0.0) -> Camera:
+    """Return a camera on the roof, turned to the left by a yaw."""
+    mount = rigid_transform(rotation_about_z(yaw) @ FORWARD, np.array([1.5, 0.0, 1.5]))
+    return Camera(name, 80, 60, 60.0, 60.0, 40.0, 30.0, mount)
 
 
 class OneTown:

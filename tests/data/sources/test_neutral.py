@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from swerve.data import open_source
-from swerve.data.sources.neutral.neutral_source import NeutralSource, load_scenes, parse_log, read_document, scene_of
+from swerve.data.sources.neutral.neutral_log import parse_log
+from swerve.data.sources.neutral.neutral_source import NeutralSource, load_scenes, read_document, scene_of
 from swerve.scenes import LightState, LogError, ObjectClass
 from tests.support.neutral_document import document
 
