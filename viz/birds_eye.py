@@ -72,11 +72,11 @@ class BirdsEye:
 
     def sides(self, boxes: Primitives, style: Style) -> None:
         """Draw the upper edges of boxes in the style's colours of their sides: the front shows the heading."""
-        pose_from_yaw = (boxes.faces >= Face.FRONT) & (boxes.faces <= Face.RIGHT)
-        corners = boxes.vertices[boxes.triangles[pose_from_yaw]]
+        is_side = (boxes.faces >= Face.FRONT) & (boxes.faces <= Face.RIGHT)
+        corners = boxes.vertices[boxes.triangles[is_side]]
         top = np.argsort(-corners[..., 2], axis=1, kind="stable")[:, :2]
         edges = np.take_along_axis(corners, top[..., None], axis=1)
-        colors = style.palette[boxes.semantics[pose_from_yaw], boxes.faces[pose_from_yaw]]
+        colors = style.palette[boxes.semantics[is_side], boxes.faces[is_side]]
         level = np.ptp(edges[..., 2], axis=1) < 1e-6
         width = max(round(0.3 * self._pixels_per_metre), 2)
         pixels = self._pixels(edges[level].reshape(-1, 3)).reshape(-1, 4)

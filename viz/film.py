@@ -32,7 +32,7 @@ def import_av() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise SwerveError("films need PyAV: pip install 'swerve[video]'") from error
+        raise SwerveError("films need PyAV: pip install 'PATH[video]'") from error
     module: ModuleType = av
     return module
 

@@ -21,7 +21,7 @@ def import_open3d() -> ModuleType:
     try:
         import open3d
     except ImportError as error:
-        raise SwerveError(f"these geometries need Open3D ({error}): pip install 'swerve[open3d]'") from error
+        raise SwerveError(f"these geometries need Open3D ({error}): pip install 'PATH[open3d]'") from error
     module: ModuleType = open3d
     return module
 

@@ -30,7 +30,7 @@ def import_rerun() -> ModuleType:
     try:
         import rerun
     except ImportError as error:
-        raise SwerveError("recordings for Rerun need its SDK: pip install 'swerve[rerun]'") from error
+        raise SwerveError("recordings for Rerun need its SDK: pip install 'PATH[rerun]'") from error
     module: ModuleType = rerun
     return module
 

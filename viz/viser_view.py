@@ -34,7 +34,7 @@ def import_viser() -> ModuleType:
     try:
         import viser
     except ImportError as error:
-        raise SwerveError("the viewer needs viser: pip install 'swerve[view]'. --once OUT.png does without") from error
+        raise SwerveError("the viewer needs viser: pip install 'PATH[view]'. --once OUT.png does without") from error
     module: ModuleType = viser
     return module
 

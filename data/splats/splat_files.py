@@ -63,7 +63,7 @@ def write_splats(scene: SplatScene, folder: str | Path) -> None:
     graph = {
         "swerve_splats": _VERSION,
         "origin": scene.origin.tolist(),
-        "sky": scene.sky.harmonics.tolist(),
+        "sky": scene.sky.sh_coefficients.tolist(),
         "background": _BACKGROUND,
         "nodes": [_node_to_json(node, file) for node, file in zip(scene.nodes, files, strict=True)],
         **({} if scene.corrections is None else {"corrections": _corrections_to_json(scene.corrections)}),

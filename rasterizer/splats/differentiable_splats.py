@@ -31,7 +31,7 @@ def differentiable_splats(
     quaternions: Float32[torch.Tensor, "n 4"],
     log_scales: Float32[torch.Tensor, "n 3"],
     opacity_logits: Float32[torch.Tensor, "n"],
-    harmonics: Float32[torch.Tensor, "n k 3"],
+    sh_coefficients: Float32[torch.Tensor, "n k 3"],
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
     centers: Float32[torch.Tensor, "n 2"] | None = None,
@@ -48,7 +48,7 @@ def differentiable_splats(
         quaternions: as in `Gaussians`.
         log_scales: as in `Gaussians`.
         opacity_logits: as in `Gaussians`.
-        harmonics: as in `Gaussians`; k = 1, 4, 9 or 16.
+        sh_coefficients: as in `Gaussians`; k = 1, 4, 9 or 16.
         camera: its mounting is not used.
         camera_from_local: its pose in the Gaussians' frame, a rigid transform. Its gradient is taken per matrix entry,
             with the camera centre at -R^T t.
@@ -65,7 +65,7 @@ def differentiable_splats(
         SwerveError: the back end cannot be used here, or does not render on the Gaussians' device.
     """
     chosen = ("numba" if means.device.type == "cpu" else "gsplat") if backend == "auto" else backend
-    gaussians = (means, quaternions, log_scales, opacity_logits, harmonics)
+    gaussians = (means, quaternions, log_scales, opacity_logits, sh_coefficients)
     if resolve_splat_backend(chosen) != "numba":
         from swerve.rasterizer.splats import gsplat
 

@@ -46,7 +46,7 @@ class Gaussians:
         ):
             wanted = f"float32 ({len(self)}, 1, 4, 9 or 16, 3)"
             raise ValueError(
-                f"harmonics: must be {wanted}, got {self.sh_coefficients.dtype} {self.sh_coefficients.shape}"
+                f"sh_coefficients: must be {wanted}, got {self.sh_coefficients.dtype} {self.sh_coefficients.shape}"
             )
 
     def __len__(self) -> int:

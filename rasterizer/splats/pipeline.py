@@ -29,7 +29,7 @@ class GaussianArrays(NamedTuple):
     quaternions: Float32[np.ndarray, "n 4"]
     log_scales: Float32[np.ndarray, "n 3"]
     opacity_logits: Float32[np.ndarray, "n"]
-    harmonics: Float32[np.ndarray, "n k 3"]
+    sh_coefficients: Float32[np.ndarray, "n k 3"]
 
 
 class CameraArrays(NamedTuple):

@@ -200,7 +200,7 @@ def _carry_color(cloud, view, n, ellipse, by_ellipse, values, slopes, out, by_po
     scale = 1.0 / math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     for i in range(3):
         d[i] *= scale
-    count = cloud.harmonics.shape[1]
+    count = cloud.sh_coefficients.shape[1]
     harmonics_kernels.basis(count, d[0], d[1], d[2], values)
     harmonics_kernels.slopes(count, d[0], d[1], d[2], slopes)
     by_red = by_ellipse[RED] if ellipse[RED] > 0 else np.float32(0.0)
@@ -208,7 +208,7 @@ def _carry_color(cloud, view, n, ellipse, by_ellipse, values, slopes, out, by_po
     by_blue = by_ellipse[BLUE] if ellipse[BLUE] > 0 else np.float32(0.0)
     by_mean[:] = 0.0
     for k in range(count):
-        own, others = out.harmonics[n, k], cloud.harmonics[n, k]
+        own, others = out.sh_coefficients[n, k], cloud.sh_coefficients[n, k]
         own[0], own[1], own[2] = by_red * values[k], by_green * values[k], by_blue * values[k]
         by_value = by_red * others[0] + by_green * others[1] + by_blue * others[2]
         for i in range(3):

@@ -162,11 +162,11 @@ def _shade(cloud, view, n, values, ellipse):
     """Compute the colour of the Gaussian seen from the camera."""
     x, y, z = cloud.means[n, 0] - view.eye[0], cloud.means[n, 1] - view.eye[1], cloud.means[n, 2] - view.eye[2]
     scale = 1.0 / math.sqrt(x * x + y * y + z * z)
-    count = cloud.harmonics.shape[1]
+    count = cloud.sh_coefficients.shape[1]
     harmonics_kernels.basis(count, x * scale, y * scale, z * scale, values)
     red, green, blue = 0.5, 0.5, 0.5
     for k in range(count):
-        red += values[k] * cloud.harmonics[n, k, 0]
-        green += values[k] * cloud.harmonics[n, k, 1]
-        blue += values[k] * cloud.harmonics[n, k, 2]
+        red += values[k] * cloud.sh_coefficients[n, k, 0]
+        green += values[k] * cloud.sh_coefficients[n, k, 1]
+        blue += values[k] * cloud.sh_coefficients[n, k, 2]
     ellipse[RED], ellipse[GREEN], ellipse[BLUE] = max(red, 0.0), max(green, 0.0), max(blue, 0.0)

@@ -189,8 +189,10 @@ def sky_colors(sky: Sky, camera: Camera, world_from_camera: Float[np.ndarray, "4
     """Compute the sky's colour in every pixel."""
     shape = (camera.height, camera.width, 3)
     colors = np.empty(shape, np.float32)
-    if len(sky.harmonics) == 1:
-        harmonics_kernels.colors_at(np.array([[0.0, 0.0, 1.0]]), sky.harmonics, first := np.empty((1, 3), np.float32))
+    if len(sky.sh_coefficients) == 1:
+        harmonics_kernels.colors_at(
+            np.array([[0.0, 0.0, 1.0]]), sky.sh_coefficients, first := np.empty((1, 3), np.float32)
+        )
         colors[:] = first[0]
         return colors
     table = lens_table(camera)
@@ -201,5 +203,5 @@ def sky_colors(sky: Sky, camera: Camera, world_from_camera: Float[np.ndarray, "4
     else:
         rays[..., 0], rays[..., 1] = np.nan_to_num(table.rays_x), np.nan_to_num(table.rays_y)
     directions = rays.reshape(-1, 3) @ world_from_camera[:3, :3].T
-    harmonics_kernels.colors_at(directions, sky.harmonics, colors.reshape(-1, 3))
+    harmonics_kernels.colors_at(directions, sky.sh_coefficients, colors.reshape(-1, 3))
     return colors

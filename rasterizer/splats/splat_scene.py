@@ -16,14 +16,14 @@ class Sky:
     """Background at infinity: colour by direction.
 
     Attributes:
-        harmonics: as those of `Gaussians`, in world axes.
+        sh_coefficients: as those of `Gaussians`, in world axes.
     """
 
-    harmonics: Float32[np.ndarray, "k 3"]
+    sh_coefficients: Float32[np.ndarray, "k 3"]
 
     def __post_init__(self) -> None:
-        if self.harmonics.shape not in [(size, 3) for size in SIZES]:
-            raise ValueError(f"the sky's harmonics must be (1, 4, 9 or 16, 3), got {self.harmonics.shape}")
+        if self.sh_coefficients.shape not in [(size, 3) for size in SIZES]:
+            raise ValueError(f"the sky's sh_coefficients must be (1, 4, 9 or 16, 3), got {self.sh_coefficients.shape}")
 
     @classmethod
     def constant(cls, color: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> "Sky":

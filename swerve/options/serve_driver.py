@@ -25,7 +25,7 @@ class ServeDriver:
     Prints a line for each session that begins and ends, with its calls, late plans and failures, and a summary at the
     end (Ctrl-C or SIGTERM).
 
-    Needs the extra alpasim (pip install 'swerve[alpasim]'). Connections are not encrypted.
+    Needs the extra alpasim (pip install 'PATH[alpasim]'). Connections are not encrypted.
 
     Example: swerve serve driver --planner runs/rap/planner.safetensors --port 6789
 

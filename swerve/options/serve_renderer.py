@@ -18,7 +18,7 @@ class ServeRenderer:
     the objects that a request names, where it has them, and those that never move. docs/alpasim.md says what else of
     AlpaSim is needed.
 
-    Needs the extra alpasim (pip install 'swerve[alpasim]'). Connections are not encrypted. Ctrl-C ends it.
+    Needs the extra alpasim (pip install 'PATH[alpasim]'). Connections are not encrypted. Ctrl-C ends it.
 
     Example: swerve serve renderer town:4 --port 6790
 

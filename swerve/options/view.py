@@ -20,7 +20,7 @@ class View:
     The page has the map with heights, boxes and their paths, the ego, its cameras with their images, LiDAR, splats,
     viewpoints, a time slider with play; a click on an object tells its numbers.
 
-    Needs the extra view (pip install 'swerve[view]'). With --once OUT.png it writes one picture of the same instead,
+    Needs the extra view (pip install 'PATH[view]'). With --once OUT.png it writes one picture of the same instead,
     without a browser, a display or a GPU.
 
     The viewer listens on this machine alone. To see it from another one, forward the port and open

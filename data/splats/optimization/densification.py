@@ -54,30 +54,30 @@ def means2d_grad_norms(centers: torch.Tensor, width: int, height: int) -> Float3
 
 def densify_and_prune(
     groups: Sequence[tuple[Parameters, DensificationStats, float]],
-    growth: DensificationOptions,
+    options: DensificationOptions,
     generator: np.random.Generator,
 ) -> list[tuple[Parameters, Int64[np.ndarray, "n"]]]:
     """Densify groups of Gaussians by cloning and splitting, and prune them.
 
     Args:
         groups: Gaussians, their statistics, and their extent in metres; they share the maximum number of Gaussians.
-        growth: options of the densification.
+        options: options of the densification.
         generator: random number generator of the positions of split Gaussians.
 
     Returns:
         for each group its Gaussians, and the source row of each.
     """
-    useless = [_useless(parameters, growth) for parameters, _, _ in groups]
+    useless = [_useless(parameters, options) for parameters, _, _ in groups]
     slopes = [
         torch.where(gone, 0.0, watch.grad2d / watch.count.clamp(min=1)).cpu().numpy()
         for gone, (_, watch, _) in zip(useless, groups, strict=True)
     ]
-    room = growth.max_gaussians - sum(int((~gone).sum()) for gone in useless)
+    room = options.max_gaussians - sum(int((~gone).sum()) for gone in useless)
     wanted = np.split(
-        _steepest(np.concatenate(slopes), growth.grad2d_threshold, max(room, 0)), np.cumsum([*map(len, slopes)])[:-1]
+        _steepest(np.concatenate(slopes), options.grad2d_threshold, max(room, 0)), np.cumsum([*map(len, slopes)])[:-1]
     )
     return [
-        _grown(parameters, extent * growth.split_scale, gone.cpu().numpy(), more, generator)
+        _grown(parameters, extent * options.split_scale, gone.cpu().numpy(), more, generator)
         for (parameters, _, extent), gone, more in zip(groups, useless, wanted, strict=True)
     ]
 
@@ -99,8 +99,8 @@ def _grown(
     return parameters.replace_rows(kept, added), np.concatenate([kept, cloned, halved])
 
 
-def _useless(parameters: Parameters, growth: DensificationOptions) -> Bool[torch.Tensor, "n"]:
-    return parameters["opacity_logits"].detach() < float(np.log(growth.prune_opacity / (1 - growth.prune_opacity)))
+def _useless(parameters: Parameters, options: DensificationOptions) -> Bool[torch.Tensor, "n"]:
+    return parameters["opacity_logits"].detach() < float(np.log(options.prune_opacity / (1 - options.prune_opacity)))
 
 
 def _steepest(slopes: Float32[np.ndarray, "n"], least: float, room: int) -> Bool[np.ndarray, "n"]:

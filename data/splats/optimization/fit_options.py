@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from swerve.rasterizer.backends import SplatBackend
 from swerve.scenes.option_types import RARE
 
-GrowthWay = Literal["split-and-clone", "mcmc"]
+Strategy = Literal["split-and-clone", "mcmc"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class DensificationOptions:
     split_scale: float = 0.01
     prune_opacity: float = 0.005
     max_gaussians: int = 200_000
-    strategy: GrowthWay = "split-and-clone"
+    strategy: Strategy = "split-and-clone"
 
     def within(self, steps: int) -> "DensificationOptions":
         """Return the same, but beginning within a tenth and ending within half of so many steps."""

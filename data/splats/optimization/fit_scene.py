@@ -153,7 +153,7 @@ def _purpose(start: SplatScene, shots: Sequence[TrainingImage], options: FitOpti
     for gaussians in (start.background, *(node.gaussians for node in start.nodes)):
         for array in vars(gaussians).values():
             digest.update(array.tobytes())
-    digest.update(start.sky.harmonics.tobytes() + start.origin.tobytes())
+    digest.update(start.sky.sh_coefficients.tobytes() + start.origin.tobytes())
     digest.update(repr([(node.name, node.times_us.tolist()) for node in start.nodes]).encode())
     for node in start.nodes:
         digest.update(node.world_from_node.tobytes())

@@ -29,18 +29,18 @@ class McmcStrategy:
     """Wrapper of gsplat's MCMCStrategy. Stateless between steps, so checkpoints need nothing of it.
 
     Args:
-        growth: schedule, maximum number, and opacity threshold.
+        options: schedule, maximum number, and opacity threshold.
         seed: random seed, combined with the step and the group's index.
         using: library handle.
     """
 
-    def __init__(self, growth: DensificationOptions, seed: int, using: GsplatLibrary) -> None:
-        self._growth, self._seed = growth, seed
+    def __init__(self, options: DensificationOptions, seed: int, using: GsplatLibrary) -> None:
+        self._options, self._seed = options, seed
         self._strategy = using.api.MCMCStrategy(
-            refine_start_iter=growth.start_step,
-            refine_stop_iter=growth.stop_step + 1,
-            refine_every=growth.interval,
-            min_opacity=growth.prune_opacity,
+            refine_start_iter=options.start_step,
+            refine_stop_iter=options.stop_step + 1,
+            refine_every=options.interval,
+            min_opacity=options.prune_opacity,
         )
         self._state = self._strategy.initialize_state()
 
@@ -64,7 +64,7 @@ class McmcStrategy:
             source row of each Gaussian, if relocation is due.
         """
         values, adams = parameters.tensors_and_optimizers()
-        due = self._growth.is_due(step)
+        due = self._options.is_due(step)
         # Nothing can be sampled from an empty group, or from one without visible Gaussians.
         if not self._any_seen(values["opacity_logits"], due):
             return np.arange(len(values["means"])) if due else None
@@ -83,7 +83,7 @@ class McmcStrategy:
     def _any_seen(self, opacity_logits: torch.Tensor, due: bool) -> bool:
         if not due:
             return len(opacity_logits) > 0
-        return bool((torch.sigmoid(opacity_logits.detach()) > self._growth.prune_opacity).any())
+        return bool((torch.sigmoid(opacity_logits.detach()) > self._options.prune_opacity).any())
 
 
 def _key(seed: int, group: int, step: int) -> int:

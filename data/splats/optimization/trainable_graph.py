@@ -90,7 +90,7 @@ def graph_of(
     times, moments = np.unique([shot.time_us for shot in shots], return_inverse=True)
     poses = sum(len(node.times_us) for node in start.nodes)
     values = {
-        "sky": torch.from_numpy(start.sky.harmonics.copy()),
+        "sky": torch.from_numpy(start.sky.sh_coefficients.copy()),
         "exposures": torch.zeros((len(shots), 3, 4)),
         **{f"ego_{what}": torch.zeros((len(times), 3)) for what in ("rotations", "translations")},
         **{f"box_{what}": torch.zeros((poses, 3)) for what in ("rotations", "translations")},

@@ -223,7 +223,9 @@ def _chain(options: FitOptions) -> "McmcStrategy | None":
     if options.densification.strategy == "split-and-clone":
         return None
     if resolve_splat_backend(options.backend) == "numba":
-        raise SwerveError("growth mcmc needs backend gsplat: use backend gsplat, or growth split-and-clone")
+        raise SwerveError(
+            "densification.strategy mcmc needs the back end gsplat: use --backend gsplat, or strategy split-and-clone"
+        )
     from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
     from swerve.rasterizer.splats.gsplat import load_library
 

@@ -49,7 +49,7 @@ def draw(
     if shifts is not None:
         ellipses = ellipses._replace(centers=ellipses.centers + shifts.index_select(0, rows)[None])
     eye = -camera_from_local[:3, :3].T @ camera_from_local[:3, 3]
-    colors = evaluate_sh(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
+    colors = evaluate_sh(seen.means - eye.to(seen.means), seen.sh_coefficients, (ellipses.radii > 0).all(-1)[0], using)
     offsets, members = isect_tiles(ellipses, camera.width, camera.height, using)
     sums, alpha = using.api.rasterize_to_pixels(
         ellipses.centers,

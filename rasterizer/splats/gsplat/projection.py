@@ -28,7 +28,7 @@ class GsplatScene(NamedTuple):
     quaternions: Float32[torch.Tensor, "n 4"]
     log_scales: Float32[torch.Tensor, "n 3"]
     opacity_logits: Float32[torch.Tensor, "n"]
-    harmonics: Float32[torch.Tensor, "n k 3"]
+    sh_coefficients: Float32[torch.Tensor, "n k 3"]
 
     def of(self, rows: Int64[torch.Tensor, "m"]) -> "GsplatScene":
         """Select the given Gaussians."""

@@ -71,7 +71,7 @@ def render_unscented(
     placed = _in_camera_frame(seen, camera, camera_from_local, None if shifts is None else shifts.index_select(0, rows))
     ellipses = _project(placed, camera, using, last_from_first)
     eye = -camera_from_local[:3, :3].T @ camera_from_local[:3, 3]
-    colors = evaluate_sh(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
+    colors = evaluate_sh(seen.means - eye.to(seen.means), seen.sh_coefficients, (ellipses.radii > 0).all(-1)[0], using)
     offsets, members = isect_tiles(ellipses, camera.width, camera.height, using)
     sums, alpha = using.api.rasterize_to_pixels_eval3d(
         placed.means,

@@ -28,7 +28,7 @@ def test_round_trip(tmp_path):
         np.testing.assert_array_equal(getattr(found.gaussians, field.name), getattr(expected.gaussians, field.name))
     np.testing.assert_array_equal(found.instances, expected.instances)
     np.testing.assert_array_equal(found.origin, expected.origin)
-    np.testing.assert_array_equal(found.sky.harmonics, expected.sky.harmonics)
+    np.testing.assert_array_equal(found.sky.sh_coefficients, expected.sky.sh_coefficients)
 
 
 def test_corrections_are_kept_if_there_are_any(tmp_path):
@@ -71,7 +71,7 @@ def test_other_faults(tmp_path):
         ({"background": "../background.ply"}, "background: is '../background.ply', not the name of a PLY file"),
         ({"nodes": [{**graph["nodes"][0], "file": "/etc/node.ply"}]}, r"nodes\[0\].file: is '/etc/node.ply'"),
         ({"nodes": [{**graph["nodes"][0], "times_us": [True]}]}, r"nodes\[0\].times_us\[0\]: is True"),
-        ({"sky": [[0, 0, 0]] * 5}, "the sky's harmonics"),
+        ({"sky": [[0, 0, 0]] * 5}, "the sky's sh_coefficients"),
         (
             {"corrections": {"times_us": [0], "scene_from_log": [np.diag([1.0, 1, -1, 1]).tolist()]}},
             "pose 0 is not a rigid transform",

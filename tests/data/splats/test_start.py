@@ -93,7 +93,7 @@ def test_nothing_that_is_held_out_leaks(street, street_log, tmp_path):
         starts.append(scene)
     np.testing.assert_array_equal(starts[0].background.means, starts[1].background.means)
     np.testing.assert_array_equal(starts[0].background.sh_coefficients, starts[1].background.sh_coefficients)
-    np.testing.assert_array_equal(starts[0].sky.harmonics, starts[1].sky.harmonics)
+    np.testing.assert_array_equal(starts[0].sky.sh_coefficients, starts[1].sky.sh_coefficients)
 
 
 def test_surfels_lie_on_the_surface(street_log):

@@ -111,7 +111,7 @@ def test_a_node_is_there_from_its_first_to_its_last_pose():
 
 def test_what_makes_no_sense_is_refused():
     good = random_gaussians(0, 3)
-    with pytest.raises(ValueError, match="harmonics"):
+    with pytest.raises(ValueError, match="sh_coefficients"):
         Gaussians(good.means, good.quaternions, good.log_scales, good.opacity_logits, good.sh_coefficients[:, :5])
     with pytest.raises(ValueError, match="rise"):
         RigidNode("car", 1, good, np.array([5, 5]), np.zeros((2, 4, 4)))

@@ -103,7 +103,7 @@ def test_the_sky_shines_through():
     pixels = np.stack(np.meshgrid(np.arange(shot.width) + 0.5, np.arange(shot.height) + 0.5), axis=-1)
     rays = shot.unproject(pixels.reshape(-1, 2)) @ (pose @ shot.ego_from_camera)[:3, :3].T
     basis = splat_reference.harmonics_at(torch.from_numpy(rays / np.linalg.norm(rays, axis=1)[:, None]), 9)
-    behind = (0.5 + basis.numpy() @ sky.harmonics).clip(0).reshape(black.color.shape)
+    behind = (0.5 + basis.numpy() @ sky.sh_coefficients).clip(0).reshape(black.color.shape)
     np.testing.assert_allclose(view.color, black.color + (1 - black.alpha[..., None]) * behind, atol=1e-5)
     constant = render_splats(SplatSnapshot.of(gaussians, Sky.constant((0.2, 0.4, 0.9))), [shot], pose[None], ALL)[0][0]
     expected = black.color + (1 - black.alpha[..., None]) * [0.2, 0.4, 0.9]

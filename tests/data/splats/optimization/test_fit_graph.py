@@ -261,7 +261,7 @@ def parts(fitted):
     groups = [fitted.scene.background, *(node.gaussians for node in fitted.scene.nodes)]
     arrays = [array for group in groups for array in vars(group).values()]
     poses = [node.world_from_node for node in fitted.scene.nodes]
-    return [*arrays, *poses, fitted.scene.sky.harmonics, fitted.exposures, fitted.world_from_ego]
+    return [*arrays, *poses, fitted.scene.sky.sh_coefficients, fitted.exposures, fitted.world_from_ego]
 
 
 def test_a_fit_goes_on_with_its_own_state_alone():

@@ -66,6 +66,6 @@ def test_the_cpu_says_that_it_cannot():
     scene = toys.scene(toys.wall(40))
     shots = [toys.shot(scene, 0, toys.ego_pose(0.0))]
     with pytest.raises(
-        SwerveError, match=r"growth mcmc needs backend gsplat: use backend gsplat, or growth split-and-clone"
+        SwerveError, match=r"densification.strategy mcmc needs the back end gsplat: use --backend gsplat, or"
     ):
         fit_scene(scene, shots, FitOptions(densification=chain_checks.GROWTH, backend="numba"))
