@@ -41,7 +41,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# mypy follows packages by their folders: show it the rooms under the name that they install as.
+# mypy follows packages by their folders: show it the packages under the name that they install as.
 types: $(VENV)/dev
 	rm -rf build/types
 	mkdir -p build/types/swerve

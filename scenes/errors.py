@@ -9,7 +9,7 @@ class SwerveError(Exception):
     """Base class of errors caused by the input, not by a fault of Swerve.
 
     A message is of one line, in which characters that a terminal would obey or hide stand as their escapes: names in
-    it come from files of strangers.
+    it come from untrusted files.
     """
 
     def __init__(self, message: str = "") -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-_ROOMS = ("scenes", "rasterizer", "viz", "data", "eval", "planners")
+_PACKAGES = ("scenes", "rasterizer", "viz", "data", "eval", "planners")
 
 
 @lru_cache(maxsize=1)
@@ -25,11 +25,11 @@ def contents_digest(files: Sequence[Path]) -> str:
 
 def source_files() -> list[Path]:
     """Return the Python files of all packages below the command line."""
-    return [path for room in _ROOMS for path in sorted(_folder(room).rglob("*.py"))]
+    return [path for package in _PACKAGES for path in sorted(_folder(package).rglob("*.py"))]
 
 
-def _folder(room: str) -> Path:
-    spec = find_spec(f"swerve.{room}")
-    assert spec is not None, "all rooms are installed together"
-    assert spec.submodule_search_locations, "all rooms are packages"
+def _folder(package: str) -> Path:
+    spec = find_spec(f"swerve.{package}")
+    assert spec is not None, "all packages are installed together"
+    assert spec.submodule_search_locations, "a package has a folder"
     return Path(spec.submodule_search_locations[0])

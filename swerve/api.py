@@ -1,4 +1,4 @@
-"""Functions of the first hour: `import swerve` offers them, and sources, folders and planners may be given as text."""
+"""High-level functions, which `import swerve` offers; sources, folders and planners may be given as text."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +22,7 @@ from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 
 AnySource = str | Path | Source
+_KINDS_OF_SCENES = ("logged", "recovery", "cross_agent")
 _AUGMENT, _BUILD, _EVALUATE, _VIEWPOINTS = AugmentOptions(), BuildOptions(), EvaluateOptions(), ViewpointOptions()
 
 
@@ -105,10 +106,15 @@ def viewpoints_of(
 
     Args:
         scene: The scene.
-        kinds: "logged", "recovery" and "cross_agent".
+        kinds: "logged", "recovery" and "cross_agent"; the others need a job, see `augment`.
         options: How many, and how far from the log.
         seed: Seed of the recovery viewpoints.
+
+    Raises:
+        SwerveError: A kind is none of these.
     """
+    if unknown := [kind for kind in kinds if kind not in _KINDS_OF_SCENES]:
+        raise SwerveError(f"kinds: {unknown[0]!r} is none of {', '.join(_KINDS_OF_SCENES)}")
     return build_viewpoints(
         scene, [ViewpointKind(kind) for kind in kinds], options, seed, build_log_geometry(scene.log)
     )[0]

@@ -1,4 +1,4 @@
-"""Texts of strangers in tables and progress bars of rich, which takes brackets in plain texts for markup."""
+"""Untrusted texts in tables and progress bars of rich, which takes brackets in plain texts for markup."""
 
 from rich.markup import escape
 from rich.text import Text

@@ -1,4 +1,4 @@
-"""Names and texts of strangers, wherever they are shown: pages, charts, tables, bars, messages, paths."""
+"""Untrusted names and texts, wherever they are shown: pages, charts, tables, bars, messages, paths."""
 
 import html
 import io

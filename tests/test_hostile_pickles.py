@@ -1,4 +1,4 @@
-"""A pickle that runs a program when it is opened, at every door through which a stranger's file comes in."""
+"""A pickle that runs a program when it is opened, at every door through which an untrusted file comes in."""
 
 import io
 import os

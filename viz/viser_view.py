@@ -272,7 +272,7 @@ def _has(view: SceneView3D, group: str) -> bool:
 
 
 def plain_text(text: str) -> str:
-    """Return a text in which neither HTML nor Markdown of a stranger takes effect."""
+    """Return a text in which neither HTML nor Markdown of an untrusted file takes effect."""
     escaped = html.escape(" ".join(text.split()), quote=False)
     return "".join(f"&#{ord(sign)};" if sign in "|[]*_`\\!#~" else sign for sign in escaped)
 

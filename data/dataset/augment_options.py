@@ -1,12 +1,12 @@
 """Options of an augmentation job."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from swerve.data.dataset.image_format import ImageFormat
 from swerve.rasterizer.backends import BACKENDS, Backend
 from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_checks import check_range
 from swerve.scenes.option_types import ImageSize
 from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.split import Split
@@ -102,26 +102,19 @@ class AugmentOptions:
         _check_names("rig", (self.rig,), ("own", "default"))
         _check_names("backend", (self.backend,), ("auto", *BACKENDS))
         _check_names("split", (self.split,), ("train", "val", "test"))
-        _check_range("jpeg_quality", self.jpeg_quality, 1, 100)
-        _check_range("scene_interval", self.scene_interval, 0.01, 3600)
-        _check_range("history", self.history, 0, 60)
-        _check_range("past_frames", self.past_frames, 0, 16)
-        _check_range("past_interval", self.past_interval, 0.01, 10)
+        check_range("jpeg_quality", self.jpeg_quality, 1, 100)
+        check_range("scene_interval", self.scene_interval, 0.01, 3600)
+        check_range("history", self.history, 0, 60)
+        check_range("past_frames", self.past_frames, 0, 16)
+        check_range("past_interval", self.past_interval, 0.01, 10)
         if self.past_frames and self.past_seconds[-1] > self.history + 1e-6:
             raise SwerveError(
                 f"past_frames: the last is {self.past_seconds[-1]:g} s ago, the history is of {self.history:g} s. Make "
                 "history longer"
             )
-        _check_range("future", self.future, 0.5, 60)
-        _check_range("recovery.samples_per_scene", self.recovery.samples_per_scene, 0, 1000)
-        _check_range("recovery.lateral", self.recovery.lateral, 0, 20)
-        _check_range("recovery.longitudinal", self.recovery.longitudinal, 0, 25)
-        _check_range("recovery.heading (degrees)", math.degrees(self.recovery.heading), 0, 60)
-        _check_range("recovery.speed", self.recovery.speed, 0, 0.9)
-        _check_range("recovery.attempts", self.recovery.attempts, 1, 1000)
-        _check_range("cross_agent.max_per_scene", self.cross_agent.max_per_scene, 0, 1000)
-        _check_range("supersampling", self.supersampling, 1, 8)
-        _check_range("shard_scenes", self.shard_scenes, 1, 100_000)
+        check_range("future", self.future, 0.5, 60)
+        check_range("supersampling", self.supersampling, 1, 8)
+        check_range("shard_scenes", self.shard_scenes, 1, 100_000)
         if self.rasters == "primitives" and self.extra_outputs:
             raise SwerveError(
                 f"extra_outputs: {self.extra_outputs[0]} needs stored rasters: leave it out, or set rasters to 'images'"
@@ -153,9 +146,3 @@ def _check_names(option: str, given: tuple[str, ...], known: tuple[str, ...]) ->
             raise SwerveError(f"{option}: {name!r} is not known, choose among {', '.join(known)}")
     if len(set(given)) < len(given):
         raise SwerveError(f"{option}: a name is given twice in {','.join(given)}")
-
-
-def _check_range(option: str, value: float | int, low: float | int, high: float | int) -> None:
-    """Check that the value lies in its range."""
-    if not low <= value <= high:
-        raise SwerveError(f"{option}: {value} must lie between {low} and {high}")

@@ -15,7 +15,8 @@ from swerve.data.dataset.capture import ImageRequest, image_requests
 from swerve.data.dataset.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
 from swerve.data.dataset.image_encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
 from swerve.data.dataset.manifest import relaxed_of
-from swerve.data.dataset.shards import FORMAT, Sample
+from swerve.data.dataset.sample_shape import FORMAT
+from swerve.data.dataset.shards import Sample
 from swerve.data.dataset.stored_snapshots import MEMBER, capture_groups, dynamic_objects_at, snapshots_to_bytes
 from swerve.data.dataset.synthetic_photos import SyntheticPhoto, SyntheticPhotos
 from swerve.data.dataset.targets import Arrays, expert_arrays, trajectory_arrays

@@ -1,10 +1,14 @@
 """Shape of a sample's JSON (docs/formats.md)."""
 
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from swerve.data.storage.checked_image import MOST_PIXELS
 from swerve.data.storage.checked_json import (
+    Shape,
+    anything,
     array,
+    check_shape,
     fields,
     flag,
     integer,
@@ -13,13 +17,18 @@ from swerve.data.storage.checked_json import (
     number,
     one_of,
     optional,
+    parse_json,
     plain_name,
     row_of,
     text,
+    told,
 )
-from swerve.scenes import LensModel
+from swerve.scenes import LensModel, SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
 
+# Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
+FORMAT: Final = 4
+HINT: Final = "Delete the shard and run the same job again"
 _SIDE: Final = integer(1, MOST_PIXELS)
 _LENGTH: Final = number(0.01, 100.0)
 _CAMERA: Final = fields(
@@ -39,7 +48,7 @@ _CAMERA: Final = fields(
         "synthetic": flag,
     }
 )
-# What decides whether the rest is understood, and whether a sample is wanted at all.
+# What decides whether a sample is wanted at all.
 SAMPLE_HEAD: Final = fields({"kind": text})
 SAMPLE: Final = fields(
     {
@@ -57,3 +66,26 @@ SAMPLE: Final = fields(
     },
     {"expert": optional(fields({"source": text, "score": number(0.0, 1.0), "target_score": optional(number())}))},
 )
+
+
+def read_details(content: bytes, shard: Path | str, key: str, shape: Shape = SAMPLE) -> dict[str, Any]:
+    """Parse a sample's JSON, whose format decides whether the rest is understood.
+
+    Args:
+        content: of the member.
+        shard: for messages, as is the key.
+        key: of the sample.
+        shape: of what the caller needs.
+
+    Raises:
+        SwerveError: the sample has another format, or its JSON is damaged.
+    """
+    where = f"{shard}: {key}.json"
+    details: dict[str, Any] = parse_json(content, where, mapping_of(anything), HINT)
+    if type(details.get("format")) is not int or details["format"] != FORMAT:
+        raise SwerveError(
+            f"{shard}: sample {key} is of format {told(details.get('format'))}, this program reads {FORMAT}. Create "
+            f"the set again; it was written by Swerve {details.get('version')!s:.40}"
+        )
+    check_shape(details, shape, where, HINT)
+    return details

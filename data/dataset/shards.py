@@ -13,16 +13,11 @@ from typing import Any, Final
 
 from swerve.data.dataset.image_encoding import decode_depth, decode_image, decode_instance
 from swerve.data.dataset.read_manifest import shards_of
-from swerve.data.dataset.sample_shape import SAMPLE_HEAD
-from swerve.data.storage.checked_json import parse_json
+from swerve.data.dataset.sample_shape import HINT, SAMPLE_HEAD, read_details
 from swerve.data.storage.checked_npz import read_npz
 from swerve.data.storage.files import PART, file_digest, temporary_path
 from swerve.data.storage.tar_members import damaged, open_tar, read_member, tar_members
 from swerve.scenes import LogError, Split
-
-# Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
-FORMAT: Final = 4
-HINT: Final = "Delete the shard and run the same job again"
 
 # Files and folders of a set that may differ between runs: they hold times, paths of this machine, or nothing.
 NOT_CONTENT = ("timing.json", "failures.json", "job.lock", "config.yaml", "runs", "sources")
@@ -125,8 +120,8 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
         or "front.depth.png", as an array. Photos and snapshots stay encoded (bytes).
 
     Raises:
-        SwerveError: the folder holds no finished set, or a shard is missing, damaged, or has other samples than the
-            manifest says.
+        SwerveError: the folder holds no finished set, or a shard is missing, damaged, of another format, or has other
+            samples than the manifest says.
     """
     for shard, keys in shards_of(Path(folder), split):
         number = -1
@@ -136,7 +131,7 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
             where = f"{shard}: {key}"
             if missing := {"json", "npz"} - set(members):
                 raise damaged(shard, f"sample {key} has no {sorted(missing)[0]}", HINT)
-            details = parse_json(members["json"], f"{where}.json", SAMPLE_HEAD, HINT)
+            details = read_details(members["json"], shard, key, SAMPLE_HEAD)
             if not kinds or details["kind"] in kinds:
                 decoded = {name: _decode(name, content, where) for name, content in members.items() if name != "json"}
                 yield {"key": key, "json": details, **decoded}

@@ -19,7 +19,7 @@ _FAILURES: Final = list_of(FAILURE_SHAPE)
 
 @dataclass(frozen=True)
 class Failure:
-    """Item that could not be produced. Its texts are stored printable: they come from strangers' files and programs.
+    """Item that could not be produced. Its texts are stored printable: they come from untrusted files and programs.
 
     Attributes:
         log: the log's name.

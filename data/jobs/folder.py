@@ -177,8 +177,8 @@ def open_job(
         with os_errors_as_swerve_errors(folder):
             locks.enter_context(leased(folder, part))
             refresh(folder)
-            if not (folder / JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
-                raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
+            if not (folder / JOB).is_file() and (others := [p for p in folder.iterdir() if not _is_start(p)]):
+                raise SwerveError(f"{folder} is not empty (it holds {others[0].name}): choose another folder")
             locks.enter_context(locked(folder / LOCK, shared=part is not None))
             if part is not None:
                 locks.enter_context(lock_part(folder, part))
@@ -228,7 +228,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout, alone: b
     """Prepare the folder for writing parts; return what it says of a job that is replaced. Safe to repeat."""
     path = folder / JOB
     there = _read_config(path) if path.is_file() else config
-    _refuse_strangers(folder, layout, {safe_name(name) for _, name in there["logs"]})
+    _refuse_other_files(folder, layout, {safe_name(name) for _, name in there["logs"]})
     replaced = _compare(folder, layout, there, config)
     # The completion marker must not exist before this run has finished.
     for name in (layout.completion_file, f"{RUNS}/{TABLES}"):
@@ -329,7 +329,7 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{name}", value
 
 
-def _refuse_strangers(folder: Path, layout: FolderLayout, names: set[str]) -> None:
+def _refuse_other_files(folder: Path, layout: FolderLayout, names: set[str]) -> None:
     """Check that every file belongs to the job: readers use every part they find, and incomplete files are removed."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if not _is_own(path.relative_to(folder), layout, names):

@@ -1,4 +1,4 @@
-"""Image files of strangers: JPEG and PNG only, and no more pixels than a stated limit."""
+"""Untrusted image files: JPEG and PNG only, and no more pixels than a stated limit."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""JSON of a stranger's file: parsed within stated limits, and compared with the shape that its reader expects.
+"""Untrusted JSON: parsed within stated limits, and compared with the shape that its reader expects.
 
 A shape is a function of a value and its place that raises `ShapeError`; the functions below make them. So every reader
 states its format once, and whatever passes can be used without further checks of type, sign or size.

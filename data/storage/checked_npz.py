@@ -1,4 +1,4 @@
-"""NumPy files of strangers: no length in them is believed before it is compared with the file's, nothing is unpickled.
+"""Untrusted NumPy files: no length in them is believed before it is compared with the file's, nothing is unpickled.
 
 `numpy.load` allocates what a header says before it reads on; here contents come first.
 """

@@ -9,10 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.dataset.calibration import camera_of
-from swerve.data.dataset.sample_shape import SAMPLE
-from swerve.data.dataset.shards import FORMAT, HINT
+from swerve.data.dataset.sample_shape import HINT, read_details
 from swerve.data.dataset.stored_snapshots import MEMBER, snapshots_from_bytes
-from swerve.data.storage.checked_json import anything, check_shape, mapping_of, parse_json, told
 from swerve.data.storage.checked_npz import read_npz
 from swerve.data.stream.image_fit import ImageFit
 from swerve.data.stream.raster_drawer import RasterRenderer
@@ -119,7 +117,7 @@ def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, d
     Raises:
         SwerveError: the sample has another format, lacks a camera, or is damaged.
     """
-    details = _details(stored)
+    details = read_details(stored.read("json"), stored.path, stored.key)
     rows = _rows(stored, details, cameras)
     for row in rows:
         try:
@@ -128,19 +126,6 @@ def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, d
             raise _damaged(stored, f"json: cameras[{row}]", error) from error
     numbers = numbers_of(stored, details.get("expert") is not None)
     return DecodedSample(stored, details, numbers, rows, fit, drawer)
-
-
-def _details(stored: StoredSample) -> dict[str, Any]:
-    """Read a sample's JSON, whose format decides whether the rest of it is understood."""
-    where = f"{stored.path}: {stored.key}.json"
-    details: dict[str, Any] = parse_json(stored.read("json"), where, mapping_of(anything), HINT)
-    if type(details.get("format")) is not int or details["format"] != FORMAT:
-        raise SwerveError(
-            f"{stored.path}: sample {stored.key} is of format {told(details.get('format'))}, this program reads "
-            f"{FORMAT}. Create the set again; it was written by Swerve {details.get('version')!s:.40}"
-        )
-    check_shape(details, SAMPLE, where, HINT)
-    return details
 
 
 def numbers_of(stored: StoredSample, has_expert: bool) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from swerve.data.dataset.shards import HINT
+from swerve.data.dataset.sample_shape import HINT
 from swerve.data.storage.checked_json import fields, integer, read_json
 from swerve.data.storage.object_cache import object_cache
 from swerve.data.storage.store import StoreError

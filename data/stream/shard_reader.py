@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int
 
-from swerve.data.dataset.shards import HINT
+from swerve.data.dataset.sample_shape import HINT
 from swerve.data.storage.tar_members import damaged, open_tar, tar_members
 from swerve.data.stream.ranges import open_ranges
 from swerve.scenes import SwerveError

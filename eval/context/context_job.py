@@ -12,9 +12,10 @@ from swerve.data.dataset.augment_options import LOGGED_KINDS, AugmentOptions
 from swerve.data.dataset.augment_worker import scene_viewpoints
 from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.dataset.sample import sample_key
+from swerve.data.dataset.sample_shape import HINT
 from swerve.data.dataset.set_config import read_maker_identity, read_options
 from swerve.data.dataset.set_layout import SetRecords
-from swerve.data.dataset.shards import HINT, Sample, ShardWriter
+from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.dataset.viewpoint_maker import LogViewpoints, ViewpointMaker
 from swerve.data.jobs import (
     CORE_PACKAGES,

@@ -1,4 +1,7 @@
-"""All numeric constants of the scores, as in NAVSIM v2.2 (SI units, radians)."""
+"""Constants of the scores, of PDM-Closed and of reactive traffic, as in NAVSIM v2.2 (SI units, radians).
+
+`AGENT_*` are those of reactive traffic, of which lane-following traffic uses the same; `IDM_*` those of PDM-Closed.
+"""
 
 from typing import Final
 

@@ -17,6 +17,7 @@ from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.closed_loop.closed_loop_scene import build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
+from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS
 from swerve.eval.closed_loop.rollout import Rollout, drive_prepared, metric_names
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.study.open_loop import FramesPart, study_frames, subsample_follow_ups
@@ -26,6 +27,8 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 
 Loader = Callable[[str], Planner]
+# Columns of a record: the closed loops have different metrics.
+_WIDTH = max(len(ROLLOUT_METRICS), len(NUPLAN_METRICS))
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ def _rollouts(
 def _metrics(rollout: Rollout, options: ClosedLoopOptions) -> list[float]:
     """Return the sub-scores in the order of `metric_names`, followed by NaN up to the width of a record."""
     values = [rollout.metrics[name] for name in metric_names(options)]
-    return values + [float("nan")] * (len(ROLLOUT_METRICS) - len(values))
+    return values + [float("nan")] * (_WIDTH - len(values))
 
 
 def _first_errors(errors: Sequence[str], by_planner: Sequence[Sequence[Rollout]]) -> tuple[str, ...]:

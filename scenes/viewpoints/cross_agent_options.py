@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from swerve.scenes.option_checks import check_range
+
 
 @dataclass(frozen=True)
 class CrossAgentOptions:
@@ -15,6 +17,9 @@ class CrossAgentOptions:
             in metres.
         surface_tolerance: How far a corner may leave the drivable area, in metres.
         coverage_radius: Radius of the disc of which `coverage` is the annotated share, in metres.
+
+    Raises:
+        SwerveError: an option is out of its range.
     """
 
     max_per_scene: int = 4
@@ -23,3 +28,6 @@ class CrossAgentOptions:
     min_prediction_error: float = 0.5
     surface_tolerance: float = 0.5
     coverage_radius: float = 50.0
+
+    def __post_init__(self) -> None:
+        check_range("cross_agent.max_per_scene", self.max_per_scene, 0, 1000)

@@ -22,10 +22,11 @@ def build_viewpoints(
         kinds: LOGGED, RECOVERY, CROSS_AGENT.
         options: options by kind.
         seed: seed of the whole job.
-        geometry: `prepare(scene.log)`.
+        geometry: of the scene's log, see `build_log_geometry`.
 
     Raises:
-        ValueError: `geometry` is another log's, or a kind is FOLLOW_UP, which is built from benchmarks only.
+        ValueError: `geometry` is another log's, or a kind needs more than a scene: FOLLOW_UP (`build_benchmark`,
+            `augment`) and VISITED (`augment` of recorded drives).
     """
     if geometry.log is not scene.log:
         raise ValueError(f"geometry of log {geometry.log.name} given for a scene of {scene.log.name}")

@@ -77,6 +77,14 @@ def test_a_scene_is_rendered_from_a_recovery_viewpoint():
     assert np.isfinite(views[0][0].depth).any()
 
 
+@pytest.mark.parametrize("kind", ["recover", "follow_up"])
+def test_kinds_that_no_scene_has_are_refused(kind):
+    source = swerve.open_source("town:1")
+    scene = swerve.extract_scenes(source.load(source.names()[0]))[10]
+    with pytest.raises(swerve.SwerveError, match=f"kinds: '{kind}' is none of logged, recovery, cross_agent"):
+        swerve.viewpoints_of(scene, [kind])
+
+
 def test_sources_are_a_list_and_planners_can_be_imported(tmp_path):
     with pytest.raises(swerve.SwerveError, match=r"sources: give a list, as in \['town:1'\]"):
         swerve.augment("town:1", tmp_path)

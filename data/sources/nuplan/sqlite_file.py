@@ -1,4 +1,4 @@
-"""Reading of SQLite files that a stranger made: read-only, and every column's type is checked."""
+"""Reading of untrusted SQLite files: read-only, and every column's type is checked."""
 
 import re
 import sqlite3

@@ -254,8 +254,8 @@ def check_folder(folder: Path) -> None:
         SwerveError: the folder holds something that is not of an evaluation.
     """
     make_folder(folder)
-    if not (folder / JOB).is_dir() and (strangers := sorted(folder.iterdir())):
-        raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
+    if not (folder / JOB).is_dir() and (others := sorted(folder.iterdir())):
+        raise SwerveError(f"{folder} is not empty (it holds {others[0].name}): choose another folder")
 
 
 def _require_all(records: PlannerRecords, folder: Path, outcome: RunResult, noun: str) -> None:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_checks import check_range
 from swerve.scenes.option_types import Angle
 
 
@@ -39,15 +39,10 @@ class StartDrawOptions:
     attempts: int = 8
 
     def __post_init__(self) -> None:
-        ranges = {
-            "samples_per_scene": (0, 1000),
-            "lateral": (0, 20),
-            "longitudinal": (0, 30),
-            "heading": (0, math.radians(60)),
-            "slowest": (0, self.fastest),
-            "fastest": (0, 3),
-            "attempts": (1, 1000),
-        }
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise SwerveError(f"follow_up.{name}: {getattr(self, name):g} must lie between {low:g} and {high:g}")
+        check_range("follow_up.samples_per_scene", self.samples_per_scene, 0, 1000)
+        check_range("follow_up.lateral", self.lateral, 0, 20)
+        check_range("follow_up.longitudinal", self.longitudinal, 0, 30)
+        check_range("follow_up.heading (degrees)", math.degrees(self.heading), 0, 60)
+        check_range("follow_up.fastest", self.fastest, 0, 3)
+        check_range("follow_up.slowest", self.slowest, 0, self.fastest)
+        check_range("follow_up.attempts", self.attempts, 1, 1000)

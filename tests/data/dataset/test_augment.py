@@ -237,10 +237,6 @@ def test_a_strange_shard_in_the_set_is_refused(tmp_path):
         augment([SimpleSource(("train-0",))], folder, OPTIONS)
 
 
-def recovery(**ranges):
-    return {"recovery": RecoveryOptions(**ranges)}
-
-
 def test_unknown_names_are_named():
     """The types of the options say so too, where they are checked: in these tests, but not for users."""
     with pytest.raises(SwerveError, match="viewpoints: 'sideways' is not known"):
@@ -256,16 +252,20 @@ def test_unknown_names_are_named():
         ({"size": (0, 10)}, "size"),
         ({"shard_scenes": 0}, "shard_scenes"),
         ({"scene_interval": float("nan")}, "scene_interval"),
-        (recovery(lateral=20.1), "lateral"),
-        (recovery(lateral=float("nan")), "lateral"),
-        (recovery(longitudinal=25.1), "longitudinal"),
-        (recovery(heading=float("nan")), "heading"),
-        (recovery(speed=-0.1), "speed"),
     ],
 )
 def test_options_out_of_range_are_named(wrong, message):
     with pytest.raises(SwerveError, match=message):
         AugmentOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"lateral": 20.1}, {"lateral": float("nan")}, {"longitudinal": 25.1}, {"heading": float("nan")}, {"speed": -0.1}],
+)
+def test_ranges_of_recoveries_are_checked_wherever_they_are_used(wrong):
+    with pytest.raises(SwerveError, match=rf"recovery\.{next(iter(wrong))}.* must lie between"):
+        RecoveryOptions(**wrong)
 
 
 def run_command(monkeypatch, logs, *arguments):

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from swerve.data.dataset.image_encoding import encode_depth, encode_image, encode_instance
+from swerve.data.dataset.sample_shape import FORMAT
 from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest, read_samples
 from swerve.data.storage.files import commit, file_digest, safe_name, temporary_path, write_atomically
 from swerve.scenes import SwerveError
@@ -22,7 +23,7 @@ def sample(key="log-1-logged-0", split="train", kind="logged"):
     np.savez(buffer, target_2hz=np.ones((10, 3), np.float32))
     members = {
         "npz": buffer.getvalue(),
-        "json": json.dumps({"kind": kind}).encode(),
+        "json": json.dumps({"kind": kind, "format": FORMAT}).encode(),
         "front.png": encode_image(IMAGE, "png"),
         "front.photo.jpg": b"untouched bytes",
         "front.depth.png": encode_depth(np.full((4, 6), 2.5, np.float32)),
@@ -52,7 +53,7 @@ def test_a_sample_comes_back(tmp_path):
     list_samples(tmp_path, "k-1", "k-2")
     first, second = read_samples(tmp_path, "train")
     assert (first["key"], second["key"]) == ("k-1", "k-2")
-    assert first["json"] == {"kind": "logged"}
+    assert first["json"] == {"kind": "logged", "format": FORMAT}
     np.testing.assert_array_equal(first["front.png"], IMAGE)
     np.testing.assert_array_equal(first["npz"]["target_2hz"], np.ones((10, 3)))
     np.testing.assert_array_equal(first["front.depth.png"], np.full((4, 6), 2.5))

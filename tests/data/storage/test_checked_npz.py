@@ -1,4 +1,4 @@
-"""Archives of arrays from strangers."""
+"""untrusted archives of arrays."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Pickles of strangers: plain values and arrays come out the same, and nothing else is ever run."""
+"""Untrusted pickles: plain values and arrays come out the same, and nothing else is ever run."""
 
 import builtins
 import os

@@ -274,10 +274,11 @@ def test_shards_of_another_format_are_refused(small_set, tmp_path):
         return {**members, "json": json.dumps(details).encode()}
 
     folder = rewritten(small_set, tmp_path / "set", older)
-    with pytest.raises(
-        SwerveError, match=r"is of format 0, this program reads 4\. Create the set again.* Swerve 0\.0\.1"
-    ):
+    words = r"is of format 0, this program reads 4\. Create the set again.* Swerve 0\.0\.1"
+    with pytest.raises(SwerveError, match=words):
         SampleStream(folder, options())
+    with pytest.raises(SwerveError, match=words):
+        list(read_samples(folder, "train"))
 
 
 @pytest.mark.parametrize("member", ["json", "npz", "front.png"])
