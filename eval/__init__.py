@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from swerve.eval.context.privileged_input import PrivilegedInput
     from swerve.eval.context.scene_context import Context, build_context
     from swerve.eval.scoring.aggregate import (
+        AggregatedScores,
         GroupTokens,
         SceneScores,
         ScoredScenes,
-        TwoStageScores,
         aggregate_two_stage,
         one_stage,
         proximity_weights,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRIC_NAMES",
+    "AggregatedScores",
     "Context",
     "GroupTokens",
     "Metric",
@@ -42,7 +43,6 @@ __all__ = [
     "Scores",
     "State",
     "TensorScores",
-    "TwoStageScores",
     "aggregate_two_stage",
     "build_context",
     "epdms",

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from swerve.eval.benchmark.evaluate.planner_differences import resampled_interval
 from swerve.eval.benchmark.evaluate.results import Results, logs_of
 from swerve.eval.benchmark.evaluate.view_differences import SCORE, group_scores
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, aggregate_two_stage
+from swerve.eval.scoring.aggregate import COLUMNS, AggregatedScores, GroupTokens, aggregate_two_stage
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.weighting import Weighting
 
@@ -31,7 +31,7 @@ class PlannerRanking:
     """
 
     label: str
-    table: TwoStageScores
+    table: AggregatedScores
     scene_group_scores: Float[np.ndarray, "g"]
     interval: tuple[float, float]
     stage_intervals: Float[np.ndarray, "2 10 2"]
@@ -51,7 +51,7 @@ class PlannerRanking:
     @property
     def effective(self) -> float:
         """Return the median effective number of follow-up scenes per stage-one scene."""
-        return float(np.median(self.table.effective))
+        return float(np.median(self.table.effective_sample_sizes))
 
     def worst(self, count: int) -> list[int]:
         """Return the rows of the groups with the lowest scores, lowest first; ties in order."""
@@ -130,7 +130,7 @@ def _ranking(results: Results, label: str, weighting: Weighting) -> PlannerRanki
     return PlannerRanking(label, table, scene_groups, interval, intervals, int(failed.sum()), len(failed))
 
 
-def stage_values(table: TwoStageScores, groups: Sequence[GroupTokens]) -> Float[np.ndarray, "2 g 10"]:
+def stage_values(table: AggregatedScores, groups: Sequence[GroupTokens]) -> Float[np.ndarray, "2 g 10"]:
     """Compute each group's values in both stages, means over its two chains, with follow-ups weighted.
 
     Their means over the groups are the table's `stage_one` and `stage_two`; rows are in group order.

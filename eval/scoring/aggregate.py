@@ -94,7 +94,7 @@ class GroupTokens:
 
 
 @dataclass(frozen=True)
-class TwoStageScores:
+class AggregatedScores:
     """Aggregated scores; values are columns as in `COLUMNS`.
 
     Attributes:
@@ -104,7 +104,8 @@ class TwoStageScores:
         stage_one: mean of the first stage.
         stage_two: mean of the second stage; NaN in a single-stage table.
         combined: mean over groups of stage one times weighted stage two; in a single-stage table, stage_one.
-        effective: effective number of follow-up scenes per group and chain (now, before): 1 / sum of squared weights.
+        effective_sample_sizes: effective number of follow-up scenes per group and chain (now, before): 1 / sum of
+            squared weights.
     """
 
     tokens: tuple[str, ...]
@@ -113,7 +114,7 @@ class TwoStageScores:
     stage_one: Float[np.ndarray, "10"]
     stage_two: Float[np.ndarray, "10"]
     combined: Float[np.ndarray, "10"]
-    effective: Float[np.ndarray, "g 2"]
+    effective_sample_sizes: Float[np.ndarray, "g 2"]
 
     @property
     def score(self) -> float:
@@ -123,7 +124,7 @@ class TwoStageScores:
 
 def two_stage(
     scenes: ScoredScenes, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact"
-) -> TwoStageScores:
+) -> AggregatedScores:
     """Compute the two-stage score.
 
     Raises:
@@ -151,7 +152,7 @@ def pair_scores(scenes: ScoredScenes, groups: Sequence[GroupTokens]) -> SceneSco
 
 def aggregate_two_stage(
     scores: SceneScores, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact"
-) -> TwoStageScores:
+) -> AggregatedScores:
     """Compute the two-stage score of scenes that are already scored.
 
     Raises:
@@ -169,10 +170,10 @@ def aggregate_two_stage(
     one, two = (np.array([part[stage] for part in parts]) for stage in (0, 1))
     combined, order = (one * two).mean(axis=0), list(rows.values())
     values, means = scores.values[order], (one.mean(axis=0), two.mean(axis=0))
-    return TwoStageScores(tuple(tokens), values, weights[order], *means, combined, effective)
+    return AggregatedScores(tuple(tokens), values, weights[order], *means, combined, effective)
 
 
-def one_stage(scenes: ScoredScenes) -> TwoStageScores:
+def one_stage(scenes: ScoredScenes) -> AggregatedScores:
     """Average over single scenes; extended comfort compares each with the scene at most 0.55 s before it, if any.
 
     Raises:
@@ -182,38 +183,41 @@ def one_stage(scenes: ScoredScenes) -> TwoStageScores:
         raise SwerveError("no scenes to aggregate")
     chosen = scenes_at(scenes, scenes.rows(scenes.tokens))
     comfort = np.full(len(chosen.tokens), np.nan)
-    for now, before in neighbours(chosen):
+    for now, before in consecutive_pairs(chosen):
         comfort[now] = _pair_comfort(chosen, now, before)
     values = _values(chosen, comfort)
     known = np.isfinite(values)
     sums, counts = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
     mean = np.divide(sums, counts, out=np.full(len(COLUMNS), np.nan), where=counts > 0)
     nothing = np.full(len(COLUMNS), np.nan)
-    return TwoStageScores(chosen.tokens, values, np.ones(len(values)), mean, nothing, mean, np.zeros((0, 2)))
+    return AggregatedScores(chosen.tokens, values, np.ones(len(values)), mean, nothing, mean, np.zeros((0, 2)))
 
 
-def neighbours(scenes: ScoredScenes) -> list[tuple[int, int]]:
+def consecutive_pairs(scenes: ScoredScenes) -> list[tuple[int, int]]:
     """Return pairs (now, before) of rows: consecutive scenes of a log that are at most 0.55 s apart."""
     order = sorted(range(len(scenes.tokens)), key=lambda row: (scenes.logs[row], scenes.times_us[row]))
-    pairs = zip(order[1:], order, strict=False)
-    limit = EXTENDED_MAX_INTERVAL * 1e6
     return [
         (now, before)
-        for now, before in pairs
-        if scenes.logs[now] == scenes.logs[before] and 0 < scenes.times_us[now] - scenes.times_us[before] <= limit
+        for now, before in zip(order[1:], order, strict=False)
+        if scenes.logs[now] == scenes.logs[before] and _are_comparable(scenes, now, before)
     ]
+
+
+def _are_comparable(scenes: ScoredScenes, now: int, before: int) -> bool:
+    """Test whether a scene is later than another one, and at most 0.55 s."""
+    return 0 < int(scenes.times_us[now] - scenes.times_us[before]) <= EXTENDED_MAX_INTERVAL * 1e6
 
 
 def proximity_weights(
     end: Float[np.ndarray, "2"], starts: Float[np.ndarray, "k 2"], weighting: Weighting
 ) -> Float[np.ndarray, "k"]:
     """Compute Gaussian weights of follow-up scenes by distance of their starts from the end of the stage-one plan."""
-    logs = -((starts - end) ** 2).sum(axis=1) / (2.0 * PROXIMITY_VARIANCE)
+    log_weights = -((starts - end) ** 2).sum(axis=1) / (2.0 * PROXIMITY_VARIANCE)
     if weighting == "stable":
-        weights = np.exp(logs - logs.max())
+        weights = np.exp(log_weights - log_weights.max())
         shares: Float[np.ndarray, "k"] = weights / weights.sum()
         return shares
-    weights = np.exp(logs)
+    weights = np.exp(log_weights)
     total = weights.sum()
     if not total > UNIFORM_BELOW:
         return np.full(len(starts), 1.0 / len(starts))
@@ -255,7 +259,7 @@ def _values(scenes: ScoredScenes, comfort: Float[np.ndarray, "n"]) -> Float[np.n
 
 def _pair_comfort(scenes: ScoredScenes, now: int, before: int) -> float:
     seconds = (scenes.times_us[now] - scenes.times_us[before]) * 1e-6
-    if not 0.0 < seconds < EXTENDED_MAX_INTERVAL + 1e-9:
+    if not _are_comparable(scenes, now, before):
         raise SwerveError(
             f"scenes {scenes.tokens[before]} and {scenes.tokens[now]} are {seconds:.3f} s apart: extended comfort "
             f"needs more than 0 and at most {EXTENDED_MAX_INTERVAL} s"

@@ -12,6 +12,8 @@ from swerve.eval.scoring.scores_html import scores_html
 from swerve.eval.scoring.simulate import simulate
 from swerve.eval.scoring.sub_scores import (
     METRIC_NAMES,
+    WEIGHTED,
+    WEIGHTS,
     Metric,
     SubScores,
     compared_progress,
@@ -21,13 +23,9 @@ from swerve.eval.scoring.sub_scores import (
 )
 from swerve.eval.scoring.thresholds import (
     EXTENDED_COMFORT_WEIGHT,
-    HISTORY_COMFORT_WEIGHT,
     HISTORY_STEP_US,
-    LANE_KEEPING_WEIGHT,
     POSE_INTERVAL,
-    PROGRESS_WEIGHT,
     REFERENCE_STEPS,
-    TTC_WEIGHT,
 )
 from swerve.eval.scoring.trajectories import references_of, resampled
 from swerve.eval.traffic.policies import NON_REACTIVE, ScoringTraffics, non_reactive_traffic, scoring_traffic_for
@@ -90,10 +88,9 @@ class Scores:
 
 def epdms(metrics: Float[np.ndarray, "*n 8"], extended: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """Compute EPDMS of filtered sub-scores and extended comfort; where that is NaN, its weight is dropped."""
-    weights = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT])
     extra = np.where(np.isnan(extended), 0.0, EXTENDED_COMFORT_WEIGHT)
-    total = metrics[..., 4:] @ weights + np.nan_to_num(extended) * extra
-    return np.asarray(product_of(metrics) * total / (weights.sum() + extra))
+    total = metrics[..., WEIGHTED] @ WEIGHTS + np.nan_to_num(extended) * extra
+    return np.asarray(product_of(metrics) * total / (WEIGHTS.sum() + extra))
 
 
 def score(

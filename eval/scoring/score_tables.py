@@ -12,13 +12,13 @@ from jaxtyping import Float
 from swerve.data.jobs.folder import CORE_PACKAGES, package_versions
 from swerve.data.storage.files import commit, make_folder, os_errors_as_swerve_errors, temporary_path, write_atomically
 from swerve.data.storage.parquet_file import write_parquet
-from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores
+from swerve.eval.scoring.aggregate import COLUMNS, AggregatedScores
 from swerve.scenes import SwerveError
 
 METRICS = COLUMNS[:-1]
 
 
-def one_stage_rows(table: TwoStageScores) -> list[dict[str, Any]]:
+def one_stage_rows(table: AggregatedScores) -> list[dict[str, Any]]:
     """Return a row per scene, then `average_all_frames`."""
     rows = [
         {"token": token, "valid": True, **_named(values)}
@@ -27,7 +27,7 @@ def one_stage_rows(table: TwoStageScores) -> list[dict[str, Any]]:
     return [*rows, {"token": "average_all_frames", "valid": True, **_named(table.combined)}]
 
 
-def two_stage_rows(table: TwoStageScores, stage_one: set[str]) -> list[dict[str, Any]]:
+def two_stage_rows(table: AggregatedScores, stage_one: set[str]) -> list[dict[str, Any]]:
     """Return a row per scene, then the means of both stages, then the result, which repeats them."""
     rows = [
         _staged(token, values if token in stage_one else None, None if token in stage_one else values, values[-1])

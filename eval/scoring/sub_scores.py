@@ -45,6 +45,10 @@ class Metric(IntEnum):
 
 
 METRIC_NAMES = tuple(metric.name.lower() for metric in Metric)
+# Columns that multiply the score, and those of which it has the weighted mean, with their weights.
+MULTIPLICATIVE = slice(Metric.EGO_PROGRESS)
+WEIGHTED = slice(Metric.EGO_PROGRESS, None)
+WEIGHTS = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT])
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ def _first_off(areas: UInt8[np.ndarray, "n t"], corners: Int8[np.ndarray, "n t"]
 
 def product_of(metrics: Float[np.ndarray, "*n 8"]) -> Float[np.ndarray, "*n"]:
     """Return the product of the four multiplicative sub-scores."""
-    return np.asarray(metrics[..., :4].prod(axis=-1))
+    return np.asarray(metrics[..., MULTIPLICATIVE].prod(axis=-1))
 
 
 def compared_progress(
@@ -199,5 +203,4 @@ def compared_progress(
 
 def pdm_score(metrics: Float[np.ndarray, "*n 8"]) -> Float[np.ndarray, "*n"]:
     """Compute NAVSIM's `pdm_score` column: EPDMS without extended comfort."""
-    weights = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT])
-    return np.asarray(product_of(metrics) * (metrics[..., 4:] @ weights) / weights.sum())
+    return np.asarray(product_of(metrics) * (metrics[..., WEIGHTED] @ WEIGHTS) / WEIGHTS.sum())

@@ -16,9 +16,9 @@ from swerve.eval.benchmark.evaluate.results import PlannerResult
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.scoring.aggregate import (
     COLUMNS,
+    AggregatedScores,
     GroupTokens,
     SceneScores,
-    TwoStageScores,
     aggregate_two_stage,
     pair_scores,
 )
@@ -181,7 +181,7 @@ def _gathered(own: list[_Judged], world: int) -> list[_Judged]:
     return [one for part in everybodys for one in part]
 
 
-def _weighed(judged: Sequence[_Judged]) -> TwoStageScores:
+def _weighed(judged: Sequence[_Judged]) -> AggregatedScores:
     parts = [one.scores for one in judged]
     scores = SceneScores(
         tuple(token for part in parts for token in part.tokens),

@@ -24,7 +24,7 @@ from swerve.eval.scoring.aggregate import (
     COLUMNS,
     GroupTokens,
     ScoredScenes,
-    neighbours,
+    consecutive_pairs,
     one_stage,
     proximity_weights,
     two_stage,
@@ -231,7 +231,7 @@ def check_aggregation(golden, tally):
     for case in golden["one_stage"]:
         frames = _frames(case["rows"])
         table, where = one_stage(frames), f"one-stage seed {case['seed']}"
-        pairs = {frames.tokens[now]: frames.tokens[before] for now, before in neighbours(frames)}
+        pairs = {frames.tokens[now]: frames.tokens[before] for now, before in consecutive_pairs(frames)}
         tally.equal("one-stage: neighbours", where, sorted(pairs.items()), sorted(case["adjacent"].items()))
         for token, values in zip(table.tokens, table.values, strict=True):
             known = case["per_token"][token]

@@ -20,7 +20,7 @@ from swerve.eval import GroupTokens
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.results import groups_of, result_rows, scores_of
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
-from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores, aggregate_two_stage
+from swerve.eval.scoring.aggregate import COLUMNS, AggregatedScores, aggregate_two_stage
 from swerve.eval.scoring.score_tables import two_stage_rows
 from swerve.planners import load_planner
 from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
@@ -30,7 +30,7 @@ TABLES = ("two_stage_reactive_constant_velocity.csv", "two_stage_from_submission
 WEIGHTS = "two_stage_per_token_with_weights.csv"
 
 
-def check(folder: Path, tally: Tally) -> TwoStageScores:
+def check(folder: Path, tally: Tally) -> AggregatedScores:
     """Compares everything that the folder's tables hold; the scores as ours has them."""
     planner = load_planner("constant-velocity")
     evaluated = [

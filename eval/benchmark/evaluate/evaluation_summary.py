@@ -16,7 +16,7 @@ from swerve.eval.benchmark.evaluate.planner_differences import means_by, planner
 from swerve.eval.benchmark.evaluate.result_store import read_record
 from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS, SCHEMA, groups_of, logs_of, scores_of
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences, group_scores
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, aggregate_two_stage
+from swerve.eval.scoring.aggregate import COLUMNS, AggregatedScores, GroupTokens, aggregate_two_stage
 from swerve.eval.scoring.score_tables import METRICS, two_stage_rows, write_rows
 from swerve.eval.scoring.weighting import Weighting
 
@@ -50,7 +50,7 @@ def write_summary(
     """
     labels, weighting = list(stamp["planners"]), stamp["weighting"]
     light = _write_results(folder / RESULTS, records, labels, weighting)
-    planners, tables, groups = {}, dict[str, TwoStageScores](), tuple[GroupTokens, ...]()
+    planners, tables, groups = {}, dict[str, AggregatedScores](), tuple[GroupTokens, ...]()
     for label in labels:
         rows = light.filter(pc.field("planner") == label)
         groups = groups_of(rows)
@@ -111,7 +111,7 @@ def _weighed(rows: pa.Table, weighting: Weighting) -> pa.Table:
     return rows.set_column(rows.column_names.index("weight"), SCHEMA.field("weight"), pa.array(weights))
 
 
-def _planner_summary(table: TwoStageScores, rows: pa.Table) -> dict[str, Any]:
+def _planner_summary(table: AggregatedScores, rows: pa.Table) -> dict[str, Any]:
     failed = np.array([bool(error) for error in rows["error"].to_pylist()])
     return {
         "score": table.score,
@@ -119,7 +119,7 @@ def _planner_summary(table: TwoStageScores, rows: pa.Table) -> dict[str, Any]:
             stage: {"score": float(values[-1]), **dict(zip(METRICS, values[:-1].tolist(), strict=True))}
             for stage, values in (("stage_one", table.stage_one), ("stage_two", table.stage_two))
         },
-        "effective_follow_ups": float(table.effective.mean()),
+        "effective_follow_ups": float(table.effective_sample_sizes.mean()),
         "failures": int(failed.sum()),
         "seconds_per_plan": float(np.mean(rows["plan_seconds"].to_numpy())),
     }

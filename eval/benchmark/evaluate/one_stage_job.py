@@ -39,7 +39,7 @@ from swerve.eval.benchmark.evaluate.results import (
     scene_columns,
 )
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
-from swerve.eval.scoring.aggregate import COLUMNS, ScoredScenes, TwoStageScores, one_stage
+from swerve.eval.scoring.aggregate import COLUMNS, AggregatedScores, ScoredScenes, one_stage
 from swerve.eval.scoring.score_tables import METRICS, one_stage_rows, provenance, write_rows
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
@@ -249,7 +249,7 @@ def _write_summary(folder: Path, work: OneStageWork, stamp: dict[str, Any]) -> t
     return summary, failures
 
 
-def _result_rows(rows: pa.Table, table: TwoStageScores) -> pa.Table:
+def _result_rows(rows: pa.Table, table: AggregatedScores) -> pa.Table:
     """Return a planner's records as rows of the results: each scene is a group of its own."""
     tokens, count = rows["token"].to_pylist(), rows.num_rows
     of_token = dict(zip(table.tokens, table.values, strict=True))
@@ -290,7 +290,7 @@ def _scored(rows: pa.Table) -> ScoredScenes:
     )
 
 
-def _planner_summary(table: TwoStageScores, rows: pa.Table) -> dict[str, Any]:
+def _planner_summary(table: AggregatedScores, rows: pa.Table) -> dict[str, Any]:
     return {
         "score": table.score,
         "stage_one": {

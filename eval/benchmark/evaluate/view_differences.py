@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.planner_differences import resampled_interval
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores
+from swerve.eval.scoring.aggregate import COLUMNS, AggregatedScores, GroupTokens
 
 SCORE = COLUMNS.index("score")
 
@@ -63,7 +63,7 @@ class ViewDifference:
 
 
 def differences(
-    tables: Mapping[str, TwoStageScores],
+    tables: Mapping[str, AggregatedScores],
     groups: tuple[GroupTokens, ...],
     logs: Sequence[str],
     seen: Mapping[str, PlannerViews],
@@ -86,8 +86,8 @@ def differences(
 def _difference(
     one: PlannerViews,
     other: PlannerViews,
-    before: TwoStageScores,
-    after: TwoStageScores,
+    before: AggregatedScores,
+    after: AggregatedScores,
     groups: tuple[GroupTokens, ...],
     logs: Sequence[str],
 ) -> ViewDifference:
@@ -103,7 +103,7 @@ def _difference(
     )
 
 
-def group_scores(table: TwoStageScores, groups: tuple[GroupTokens, ...]) -> Float[np.ndarray, "g"]:
+def group_scores(table: AggregatedScores, groups: tuple[GroupTokens, ...]) -> Float[np.ndarray, "g"]:
     """Compute by group the mean over both chains of stage one times weighted stage two; rows are in group order."""
     scores, weights, first, found = table.values[:, SCORE], table.weights, 0, []
     for group in groups:

@@ -45,7 +45,7 @@ def test_two_stages_by_hand():
     share = near / (near + far)
     assert table.weights.tolist() == pytest.approx([1, 1, share, share, 1 - share, 1 - share])
     assert table.score == pytest.approx((share + 1.0) / 2)
-    assert table.effective[0] == pytest.approx([1 / (share**2 + (1 - share) ** 2)] * 2)
+    assert table.effective_sample_sizes[0] == pytest.approx([1 / (share**2 + (1 - share) ** 2)] * 2)
     assert (table.values[:, COMFORT] == 1.0).all()
 
 

@@ -127,7 +127,7 @@ def test_summary_and_csv(benchmark, evaluated):
     slow = summary["planners"]["slow"]
     assert slow["score"] == pytest.approx(table.score, abs=1e-12)
     assert slow["stage_two"]["ego_progress"] == pytest.approx(table.stage_two[4], abs=1e-12)
-    assert slow["effective_follow_ups"] == pytest.approx(table.effective.mean())
+    assert slow["effective_follow_ups"] == pytest.approx(table.effective_sample_sizes.mean())
     assert slow["failures"] == 0
     assert slow["seconds_per_plan"] > 0
     with open(folder / "scores" / "slow.csv") as stream:

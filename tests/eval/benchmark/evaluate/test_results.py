@@ -39,7 +39,7 @@ def test_weighed_anew(folder, weighting):
         known = two_stage(scene_group.scenes, [GROUP], weighting)
         table = aggregate_two_stage(results.scores(scene_group.planner), results.groups, weighting)
         assert table.tokens == known.tokens
-        for name in ("values", "weights", "stage_one", "stage_two", "combined", "effective"):
+        for name in ("values", "weights", "stage_one", "stage_two", "combined", "effective_sample_sizes"):
             assert np.array_equal(getattr(table, name), getattr(known, name), equal_nan=True), name
 
 
