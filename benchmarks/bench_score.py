@@ -23,14 +23,14 @@ ORIGINAL = {
     "context": 820.0,
     "1 trajectory, human filter": 160.0,
     "256 proposals, each": 10.4,
-    "reactive roll-out": 1660.0,
+    "reactive rollout": 1660.0,
 }
 TARGETS = {
     "context": 40.0,
     LANE_FOLLOWING: 80.0,
     "1 trajectory, human filter": 3.0,
     "256 proposals, each": 0.1,
-    "reactive roll-out": 20.0,
+    "reactive rollout": 20.0,
 }
 
 
@@ -53,7 +53,7 @@ def run():
         LANE_FOLLOWING: lambda item, context: partial(build_context, item.scene, item.token),
         "1 trajectory, human filter": lambda item, context: partial(score, context, plans[context.token][:1]),
         "256 proposals, each": lambda item, context: partial(score, context, plans[context.token]),
-        "reactive roll-out": lambda item, context: partial(simulate_navsim_idm, context, driven(context)),
+        "reactive rollout": lambda item, context: partial(simulate_navsim_idm, context, driven(context)),
     }
     rows = []
     for name, make in steps.items():

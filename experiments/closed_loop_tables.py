@@ -86,7 +86,7 @@ def with_interval(scores: Float[np.ndarray, "s"], logs: Sequence[str]) -> str:
 
 
 def moving_shares(rollouts: Sequence[Rollout]) -> tuple[float, float]:
-    """Return the shares of vehicles that move faster than 1 m/s at the start and at the end of roll-outs."""
+    """Return the shares of vehicles that move faster than 1 m/s at the start and at the end of rollouts."""
     shares = []
     for step in (0, -1):
         fast = here = 0

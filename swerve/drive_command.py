@@ -103,7 +103,7 @@ def _work(args: Drive, sources: Sequence[Source], planners: Sequence[OpenedPlann
 
 @dataclass(frozen=True)
 class _Results:
-    """Rows of all roll-outs, and a line for each input of sub-scores that logs lack."""
+    """Rows of all rollouts, and a line for each input of sub-scores that logs lack."""
 
     rows: list[dict[str, Any]]
     inactive: list[str]
@@ -113,7 +113,7 @@ def _complete(args: Drive, work: DriveWork, failures: Sequence[Failure]) -> _Res
     """Write the failures, of scenes and logs that could not be driven and of planners, and what is made of the records.
 
     Raises:
-        SwerveError: there is no roll-out, or the folder cannot be written.
+        SwerveError: there is no rollout, or the folder cannot be written.
     """
     remove_leftovers(args.out)
     rows, missing = list[dict[str, Any]](), dict[str, tuple[bool, ...]]()
@@ -154,7 +154,7 @@ def _last_line(text: str) -> str:
 def _worst(
     work: DriveWork, rows: Sequence[Mapping[str, Any]], parts: Sequence[tuple[str, int]]
 ) -> dict[str, list[SceneRollout]]:
-    """Return the worst roll-outs of each planner, in the scenes of their logs, which are read again one by one."""
+    """Return the worst rollouts of each planner, in the scenes of their logs, which are read again one by one."""
     numbers = dict[str, list[int]]()
     for number in sorted(range(len(rows)), key=lambda one: rows[one]["score"]):
         numbers.setdefault(rows[number]["planner"], []).append(number)
@@ -204,7 +204,7 @@ def _write(
 
 
 def _write_recorded(folder: Path, work: DriveWork) -> None:
-    """Write the roll-outs of every log and planner, and their index."""
+    """Write the rollouts of every log and planner, and their index."""
     files, identities = list[RolloutFile](), {one.label: one.identity for one in work.settings.planners}
     chunks = dict[str, list[int]]()
     for record in work.records():

@@ -1,6 +1,6 @@
-"""Job that drives planners in closed loop: a part per scene of a log, with its roll-outs and a record of their scores.
+"""Job that drives planners in closed loop: a part per scene of a log, with its rollouts and a record of their scores.
 
-A record names the file of its roll-outs; the tables are made of the records alone.
+A record names the file of its rollouts; the tables are made of the records alone.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ from swerve.scenes import SwerveError
 JOB: Final = "job"
 TIMING: Final = "timing.json"
 _ROLLOUTS: Final = "rollouts"
-_KIND, _VERSION = "roll-outs of a scene", 1
+_KIND, _VERSION = "rollouts of a scene", 1
 LAYOUT: Final = FolderLayout(TIMING, (), {_ROLLOUTS: ".npz", RECORDS: ".json"}, kind="drive")
 _RECORD: Final = fields(
     {
@@ -64,11 +64,11 @@ _RECORD: Final = fields(
 
 @dataclass(frozen=True)
 class DrivenPlanner:
-    """Roll-out of a planner in a scene.
+    """Rollout of a planner in a scene.
 
     Attributes:
         label: of the planner.
-        rollout: its roll-out.
+        rollout: its rollout.
         past: the ego's states before it.
     """
 
@@ -85,19 +85,19 @@ class DrivenPlanner:
 
 @dataclass(frozen=True)
 class DrivenScene:
-    """Roll-outs of all planners in a scene; none where the log has no scene."""
+    """Rollouts of all planners in a scene; none where the log has no scene."""
 
     planners: tuple[DrivenPlanner, ...]
 
 
 @dataclass(frozen=True)
 class DriveSettings:
-    """Planners, views and options of the roll-outs.
+    """Planners, views and options of the rollouts.
 
     Attributes:
         planners: the planners.
         view_settings: what they see.
-        options: of the roll-outs.
+        options: of the rollouts.
         scene_interval: time between the initial scenes of a log, seconds.
     """
 
@@ -107,7 +107,7 @@ class DriveSettings:
     scene_interval: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the roll-outs depend on, as JSON values."""
+        """Return what the rollouts depend on, as JSON values."""
         seen = {"renderer": self.view_settings.renderer.name, **asdict(self.view_settings.resize)}
         identities = {one.label: hashlib.sha256(f"{one.spec} {one.identity}".encode()) for one in self.planners}
         return {
@@ -200,7 +200,7 @@ class DriveWork:
         name = f"{_ROLLOUTS}/{path.stem}.npz"
         there = self.folder / name
         if set(record["files"]) != {name} or not there.is_file() or there.stat().st_size != record["files"][name]:
-            raise SwerveError(f"{path}: its roll-outs are missing or of another size")
+            raise SwerveError(f"{path}: its rollouts are missing or of another size")
         return record
 
     def remove_damaged_records(self) -> list[Path]:
@@ -218,7 +218,7 @@ class DriveWork:
         return True
 
     def driven(self, log: str, chunk: int) -> DrivenScene:
-        """Read the roll-outs of a part.
+        """Read the rollouts of a part.
 
         Raises:
             SwerveError: the file is missing or damaged.
@@ -237,11 +237,11 @@ class OpenedDrive:
 
     @property
     def chunks(self) -> int:
-        """Return the number of scenes, or 1 if there is none: a part without roll-outs."""
+        """Return the number of scenes, or 1 if there is none: a part without rollouts."""
         return max(len(self.scenes.scenes), 1)
 
     def make(self, chunk: int, report: ProgressCallback) -> PartResult:
-        """Drive all planners in a scene, and write roll-outs and record.
+        """Drive all planners in a scene, and write rollouts and record.
 
         Raises:
             SwerveError: the scene cannot be scored or driven, or images that a planner needs are not available.
@@ -260,7 +260,7 @@ class OpenedDrive:
             yield DrivenPlanner(one.label, one.rollout, past)
 
     def _write(self, chunk: int, driven: Sequence[DrivenPlanner]) -> None:
-        """Write the roll-outs, then the record."""
+        """Write the rollouts, then the record."""
         log, folder = self.scenes.log.name, self.work.folder
         content = to_bytes(DrivenScene(tuple(driven)), _KIND, _VERSION)
         name = f"{_ROLLOUTS}/{part_stem(log, chunk)}.npz"
@@ -276,7 +276,7 @@ class OpenedDrive:
 
 
 def row_of(driven: DrivenPlanner, options: ClosedLoopOptions) -> dict[str, Any]:
-    """Return the row of a roll-out in the tables, as JSON values."""
+    """Return the row of a rollout in the tables, as JSON values."""
     rollout = driven.rollout
     spent = [plan.planning_seconds for plan in rollout.plans]
     metrics = {name: float(rollout.metrics[name]) for name in metric_names(options)}

@@ -33,7 +33,7 @@ def record_rollouts(
     report: Callable[[str], None] = lambda log: None,
     prepare: Callable[[Log], Log] = lambda log: log,
 ) -> None:
-    """Drive a planner from scenes of logs, and record the roll-outs; rollouts.json is written last.
+    """Drive a planner from scenes of logs, and record the rollouts; rollouts.json is written last.
 
     A file is written per log. A run that was killed goes on with the first log without one.
 
@@ -41,7 +41,7 @@ def record_rollouts(
         logs: source and name of each.
         planner: the planner.
         view_settings: what it sees.
-        options: of the roll-outs.
+        options: of the rollouts.
         every: seconds between the initial scenes of a log.
         folder: of the files.
         console: where progress is shown.

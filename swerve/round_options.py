@@ -22,7 +22,7 @@ class RoundOptions:
             split train are driven.
         round_interval: Time between the scenes of a log from which the planner is driven, in seconds.
         round_views: Images that the planner sees while it is driven.
-        visited_interval: Time between the visited states that are drawn of a roll-out, in seconds.
+        visited_interval: Time between the visited states that are drawn of a rollout, in seconds.
         round_drive: Closed-loop simulation.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Roll-outs of planners in the scenes of logs."""
+"""Rollouts of planners in the scenes of logs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class LogScenes:
         log: the log.
         scenes: its scenes.
         geometry: of its map.
-        options: of the roll-outs.
+        options: of the rollouts.
     """
 
     log: Log
@@ -77,7 +77,7 @@ class LogScenes:
 def drive_scene(
     scene: ClosedLoopScene, planners: Sequence[OpenedPlanner], views: RolloutViews | None
 ) -> Iterator[SceneRollout]:
-    """Yield the roll-out of each planner in a scene.
+    """Yield the rollout of each planner in a scene.
 
     Raises:
         SwerveError: a planner needs images that are not available, or the scene has less than 1.5 s of history.
@@ -94,7 +94,7 @@ def rollouts_of(
     every: float,
     console: Console,
 ) -> Iterator[SceneRollout]:
-    """Yield all roll-outs of a log, scene by scene."""
+    """Yield all rollouts of a log, scene by scene."""
     scenes = LogScenes.of(log, options, every)
     views = scenes.views(planners, view_settings)
     numbers = range(len(scenes.scenes))

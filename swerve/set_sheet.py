@@ -45,7 +45,7 @@ _KINDS: Final = {
         RECOVERY,
     ),
     "visited": (
-        "Where a planner got to in a roll-out, in the roll-out's traffic. Orange: the way back to the human's path. "
+        "Where a planner got to in a rollout, in the rollout's traffic. Orange: the way back to the human's path. "
         f"{_EXPERT}",
         RECOVERY,
     ),

@@ -80,7 +80,7 @@ def train_in_rounds(
 ) -> Path:
     """Train in rounds; return the planner of the last, OUT/planner.safetensors.
 
-    Round k has a folder OUT/round-k with `run` (training), `driven` (roll-outs on the training logs), `visited` (the
+    Round k has a folder OUT/round-k with `run` (training), `driven` (rollouts on the training logs), `visited` (the
     set of the states that were visited, with the options of the first set), and `contexts` if that has them.
 
     Args:

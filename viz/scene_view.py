@@ -180,7 +180,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class SceneView3D:
-    """A scene, a log, a sample or a roll-out over time.
+    """A scene, a log, a sample or a rollout over time.
 
     Attributes:
         title: a line.

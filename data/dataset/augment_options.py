@@ -21,7 +21,7 @@ Rasters = Literal["images", "primitives"]
 SampleKind = Literal["logged", "recovery", "cross_agent", "follow_up", "visited"]
 Extra = Literal["depth", "semantic", "instance"]
 KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
-# Those of the log alone; the others need simulated traffic, or roll-outs.
+# Those of the log alone; the others need simulated traffic, or rollouts.
 LOGGED_KINDS: tuple[SampleKind, ...] = KINDS[:3]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 

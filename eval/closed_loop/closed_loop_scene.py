@@ -83,7 +83,7 @@ def build_closed_loop_scene(
     """
     scene, follow_up = viewpoint.scene, viewpoint.kind is ViewpointKind.FOLLOW_UP
     if viewpoint.kind not in (ViewpointKind.LOGGED, ViewpointKind.FOLLOW_UP):
-        raise SwerveError(f"scene {scene.token}: roll-outs start from logged viewpoints and follow-ups alone")
+        raise SwerveError(f"scene {scene.token}: rollouts start from logged viewpoints and follow-ups alone")
     count = _half_seconds(scene, options.seconds)
     steps = STEPS_PER_FRAME * count + 1
     radius = MAP_RADIUS + _FASTEST * STEP * (steps - STEPS)

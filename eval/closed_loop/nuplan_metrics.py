@@ -45,7 +45,7 @@ _VULNERABLE: Final = (ObjectClass.PEDESTRIAN, ObjectClass.BICYCLE)
 
 @dataclass(frozen=True)
 class NuPlanScores:
-    """nuPlan's metrics of a roll-out.
+    """nuPlan's metrics of a rollout.
 
     Attributes:
         metrics: by name, see `NUPLAN_METRICS`; the speed limit is NaN where the map states none.
@@ -72,7 +72,7 @@ def nuplan_scores(
     Args:
         states: the ego at 10 Hz, columns as in `simulate.State`.
         traffic: the agents at these steps.
-        road_map: lanes and areas around the roll-out.
+        road_map: lanes and areas around the rollout.
         human: rear-axle poses of the human driver at these steps.
         vehicle: dimensions of the ego.
     """

@@ -17,7 +17,7 @@ _REACH = 30.0
 
 @dataclass(frozen=True)
 class NuPlanRoad:
-    """Lanes and areas near a roll-out as shapely geometry.
+    """Lanes and areas near a rollout as shapely geometry.
 
     Attributes:
         lanes: lanes and connectors for vehicles that have a direction.

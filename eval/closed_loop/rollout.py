@@ -197,14 +197,14 @@ def _followed(
 
 
 def metric_names(options: ClosedLoopOptions) -> tuple[str, ...]:
-    """Return the names of the metrics of roll-outs, in the order of tables."""
+    """Return the names of the metrics of rollouts, in the order of tables."""
     return NUPLAN_METRICS if options.scorer == "nuplan" else ROLLOUT_METRICS
 
 
 def _graded(
     closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic
 ) -> ClosedLoopScores:
-    """Return the scores of a whole roll-out by the scorer of its options."""
+    """Return the scores of a whole rollout by the scorer of its options."""
     if closed_loop_scene.options.scorer == "epdms":
         return score_rollout(closed_loop_scene, states, traffic)
     road_map = closed_loop_scene.viewpoint.scene.log.road_map

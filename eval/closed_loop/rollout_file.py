@@ -1,4 +1,4 @@
-"""Recorded roll-outs: where planners get to, and the traffic around them, in files (docs/formats.md)."""
+"""Recorded rollouts: where planners get to, and the traffic around them, in files (docs/formats.md)."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from swerve.scenes.printable import printable
 
 FOLDER: Final = "rollouts"
 INDEX: Final = "rollouts.json"
-_KIND, _VERSION = "roll-outs of a log", 1
+_KIND, _VERSION = "rollouts of a log", 1
 _REMEDY: Final = "Run swerve drive --record again"
 _FILE: Final = fields(
     {**dict.fromkeys(("log", "planner", "file"), plain_name), "identity": text, "sha256": text, "rollouts": integer(0)}
@@ -32,7 +32,7 @@ _INDEX: Final = fields({"version": integer(), "files": list_of(_FILE)})
 
 @dataclass(frozen=True)
 class RecordedRollout:
-    """A roll-out without its plans and scores.
+    """A rollout without its plans and scores.
 
     Attributes:
         token: of the log's scene in which it starts: the time in microseconds.
@@ -51,13 +51,13 @@ class RecordedRollout:
 
 @dataclass(frozen=True)
 class LogRollouts:
-    """Roll-outs of one planner in one log.
+    """Rollouts of one planner in one log.
 
     Attributes:
         log: name of the log.
         planner: label of the planner.
         identity: what changes with the planner's files, see `OpenedPlanner`.
-        options: of the roll-outs.
+        options: of the rollouts.
         rollouts: in order of their start.
     """
 
@@ -78,7 +78,7 @@ class RolloutFile:
         identity: of the planner.
         file: name of the file in the folder.
         sha256: of the file.
-        rollouts: number of roll-outs in it.
+        rollouts: number of rollouts in it.
     """
 
     log: str
@@ -90,14 +90,14 @@ class RolloutFile:
 
 
 def record_of(closed_loop_scene: ClosedLoopScene, rollout: Rollout) -> RecordedRollout:
-    """Return what is recorded of a roll-out."""
+    """Return what is recorded of a rollout."""
     return RecordedRollout(
         rollout.token, initial_history(closed_loop_scene), rollout.states, rollout.traffic, rollout.error
     )
 
 
 def write_rollouts(folder: Path, rollouts: LogRollouts) -> RolloutFile:
-    """Write the roll-outs of a log atomically; return the entry for `write_index`."""
+    """Write the rollouts of a log atomically; return the entry for `write_index`."""
     make_folder(folder)
     content = to_bytes(rollouts, _KIND, _VERSION)
     name = rollouts_name(rollouts.log, rollouts.planner)
@@ -106,12 +106,12 @@ def write_rollouts(folder: Path, rollouts: LogRollouts) -> RolloutFile:
 
 
 def rollouts_name(log: str, planner: str) -> str:
-    """Return the name of the file of a log's roll-outs; the dot, which neither has, keeps pairs apart."""
+    """Return the name of the file of a log's rollouts; the dot, which neither has, keeps pairs apart."""
     return f"{safe_name(log)}.{safe_name(planner)}.npz"
 
 
 def read_rollouts(path: Path) -> tuple[LogRollouts, RolloutFile]:
-    """Read the roll-outs of a log, and make their entry.
+    """Read the rollouts of a log, and make their entry.
 
     Raises:
         SwerveError: the file is missing, damaged or of another version.
@@ -136,11 +136,11 @@ def read_index(folder: Path) -> tuple[RolloutFile, ...]:
     """Read rollouts.json of a folder, or of its subfolder rollouts/.
 
     Raises:
-        SwerveError: the folder holds no complete roll-outs, or of another version.
+        SwerveError: the folder holds no complete rollouts, or of another version.
     """
     path = rollouts_folder(folder) / INDEX
     if not path.is_file():
-        raise SwerveError(f"{folder}: no {FOLDER}/{INDEX}: no recorded roll-outs. {_REMEDY}")
+        raise SwerveError(f"{folder}: no {FOLDER}/{INDEX}: no recorded rollouts. {_REMEDY}")
     index: dict[str, Any] = read_json(path, _INDEX, _REMEDY)
     if index["version"] != _VERSION:
         raise SwerveError(f"{path}: version {index['version']}, this is {_VERSION}. {_REMEDY}")
@@ -153,7 +153,7 @@ def rollouts_folder(folder: Path) -> Path:
 
 
 def index_digest(files: Sequence[RolloutFile]) -> str:
-    """Return a digest of the roll-outs, whatever their folder."""
+    """Return a digest of the rollouts, whatever their folder."""
     return hashlib.sha256("\n".join(f"{one.log} {one.planner} {one.sha256}" for one in files).encode()).hexdigest()
 
 
@@ -163,17 +163,17 @@ def _entry(rollouts: LogRollouts, name: str, content: bytes) -> RolloutFile:
 
 
 def _check(path: Path, rollouts: LogRollouts) -> None:
-    """Check that the arrays of each roll-out fit each other.
+    """Check that the arrays of each rollout fit each other.
 
     Raises:
         SwerveError: they do not, or are not finite.
     """
     for one in rollouts.rollouts:
         if not one.token.isdecimal() or len(one.token) > 18:
-            raise SwerveError(f"{path}: {printable(one.token)[:40]!r} is no time of a roll-out. {_REMEDY}")
+            raise SwerveError(f"{path}: {printable(one.token)[:40]!r} is no time of a rollout. {_REMEDY}")
         steps, tracks = len(one.states), len(one.traffic.ids)
         shapes = one.traffic.poses.shape[:2], one.traffic.velocities.shape[:2], one.traffic.present.shape
         if any(shape != (steps, tracks) for shape in shapes) or len(one.traffic.sizes) != tracks or not steps:
-            raise SwerveError(f"{path}: roll-out {printable(one.token)}: states and traffic differ in size. {_REMEDY}")
+            raise SwerveError(f"{path}: rollout {printable(one.token)}: states and traffic differ in size. {_REMEDY}")
         if not np.isfinite(one.states).all():
-            raise SwerveError(f"{path}: roll-out {printable(one.token)}: states are not finite. {_REMEDY}")
+            raise SwerveError(f"{path}: rollout {printable(one.token)}: states are not finite. {_REMEDY}")

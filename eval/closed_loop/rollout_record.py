@@ -1,4 +1,4 @@
-"""Roll-outs on disk, to be looked at later: what was driven, by whom, among whom, and how it was scored."""
+"""Rollouts on disk, to be looked at later: what was driven, by whom, among whom, and how it was scored."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +44,7 @@ class RecordedReason:
     Attributes:
         metric: name of the sub-score.
         value: of the sub-score.
-        seconds: from the start; None if it concerns the whole roll-out.
+        seconds: from the start; None if it concerns the whole rollout.
         text: for people.
     """
 
@@ -56,16 +56,16 @@ class RecordedReason:
 
 @dataclass(frozen=True)
 class RolloutRecord:
-    """A roll-out.
+    """A rollout.
 
     Attributes:
         planner: label of the planner.
         token: name of the scene.
-        log: the roll-out as a log: the driven ego, the simulated agents, lights, map and cameras, every 0.1 s.
+        log: the rollout as a log: the driven ego, the simulated agents, lights, map and cameras, every 0.1 s.
         human: x, y, heading of the human at these steps.
         plans: executed plans.
         metrics: sub-scores by name; NaN where one does not apply.
-        score: of the roll-out.
+        score: of the rollout.
         reasons: causes of sub-scores below 1.
         error: message; empty if the planner did not fail.
     """
@@ -82,7 +82,7 @@ class RolloutRecord:
 
 
 def displayed_record(label: str, scene: ClosedLoopScene, rollout: Rollout) -> RolloutRecord:
-    """Return a roll-out as it is stored.
+    """Return a rollout as it is stored.
 
     Args:
         label: of the planner.
@@ -106,7 +106,7 @@ def displayed_record(label: str, scene: ClosedLoopScene, rollout: Rollout) -> Ro
 
 
 def rollout_log(scene: ClosedLoopScene, rollout: Rollout) -> Log:
-    """Return a roll-out as a log of the driven ego among the simulated agents."""
+    """Return a rollout as a log of the driven ego among the simulated agents."""
     steps = range(len(rollout.states))
     poses = np.stack([world_from_ego(scene, rollout.states, step) for step in steps])
     start = time_at(scene, 0)
@@ -142,7 +142,7 @@ def _joined_lights(parts: list[TrafficLights]) -> TrafficLights:
 
 
 def save_rollout(path: Path, record: RolloutRecord) -> None:
-    """Write a roll-out.
+    """Write a rollout.
 
     Raises:
         SwerveError: the file cannot be written.
@@ -151,7 +151,7 @@ def save_rollout(path: Path, record: RolloutRecord) -> None:
 
 
 def load_rollout(path: Path) -> RolloutRecord:
-    """Read a roll-out.
+    """Read a rollout.
 
     Raises:
         SwerveError: the file is none, damaged, or of another version.

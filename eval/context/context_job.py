@@ -150,7 +150,7 @@ def _check_maker(dataset: Path, options: AugmentOptions, maker: ViewpointMaker |
     needed = any(kind not in LOGGED_KINDS for kind in options.viewpoints)
     if needed and (maker is None or read_maker_identity(dataset) != maker.identity):
         raise SwerveError(
-            f"{dataset}: its follow-up or visited viewpoints were made with other options or roll-outs. Give --visited "
+            f"{dataset}: its follow-up or visited viewpoints were made with other options or rollouts. Give --visited "
             "as for swerve augment"
         )
 

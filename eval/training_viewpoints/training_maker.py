@@ -36,7 +36,7 @@ def maker_of(options: AugmentOptions, training: TrainingViewpointOptions) -> "Tr
     """Return the maker of a set; None if it has only the log's own viewpoints, and no pseudo-experts.
 
     Raises:
-        SwerveError: visited viewpoints are asked for without roll-outs, or roll-outs are given without them, or are not
+        SwerveError: visited viewpoints are asked for without rollouts, or rollouts are given without them, or are not
             complete; or past frames are of longer ago than the history of a kind.
     """
     kinds = set(options.viewpoints)
@@ -47,7 +47,7 @@ def maker_of(options: AugmentOptions, training: TrainingViewpointOptions) -> "Tr
                 f"history. Store fewer, or leave {kind} out"
             )
     if training.visited is not None and "visited" not in kinds:
-        raise SwerveError("visited: roll-outs are for visited viewpoints. Name visited among the --viewpoints")
+        raise SwerveError("visited: rollouts are for visited viewpoints. Name visited among the --viewpoints")
     if "visited" in kinds and training.visited is None:
         raise SwerveError("viewpoints: visited needs --visited, the folder of swerve drive --record")
     if kinds <= set(LOGGED_KINDS) and not kinds & set(training.experts):
@@ -61,10 +61,10 @@ def maker_of_set(folder: Path, visited: Path | None) -> "TrainingMaker | None":
 
     Args:
         folder: of the set.
-        visited: folder of the roll-outs that it was made with.
+        visited: folder of the rollouts that it was made with.
 
     Raises:
-        SwerveError: the set is none of this version, or needs roll-outs that are not given, or none that are.
+        SwerveError: the set is none of this version, or needs rollouts that are not given, or none that are.
     """
     options, identity = read_options(folder), read_maker_identity(folder)
     if visited is not None and "visited" not in options.viewpoints:
@@ -88,7 +88,7 @@ class TrainingMaker:
     Attributes:
         options: of the set.
         training: of the viewpoints.
-        files: recorded roll-outs.
+        files: recorded rollouts.
     """
 
     options: AugmentOptions
@@ -97,7 +97,7 @@ class TrainingMaker:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Return everything that determines the viewpoints, whatever the folder of the roll-outs."""
+        """Return everything that determines the viewpoints, whatever the folder of the rollouts."""
         training = self.training
         return {
             "follow_up_traffic": training.follow_up_traffic,
@@ -107,14 +107,14 @@ class TrainingMaker:
         }
 
     def check(self, logs: Sequence[str]) -> None:
-        """Check that every log with roll-outs is among the logs.
+        """Check that every log with rollouts is among the logs.
 
         Raises:
             SwerveError: one is not: its states would be left out.
         """
         if lost := [one.log for one in self.files if one.log not in logs]:
             raise SwerveError(
-                f"{self.training.visited}: log {lost[0]} of its roll-outs is in none of the sources. Give those that "
+                f"{self.training.visited}: log {lost[0]} of its rollouts is in none of the sources. Give those that "
                 "were driven"
             )
 
@@ -122,7 +122,7 @@ class TrainingMaker:
         """Prepare a log, see `ViewpointMaker`.
 
         Raises:
-            SwerveError: its roll-outs are missing or damaged.
+            SwerveError: its rollouts are missing or damaged.
         """
         announce_compilation()
         visited = None

@@ -19,7 +19,7 @@ class TrainingViewpointOptions:
         follow_up_traffic: How annotated agents move in the 8 s after the scene from which a follow-up viewpoint starts,
             as in swerve build.
         visited: Folder of swerve drive --record, for visited viewpoints.
-        visited_interval: Time between the visited states that are used of a roll-out, in seconds.
+        visited_interval: Time between the visited states that are used of a rollout, in seconds.
         experts: Kinds of viewpoints that also get a pseudo-expert target: the best by exact score of PDM-Closed's
             proposal, drives along the route, and a fixed set of arcs.
 

@@ -1,4 +1,4 @@
-"""Visited viewpoints: states that a planner reached in recorded roll-outs, as it observed them."""
+"""Visited viewpoints: states that a planner reached in recorded rollouts, as it observed them."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -38,12 +38,12 @@ _STANDING: Final = 0.1
 
 @dataclass(frozen=True)
 class VisitedState:
-    """A state of a roll-out.
+    """A state of a rollout.
 
     Attributes:
         index: number of the state among all of the log.
-        rollout: number of its roll-out among all of the log.
-        step: step of the roll-out, 0.1 s each.
+        rollout: number of its rollout among all of the log.
+        step: step of the rollout, 0.1 s each.
         time_us: its time.
     """
 
@@ -56,15 +56,15 @@ class VisitedState:
 class VisitedViewpoints:
     """Visited viewpoints of one log.
 
-    States are used every `stride` steps of a roll-out, from the first after its start on. Each belongs to the scene
+    States are used every `stride` steps of a rollout, from the first after its start on. Each belongs to the scene
     nearest in time, so that parts of the set stay small.
 
     Args:
-        files: recorded roll-outs of the log.
+        files: recorded rollouts of the log.
         geometry: of the log.
         scenes: of the set.
         options: of the set.
-        stride: steps between the states used of a roll-out.
+        stride: steps between the states used of a rollout.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class VisitedViewpoints:
     def make(self, scene: Scene) -> MadeViewpoints:
         """Make the viewpoints that belong to a scene.
 
-        Reasons to reject: "rollout_ends" (less than 4 s of the roll-out are left: the traffic of the sample is not
+        Reasons to reject: "rollout_ends" (less than 4 s of the rollout are left: the traffic of the sample is not
         known), and those of a benchmark's follow-ups for the current pose, see `violation`.
 
         Raises:
-            SwerveError: the log has changed since the roll-out.
+            SwerveError: the log has changed since the rollout.
         """
         mine = [self._states[row] for row in np.flatnonzero(self._owners == self._rows[scene.token])]
         used, rejected, missing = list[Viewpoint](), list[Rejection](), list[Rejection]()
@@ -117,14 +117,14 @@ class VisitedViewpoints:
         return with_way_back(viewpoint, self._geometry, now, past_of(rollout, state.step), pull, self._recovery)
 
     def _closed_loop_scene(self, number: int) -> ClosedLoopScene:
-        """Prepare the scene of a roll-out as when it was driven.
+        """Prepare the scene of a rollout as when it was driven.
 
         Raises:
             SwerveError: the log has changed since.
         """
         options, rollout = self._pairs[number]
         log = self._geometry.log
-        changed = f"log {log.name} has changed since roll-out {rollout.token}. Run swerve drive --record again"
+        changed = f"log {log.name} has changed since rollout {rollout.token}. Run swerve drive --record again"
         now = int(np.searchsorted(log.times_us, int(rollout.token)))
         if now < HISTORY or now + FUTURE >= len(log.times_us) or str(log.times_us[now]) != rollout.token:
             raise SwerveError(changed)
@@ -138,7 +138,7 @@ class VisitedViewpoints:
 
 
 def visited_states(rollouts: list[RecordedRollout], stride: int) -> list[VisitedState]:
-    """Return the states that are used of a log's roll-outs, numbered in their order; the start is the log's own."""
+    """Return the states that are used of a log's rollouts, numbered in their order; the start is the log's own."""
     found = list[VisitedState]()
     for number, rollout in enumerate(rollouts):
         for step in range(stride, len(rollout.states), stride):
@@ -150,12 +150,12 @@ def visited_viewpoint(start: ClosedLoopScene, rollout: RecordedRollout, step: in
     """Return a state as the planner observed it, without a target, in its own log of the scene's log's name.
 
     Pose, agents, lights, time, history and command are those of the closed loop's observation at that step. The agents
-    move as in the roll-out, 4 s on; before its start, as in the log. Steps of the log count as 0.1 s.
+    move as in the rollout, 4 s on; before its start, as in the log. Steps of the log count as 0.1 s.
 
     Args:
-        start: scene of the roll-out.
-        rollout: the roll-out, at least 4 s longer than `step`.
-        step: of the roll-out.
+        start: scene of the rollout.
+        rollout: the rollout, at least 4 s longer than `step`.
+        step: of the rollout.
         index: of the viewpoint.
     """
     log = start.viewpoint.scene.log
@@ -204,7 +204,7 @@ def _violation(viewpoint: Viewpoint) -> str | None:
 
 
 def _ego(start: ClosedLoopScene, rollout: RecordedRollout, step: int, steps: Int[np.ndarray, "h"]) -> Ego:
-    """Return the ego's states up to a step as observed: those before the roll-out's start are its history's."""
+    """Return the ego's states up to a step as observed: those before the rollout's start are its history's."""
     history = history_at(rollout.past, rollout.states[: step + 1])
     planar = to_world(history.poses, rollout.states[step, :3])
     poses = _past_poses(start, planar)
@@ -224,7 +224,7 @@ def _past_poses(start: ClosedLoopScene, planar: Float[np.ndarray, "h 3"]) -> Flo
 
 
 def _tracks(start: ClosedLoopScene, rollout: RecordedRollout, steps: Int[np.ndarray, "w"]) -> Tracks:
-    """Return the roll-out's agents at its steps, and the log's before it."""
+    """Return the rollout's agents at its steps, and the log's before it."""
     log, first = start.viewpoint.scene.log, start.viewpoint.scene.now
     driven = [tracks_at_step(start, rollout.traffic, int(step)) for step in steps[steps >= 0]]
     rows = rows_of(log, driven[0])
@@ -241,7 +241,7 @@ def _tracks(start: ClosedLoopScene, rollout: RecordedRollout, steps: Int[np.ndar
 
 
 def _lights(start: ClosedLoopScene, steps: Int[np.ndarray, "w"]) -> TrafficLights:
-    """Return the lights as in the roll-out, and the log's before it."""
+    """Return the lights as in the rollout, and the log's before it."""
     log, first = start.viewpoint.scene.log, start.viewpoint.scene.now
     states = [log.lights.states[:, first + steps[steps < 0]]]
     states += [lights_at(start, int(step)).states for step in steps[steps >= 0]]

@@ -104,7 +104,7 @@ def _training(folder: Path) -> str:
 
 
 def _driven(folder: Path) -> str:
-    """Return the digest of the rows of roll-outs, without times."""
+    """Return the digest of the rows of rollouts, without times."""
     table = pq.read_table(folder / "rollouts.parquet").drop_columns(["seconds_per_plan"])
     return hashlib.sha256(json.dumps(table.to_pylist()).encode()).hexdigest()
 

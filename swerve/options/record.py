@@ -13,7 +13,7 @@ from swerve.scenes.option_types import FLAT
 
 @dataclass(frozen=True)
 class Record:
-    """Record a log, a training set, a benchmark, an evaluation or a roll-out for Rerun or Foxglove.
+    """Record a log, a training set, a benchmark, an evaluation or a rollout for Rerun or Foxglove.
 
     Records what swerve view shows of the same SOURCE: 3D boxes, map, ego, cameras with images and depth, LiDAR,
     trajectories, viewpoints, and scores and speeds as time series. The file's ending chooses the format: .rrd for Rerun

@@ -110,9 +110,9 @@ class Shown:
 
     Attributes:
         log: Name of the log: of a source, a training set, a benchmark or an output of swerve fit.
-        at: Time from the start of the log, in seconds; of a source and of a roll-out. None: where there is most to see.
+        at: Time from the start of the log, in seconds; of a source and of a rollout. None: where there is most to see.
         scene: Of a benchmark the scene group, counted from 0; of an evaluation its place by score, the worst first; of
-            an output of swerve drive the roll-out, the worst first.
+            an output of swerve drive the rollout, the worst first.
         planner: Of an evaluation or an output of swerve drive: label of the planner whose scenes and weights are shown.
             Of a benchmark: a FILE.safetensors of swerve train, whose proposals are drawn by predicted and by exact
             score.

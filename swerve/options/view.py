@@ -13,10 +13,10 @@ from swerve.scenes.option_types import FLAT
 
 @dataclass(frozen=True)
 class View:
-    """Show a log, a training set, a benchmark, an evaluation, a roll-out or a splat scene in 3D, in the browser.
+    """Show a log, a training set, a benchmark, an evaluation, a rollout or a splat scene in 3D, in the browser.
 
     SOURCE names logs as in swerve info, or an output: of augment (a sample per step), build (a scene group with its
-    follow-up scenes by weight), evaluate (all planners' plans by score), drive (its worst roll-outs) or fit (splats).
+    follow-up scenes by weight), evaluate (all planners' plans by score), drive (its worst rollouts) or fit (splats).
     The page has the map with heights, boxes and their paths, the ego, its cameras with their images, LiDAR, splats,
     viewpoints, a time slider with play; a click on an object tells its numbers.
 

@@ -122,7 +122,7 @@ def benchmark_of(folder: Path) -> Path | None:
 
 
 def pick_rollout(folder: Path, shown: Shown) -> Path:
-    """Return the file of a roll-out of an output of `swerve drive`.
+    """Return the file of a rollout of an output of `swerve drive`.
 
     Raises:
         SwerveError: there is none of this planner or number.
@@ -133,7 +133,7 @@ def pick_rollout(folder: Path, shown: Shown) -> Path:
     files = sorted((folder / WORST).glob(f"{prefix}-{shown.scene}.npz"))
     if not files:
         known = ", ".join(path.stem for path in sorted((folder / WORST).glob("*.npz"))[:6])
-        raise SwerveError(f"{folder}: no roll-out {shown.scene} of {shown.planner or 'any planner'}; it has {known}")
+        raise SwerveError(f"{folder}: no rollout {shown.scene} of {shown.planner or 'any planner'}; it has {known}")
     return files[0]
 
 

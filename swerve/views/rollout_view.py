@@ -1,4 +1,4 @@
-"""3D view of a roll-out that `swerve drive` stored."""
+"""3D view of a rollout that `swerve drive` stored."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ _HUMAN, _DRIVEN, _PLAN, _EVENT = (255, 255, 255), (255, 150, 60), (92, 214, 163)
 
 
 def rollout_view(path: Path) -> SceneView3D:
-    """Describe a stored roll-out.
+    """Describe a stored rollout.
 
     Raises:
         SwerveError: the file is none, damaged, or of another version.
@@ -26,10 +26,10 @@ def rollout_view(path: Path) -> SceneView3D:
 
 
 def view_of_rollout(record: RolloutRecord, source: str) -> SceneView3D:
-    """Describe a roll-out: the driven path among the simulated agents, every plan, and what cost the score.
+    """Describe a rollout: the driven path among the simulated agents, every plan, and what cost the score.
 
     Args:
-        record: the roll-out.
+        record: the rollout.
         source: text that names where it is from.
     """
     log = record.log

@@ -1,4 +1,4 @@
-"""A second implementation of PDM-Closed's roll-outs, plain and slow: shapely's index and loops, none of our kernels."""
+"""A second implementation of PDM-Closed's rollouts, plain and slow: shapely's index and loops, none of our kernels."""
 
 import math
 from dataclasses import dataclass

@@ -116,7 +116,7 @@ def test_a_stored_roll_out_can_be_viewed(driven, tmp_path):
     save_rollout(tmp_path / "worst" / "straight-0.npz", record)
     assert view_of(str(tmp_path), Shown(at=1.0)).start == 10
     assert view_of(str(tmp_path / "worst" / "straight-0.npz"), Shown()).title.startswith("straight in ")
-    with pytest.raises(SwerveError, match="no roll-out 7 of any planner; it has straight-0"):
+    with pytest.raises(SwerveError, match="no rollout 7 of any planner; it has straight-0"):
         view_of(str(tmp_path), Shown(scene=7))
     with pytest.raises(SwerveError, match="--splats has no meaning"):
         view_of(str(tmp_path), Shown(splats=tmp_path))

@@ -1,4 +1,4 @@
-"""nuPlan's closed-loop metrics in cases worked out by hand, and beside the roll-outs of the other scorer."""
+"""nuPlan's closed-loop metrics in cases worked out by hand, and beside the rollouts of the other scorer."""
 
 from dataclasses import replace
 

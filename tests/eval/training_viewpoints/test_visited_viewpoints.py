@@ -54,7 +54,7 @@ class Strays(Looks):
 
 
 def driven(folder, log=None, planner=None, options=DRIVEN):
-    """Record a roll-out of a planner that strays, with the images of the set; return planner and roll-out."""
+    """Record a rollout of a planner that strays, with the images of the set; return planner and rollout."""
     log, planner = log or small_log(NAME), planner or Strays()
     geometry = build_log_geometry(log)
     start = build_closed_loop_scene(logged(Scene(log, NOW, 20, 45), geometry), options, geometry=geometry)
@@ -67,7 +67,7 @@ def driven(folder, log=None, planner=None, options=DRIVEN):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A roll-out and the set of its visited states: folder, planner, roll-out."""
+    """A rollout and the set of its visited states: folder, planner, rollout."""
     folder = tmp_path_factory.mktemp("visited")
     planner, rollout = driven(folder / "driven")
     maker = maker_of(OPTIONS, TrainingViewpointOptions(visited=folder / "driven"))
@@ -245,7 +245,7 @@ def test_recorded_files_are_checked(made, tmp_path):
         [states.make(scene) for scene in scenes_of(geometry)]
     with pytest.raises(SwerveError, match="in none of the sources"):
         maker.check(["another"])
-    with pytest.raises(SwerveError, match="no recorded roll-outs"):
+    with pytest.raises(SwerveError, match="no recorded rollouts"):
         maker_of(OPTIONS, TrainingViewpointOptions(visited=Path("nowhere")))
     with pytest.raises(SwerveError, match="needs --visited"):
         maker_of(OPTIONS, TrainingViewpointOptions())
