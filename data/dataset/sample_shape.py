@@ -9,6 +9,7 @@ from swerve.data.storage.checked_json import (
     anything,
     array,
     check_shape,
+    describe,
     fields,
     flag,
     integer,
@@ -21,7 +22,6 @@ from swerve.data.storage.checked_json import (
     plain_name,
     row_of,
     text,
-    told,
 )
 from swerve.scenes import LensModel, SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
@@ -84,8 +84,8 @@ def read_details(content: bytes, shard: Path | str, key: str, shape: Shape = SAM
     details: dict[str, Any] = parse_json(content, where, mapping_of(anything), HINT)
     if type(details.get("format")) is not int or details["format"] != FORMAT:
         raise SwerveError(
-            f"{shard}: sample {key} is of format {told(details.get('format'))}, this program reads {FORMAT}. Create "
-            f"the set again; it was written by Swerve {details.get('version')!s:.40}"
+            f"{shard}: sample {key} is of format {describe(details.get('format'))}, this program reads {FORMAT}. "
+            f"Create the set again; it was written by Swerve {details.get('version')!s:.40}"
         )
     check_shape(details, shape, where, HINT)
     return details

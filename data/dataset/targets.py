@@ -30,9 +30,9 @@ def trajectory_arrays(viewpoint: Viewpoint, history: float, future: float) -> Ar
 def ego_history(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.ndarray, "h"]]:
     """Return the ego states over `duration` seconds up to now at 10 Hz, and a mask of rows covered by the scene.
 
-    Rows outside the scene are zero. States are those of `Viewpoint.told_ego`: none depends on what comes after now.
+    Rows outside the scene are zero. States are those of `Viewpoint.causal_ego`: none depends on what comes after now.
     """
-    scene, ego = viewpoint.scene, viewpoint.told_ego
+    scene, ego = viewpoint.scene, viewpoint.causal_ego
     times_us, now = scene.times_us[: scene.history + 1], scene.times_us[scene.history]
     seconds = np.arange(-int(duration * _HISTORY_RATE + 1e-6), 1) / _HISTORY_RATE
     poses, valid = interpolate_poses_at(times_us, ego.world_from_ego, now, seconds)

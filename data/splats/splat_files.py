@@ -16,13 +16,13 @@ from swerve.data.storage.checked_json import (
     anything,
     array,
     check_shape,
+    describe,
     fields,
     integer,
     list_of,
     mapping_of,
     plain_name,
     read_json,
-    told,
 )
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, remove_file, to_json, write_atomically
 from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, encode_ply, read_ply
@@ -38,7 +38,7 @@ _FILE = re.compile(r"[A-Za-z0-9_-]+\.ply")
 def _file(value: Any, place: str) -> None:  # noqa: ANN401 whatever JSON holds
     """Accept the name of a PLY file in the scene's own folder."""
     if not isinstance(value, str) or not _FILE.fullmatch(value):
-        raise ShapeError(place, f"is {told(value)}, not the name of a PLY file in the folder")
+        raise ShapeError(place, f"is {describe(value)}, not the name of a PLY file in the folder")
 
 
 _TIMES, _POSES = list_of(integer()), array(None, 4, 4)

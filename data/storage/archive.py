@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, ge
 import numpy as np
 from jaxtyping import AbstractArray
 
-from swerve.data.storage.checked_json import parse_json, told
+from swerve.data.storage.checked_json import describe, parse_json
 from swerve.data.storage.checked_npz import read_npz
 from swerve.data.storage.files import write_atomically
 from swerve.data.storage.stored_folder import open_file
@@ -111,7 +111,7 @@ def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) 
             f"{path}: is {printable(str(found))[:60] if found else 'something else'}, not a {kind} of Swerve"
         )
     if type(tree.get("version")) is not int or tree["version"] != version:
-        stated = told(tree.get("version"))
+        stated = describe(tree.get("version"))
         raise SwerveError(f"{path}: {kind} of version {stated}, this is version {version}. Make it again")
     try:
         item: T = _reader(of)(tree.get("item"), block, of.__name__)  # type: ignore[arg-type]  # classes can be hashed
@@ -236,9 +236,9 @@ def _check_axes(parts: Mapping[str, Any], axes: Sequence[tuple[str, int, str]], 
 
 def _difference(value: Any, needed: frozenset[str], known: frozenset[str]) -> str:  # noqa: ANN401
     if not isinstance(value, dict):
-        return f"is {told(value)}, not an object"
+        return f"is {describe(value)}, not an object"
     missing, strange = sorted(needed - value.keys()), sorted(value.keys() - known)
-    return f"lacks {missing[0]!r}" if missing else f"has an unknown {told(strange[0])}"
+    return f"lacks {missing[0]!r}" if missing else f"has an unknown {describe(strange[0])}"
 
 
 def _array_reader(hint: Any) -> Reader:  # noqa: ANN401 a jaxtyping array
@@ -273,17 +273,17 @@ def _check_place(name: Any, shape: Any, start: Any) -> None:  # noqa: ANN401 wha
         ValueError: one of them is not as `_appended` writes it.
     """
     if type(name) is not str or not _DTYPE.fullmatch(name):
-        raise ValueError(f"its type is {told(name)}")
+        raise ValueError(f"its type is {describe(name)}")
     if type(shape) is not list or not all(type(size) is int and 0 <= size < _INTEGERS for size in shape):
-        raise ValueError(f"its shape is {told(shape)}")
+        raise ValueError(f"its shape is {describe(shape)}")
     if type(start) is not int or not 0 <= start < _INTEGERS or start % _ALIGNMENT:
-        raise ValueError(f"it begins at {told(start)}")
+        raise ValueError(f"it begins at {describe(start)}")
 
 
 def _choice_reader(choices: Mapping[Any, Any], kind: str) -> Reader:
     def read(value: Any, _: bytearray, where: str) -> Any:  # noqa: ANN401
         if not isinstance(value, str) or value not in choices:
-            raise _WrongError(f"{where} is {told(value)}, not of {kind}")
+            raise _WrongError(f"{where} is {describe(value)}, not of {kind}")
         return choices[value]
 
     return read
@@ -295,7 +295,7 @@ def _tuple_reader(inner: tuple[Any, ...]) -> Reader:
 
     def read(value: Any, block: bytearray, where: str) -> tuple[Any, ...]:  # noqa: ANN401
         if not isinstance(value, list) or not (endless or len(value) == len(readers)):
-            raise _WrongError(f"{where} is {told(value)}, not a list{'' if endless else f' of {len(readers)}'}")
+            raise _WrongError(f"{where} is {describe(value)}, not a list{'' if endless else f' of {len(readers)}'}")
         each = readers * len(value) if endless else readers
         pairs = zip(each, value, strict=True)
         return tuple(reader(item, block, f"{where}[{row}]") for row, (reader, item) in enumerate(pairs))
@@ -308,7 +308,7 @@ def _mapping_reader(hint: Any) -> Reader:  # noqa: ANN401
 
     def read(value: Any, block: bytearray, where: str) -> dict[str, Any]:  # noqa: ANN401
         if not isinstance(value, dict):
-            raise _WrongError(f"{where} is {told(value)}, not an object")
+            raise _WrongError(f"{where} is {describe(value)}, not an object")
         return {key: reader(item, block, f"{where}[{printable(key)!r}]") for key, item in value.items()}
 
     return read
@@ -322,7 +322,7 @@ def _optional_reader(hint: Any) -> Reader:  # noqa: ANN401
 def _scalar_reader(kind: type) -> Reader:
     def read(value: Any, _: bytearray, where: str) -> Any:  # noqa: ANN401
         if type(value) is not kind or (isinstance(value, int) and abs(value) >= _INTEGERS):
-            raise _WrongError(f"{where} is {told(value)}, not {kind.__name__}")
+            raise _WrongError(f"{where} is {describe(value)}, not {kind.__name__}")
         return value
 
     return read
@@ -333,7 +333,7 @@ def _number(value: Any, _: bytearray, where: str) -> float:  # noqa: ANN401
         return float(value)
     if isinstance(value, str) and value in ("nan", "inf", "-inf"):
         return float(value)
-    raise _WrongError(f"{where} is {told(value)}, not a number")
+    raise _WrongError(f"{where} is {describe(value)}, not a number")
 
 
 def _unreadable_reader(hint: Any) -> Reader:  # noqa: ANN401

@@ -150,7 +150,7 @@ def _reason(error: BaseException) -> str:
     return printable(str(error))[:200] or type(error).__name__
 
 
-def told(value: object) -> str:
+def describe(value: object) -> str:
     """Return a short text of a value for a message; lists and objects are not written out."""
     if isinstance(value, (list, dict)):
         return f"{_CONTAINERS[type(value)]} of {len(value)}"
@@ -165,7 +165,7 @@ def fail(place: str, wanted: str, value: object) -> NoReturn:
     Raises:
         ShapeError: always.
     """
-    raise ShapeError(place, f"is {told(value)}, not {wanted}")
+    raise ShapeError(place, f"is {describe(value)}, not {wanted}")
 
 
 def anything(_: Any, __: str) -> None:  # noqa: ANN401
@@ -190,7 +190,7 @@ def file_name(value: Any, place: str) -> None:  # noqa: ANN401
     """Accept the name of a file or folder itself, and no path that could lead elsewhere."""
     plain_name(value, place)
     if not _FILE_NAME.fullmatch(value):
-        raise ShapeError(place, f"is {told(value)}, not the name of a file")
+        raise ShapeError(place, f"is {describe(value)}, not the name of a file")
 
 
 def identifier(value: Any, place: str) -> None:  # noqa: ANN401

@@ -19,7 +19,7 @@ from swerve.scenes import MissingExtraError, SwerveError
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 8.0
 # Environment variables: seconds for which a request is tried again, and for which an answer is waited for.
-_PATIENCE: Final = "SWERVE_STORE_PATIENCE"
+_PATIENCE: Final = "SWERVE_STORE_RETRY_SECONDS"
 _PATIENCE_SECONDS: Final = 60.0
 _INSTALL: Final = "pip install 'PATH[cloud]', where PATH is Swerve's folder"
 # What trying again does not help.

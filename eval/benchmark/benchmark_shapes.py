@@ -11,6 +11,7 @@ from swerve.data.dataset.augment_options import StyleName
 from swerve.data.storage.checked_json import (
     ShapeError,
     anything,
+    describe,
     fields,
     integer,
     list_of,
@@ -20,7 +21,6 @@ from swerve.data.storage.checked_json import (
     plain_name,
     row_of,
     text,
-    told,
 )
 from swerve.eval.benchmark.assemble import GroupRecord, follow_up_log
 from swerve.eval.benchmark.build_options import VIEW_KINDS
@@ -56,7 +56,7 @@ _SIDE: Final = integer(1, 16384)
 
 def _file_name(value: Any, place: str) -> None:  # noqa: ANN401 whatever JSON holds
     if not isinstance(value, str) or not _FILE_NAME.fullmatch(value):
-        raise ShapeError(place, f"is {told(value)}, which is no name of a scene group")
+        raise ShapeError(place, f"is {describe(value)}, which is no name of a scene group")
 
 
 _OPTIONS: Final = fields(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from swerve.data.dataset.read_manifest import read_parquet
 from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.data.storage.checked_json import check_shape, read_json, told
+from swerve.data.storage.checked_json import check_shape, describe, read_json
 from swerve.data.storage.stored_folder import local_folder
 from swerve.eval.benchmark.assemble import STEP_US, GroupRecord, build_scenes
 from swerve.eval.benchmark.benchmark_shapes import (
@@ -242,7 +242,7 @@ def open_benchmark(
         raise SwerveError(f"{path}: not of a benchmark of Swerve")
     if info.get("version") != VERSION:
         raise SwerveError(
-            f"{path}: benchmark of version {told(info.get('version'))}, this is version {VERSION}. Build it again"
+            f"{path}: benchmark of version {describe(info.get('version'))}, this is version {VERSION}. Build it again"
         )
     check_shape(info, BENCHMARK_SHAPE, path, _AGAIN)
     if not info["scene_groups"]:

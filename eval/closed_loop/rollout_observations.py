@@ -53,7 +53,7 @@ def initial_history(closed_loop_scene: ClosedLoopScene) -> DrivenHistory:
     if not valid.all():
         raise SwerveError(f"scene {closed_loop_scene.context.token}: has less than {HISTORY_SECONDS} s of history")
     poses = to_world(history.poses, closed_loop_scene.context.ego[:3])
-    measured = closed_loop_scene.viewpoint.told_ego.measured
+    measured = closed_loop_scene.viewpoint.causal_ego.measured
     return DrivenHistory(poses, history.velocity, history.acceleration, history.yaw_rate, measured)
 
 

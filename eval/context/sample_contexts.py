@@ -48,7 +48,7 @@ def driven_scene(viewpoint: Viewpoint) -> Scene:
     Cameras and photos are left out.
     """
     scene, log = viewpoint.scene, viewpoint.scene.log
-    observed = viewpoint.told_ego
+    observed = viewpoint.causal_ego
     poses = np.concatenate([observed.world_from_ego, viewpoint.target])
     later = Ego.from_poses(poses, scene.times_us).at(slice(len(observed), None))
     states = ((getattr(part, name) for part in (observed, later)) for name in _STATES)

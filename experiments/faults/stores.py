@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--shares", nargs="+", type=float, default=[0.01, 0.1, 0.5])
     parser.add_argument("--patience", type=float, default=10.0, help="seconds for which a request is tried again")
     args = parser.parse_args(arguments)
-    os.environ["SWERVE_STORE_PATIENCE"] = str(args.patience)
+    os.environ["SWERVE_STORE_RETRY_SECONDS"] = str(args.patience)
     wrong, faults = 0, Faults()
     print(f"{'job':<10} {'share':>6} {'starts':>6} {'requests':>8} {'faults':>6}  same digest")
     with tempfile.TemporaryDirectory(prefix="swerve-stores-") as folder, s3_server(faults) as url:

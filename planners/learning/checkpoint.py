@@ -9,7 +9,7 @@ from typing import Any, Final
 import safetensors.torch
 import torch
 
-from swerve.data.storage.checked_json import anything, check_shape, integer, mapping_of, told
+from swerve.data.storage.checked_json import anything, check_shape, describe, integer, mapping_of
 from swerve.data.storage.checked_json import fields as fields_of
 from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.planners.learning.reduction import world_size
@@ -200,6 +200,6 @@ def _require_same(path: Path, was: dict[str, Any], own: dict[str, Any]) -> None:
     for name, value in own.items():
         if was.get(name) != value:
             raise SwerveError(
-                f"{path}: this run was started with {name} {told(was.get(name))}, not {value}. Use the same, or train "
-                "in another folder"
+                f"{path}: this run was started with {name} {describe(was.get(name))}, not {value}. Use the same, or "
+                "train in another folder"
             )

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from jaxtyping import UInt8
 
-from swerve.data.storage.checked_json import told
+from swerve.data.storage.checked_json import describe
 from swerve.data.storage.files import os_errors_as_swerve_errors, write_atomically
 from swerve.planners.learning.families import build_model, model_class
 from swerve.planners.learning.hidden_states import require_model
@@ -146,7 +146,7 @@ def load_learned(path: str | Path, device: str | torch.device | None = None) -> 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     record = header.get("record", {})
     if not isinstance(record, dict):
-        raise SwerveError(f"{path}: record: is {told(record)}, not an object")
+        raise SwerveError(f"{path}: record: is {describe(record)}, not an object")
     mixed = record.get("precision") == "bf16"
     return LearnedPlanner(model.to(device).eval(), record, "bf16" if mixed else "fp32")
 

@@ -40,7 +40,7 @@ class Viewpoint:
         kind: kind of the viewpoint.
         index: index of the viewpoint among those of its kind in the scene.
         ego: states at the steps up to and including now (history + 1 of them); the last is the ego's state now. Those
-            of recovery and cross-agent viewpoints follow the smoothed log: planners are given `told_ego`.
+            of recovery and cross-agent viewpoints follow the smoothed log: planners are given `causal_ego`.
         target: world_from_ego at the steps after now: the target trajectory of a planner. Of follow-ups and visited
             states without a way back it is not known: an empty array.
         human: world_from_ego of the logged human driver of this vehicle, at the same steps.
@@ -75,7 +75,7 @@ class Viewpoint:
         return pose
 
     @property
-    def told_ego(self) -> Ego:
+    def causal_ego(self) -> Ego:
         """Return the ego as planners are given it: motion estimated from poses up to now alone, or as measured.
 
         Recovery and cross-agent viewpoints follow the smoothed log, which depends on the future. The motion given of

@@ -18,7 +18,7 @@ CHUNKS = {"a": 3, "b": 1, "c": 4}
 @contextmanager
 def patience(seconds):
     """Try requests again for so many seconds, in workers too."""
-    with patch.dict(os.environ, SWERVE_STORE_PATIENCE=str(seconds)):
+    with patch.dict(os.environ, SWERVE_STORE_RETRY_SECONDS=str(seconds)):
         yield
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from swerve.data.storage.checked_json import told
+from swerve.data.storage.checked_json import describe
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.printable import first_line, name_problem
 
@@ -198,7 +198,7 @@ def _field(path: Path, key: str, value: object) -> int | bool | frozenset[str] |
         return int(value)
     if key not in _LISTS | _COUNTS and isinstance(value, str) and value.lower() in _FLAGS:
         return _FLAGS[value.lower()]
-    raise LogError(path, key, f"has the value {told(value)}")
+    raise LogError(path, key, f"has the value {describe(value)}")
 
 
 def _mapping(path: Path, value: object) -> tuple[SceneMapping, ...]:
@@ -218,7 +218,7 @@ def _text(path: Path, key: str, value: object) -> str:
         LogError: it is something else.
     """
     if not isinstance(value, str) or name_problem(value):
-        raise LogError(path, key, f"has {told(value)}, which is no name")
+        raise LogError(path, key, f"has {describe(value)}, which is no name")
     return value
 
 

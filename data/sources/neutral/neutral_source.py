@@ -18,7 +18,7 @@ from swerve.data.sources.neutral.neutral_shapes import (
     tracks_of,
 )
 from swerve.data.sources.nuplan_classes import CLASSES
-from swerve.data.storage.checked_json import check_shape, read_json, told
+from swerve.data.storage.checked_json import check_shape, describe, read_json
 from swerve.data.storage.files import file_version
 from swerve.scenes import (
     Camera,
@@ -198,7 +198,7 @@ def _document(path: Path, schema: str, _: tuple[int, ...]) -> dict[str, Any]:
     document = read_json(path)
     if not isinstance(document, dict) or document.get("schema") != schema:
         found = document.get("schema") if isinstance(document, dict) else document
-        raise LogError(path, "schema", f"is {told(found)}, not {schema!r}")
+        raise LogError(path, "schema", f"is {describe(found)}, not {schema!r}")
     check_shape(document, SHAPES[schema], path)
     return document
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float
 
 from swerve.data.dataset.read_manifest import read_parquet
-from swerve.data.storage.checked_json import anything, mapping_of, read_json, told
+from swerve.data.storage.checked_json import anything, describe, mapping_of, read_json
 from swerve.eval.scoring.aggregate import (
     COLUMNS,
     GroupTokens,
@@ -237,8 +237,8 @@ def _read(folder: Path) -> tuple[pa.Table, tuple[str, ...], dict[str, Any]]:
         raise SwerveError(f"{folder}: no results of an evaluation ({error})") from error
     if table is None:
         raise SwerveError(
-            f"{folder}: evaluation of version {told(version)}, this is version {RESULTS_VERSION}. Evaluate again into "
-            "another folder"
+            f"{folder}: evaluation of version {describe(version)}, this is version {RESULTS_VERSION}. Evaluate "
+            "again into another folder"
         )
     try:
         planners = tuple(pc.unique(table["planner"]).to_pylist())

@@ -20,7 +20,7 @@ def url(tmp_path, monkeypatch):
     """Return the URL of a set with a table and a file below, with a cache and a place for scratch folders."""
     monkeypatch.setenv("SWERVE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SWERVE_SCRATCH", str(tmp_path / "scratch"))
-    monkeypatch.setenv("SWERVE_STORE_PATIENCE", "0")
+    monkeypatch.setenv("SWERVE_STORE_RETRY_SECONDS", "0")
     (tmp_path / "scratch").mkdir()
     found = f"memory://names-{next(NUMBERS)}/set"
     store = open_store(found)
@@ -75,6 +75,6 @@ def test_a_scratch_folder_of_others_is_not_used(url, tmp_path):
 
 def test_settings_that_are_no_seconds_are_named(url, monkeypatch):
     for text in ("soon", "-1", "nan"):
-        monkeypatch.setenv("SWERVE_STORE_PATIENCE", text)
-        with pytest.raises(SwerveError, match=f"SWERVE_STORE_PATIENCE: '{text}' is no number of seconds"):
+        monkeypatch.setenv("SWERVE_STORE_RETRY_SECONDS", text)
+        with pytest.raises(SwerveError, match=f"SWERVE_STORE_RETRY_SECONDS: '{text}' is no number of seconds"):
             open_store(url).info("x")

@@ -131,7 +131,7 @@ def test_a_recovery_is_scored_from_where_it_stands():
     for viewpoint in found:
         context, logged = context_of(viewpoint), build_context(viewpoint.scene)
         np.testing.assert_allclose(context.ego[:2], viewpoint.world_from_ego[:2, 3])
-        np.testing.assert_allclose(context.ego[3:5], viewpoint.told_ego.velocity[-1], rtol=1e-6)
+        np.testing.assert_allclose(context.ego[3:5], viewpoint.causal_ego.velocity[-1], rtol=1e-6)
         np.testing.assert_allclose(context.human, plan_of(viewpoint), atol=1e-9)
         assert_same(context.traffic, logged.traffic)
         # The tracker lags behind as on the logged drive, and knows of no steering at first.
