@@ -58,7 +58,7 @@ COMMANDS = {
 # Words after train in earlier versions.
 _FORMER = ("rap", "ego-mlp")
 # Exit code of a run of an array that is to be started again when the others have come as far.
-_AGAIN = 75
+_AGAIN = os.EX_TEMPFAIL
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
 Render driving logs from perturbed viewpoints for planner training, and evaluate planners by pseudo-simulation.

@@ -9,8 +9,8 @@ from swerve.data.dataset.read_manifest import read_manifest
 from swerve.data.stream.catalogue import Catalogue, read_catalogue
 from swerve.data.stream.decoded_sample import DecodedSample, decode_sample
 from swerve.data.stream.image_fit import ImageFit
-from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import ShardReader
+from swerve.data.stream.stored_raster_renderer import StoredRasterRenderer
 from swerve.scenes import SwerveError
 from swerve.scenes.split import Split
 
@@ -29,7 +29,7 @@ class SetReader:
     """
 
     shards: ShardReader
-    drawer: RasterRenderer
+    drawer: StoredRasterRenderer
     catalogues: Mapping[Split, Catalogue]
     row_of: Mapping[Split, Mapping[str, int]]
 
@@ -55,4 +55,4 @@ def open_set(folder: Path, columns: Sequence[str]) -> tuple[SetReader, list[dict
     there = {row["split"] for row in rows}
     catalogues = {split: read_catalogue(folder, split) for split in _SPLITS if split in there}
     row_of = {split: {key: row for row, key in enumerate(one.keys.to_pylist())} for split, one in catalogues.items()}
-    return SetReader(ShardReader(folder), RasterRenderer(folder), catalogues, row_of), rows
+    return SetReader(ShardReader(folder), StoredRasterRenderer(folder), catalogues, row_of), rows

@@ -20,10 +20,10 @@ _TEMPORARY: Final = re.compile(r"(\.[^.]*-[0-9]+)?" + re.escape(PART) + "$")
 
 
 @runtime_checkable
-class Publisher(Protocol):
+class Uploader(Protocol):
     """Copies the complete files of a folder elsewhere, see `swerve.data.storage.mirror`."""
 
-    def publish(self, path: Path) -> None:
+    def upload(self, path: Path) -> None:
         """Copy a file that is complete.
 
         Raises:
@@ -39,25 +39,25 @@ class Publisher(Protocol):
 
 
 # Folders of this process whose files are copied to a store as soon as they are complete. Usually none.
-PUBLISHERS: Final = dict[Path, Publisher]()
+UPLOADERS: Final = dict[Path, Uploader]()
 
 
-def publisher_of(path: Path) -> Publisher | None:
+def uploader_of(path: Path) -> Uploader | None:
     """Return who copies the files of the folder that a path lies in; None for most."""
-    if not PUBLISHERS:
+    if not UPLOADERS:
         return None
     whole = path.absolute()
-    return next((one for folder, one in PUBLISHERS.items() if whole.is_relative_to(folder)), None)
+    return next((one for folder, one in UPLOADERS.items() if whole.is_relative_to(folder)), None)
 
 
-def publish(path: Path) -> None:
+def upload(path: Path) -> None:
     """Copy a file to the store of its folder, if it has one: one that grows, and is complete for now.
 
     Raises:
         OSError: it cannot be copied.
     """
-    if publisher := publisher_of(path):
-        publisher.publish(path.absolute())
+    if uploader := uploader_of(path):
+        uploader.upload(path.absolute())
 
 
 def remove_file(path: Path, missing_ok: bool = True) -> None:
@@ -67,8 +67,8 @@ def remove_file(path: Path, missing_ok: bool = True) -> None:
         OSError: it cannot be removed, or is missing and that is not allowed.
     """
     path.unlink(missing_ok=missing_ok)
-    if publisher := publisher_of(path):
-        publisher.remove(path.absolute())
+    if uploader := uploader_of(path):
+        uploader.remove(path.absolute())
 
 
 def make_folder(path: Path) -> None:
@@ -142,7 +142,7 @@ def commit(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    publish(path)
+    upload(path)
 
 
 def temporary_path(path: Path) -> Path:
@@ -158,7 +158,7 @@ def replaced(path: Path) -> Iterator[Path]:
     """Give a name to write a file of a cache to: it becomes the file in the end, and is removed after an error.
 
     Of several threads and processes that write a file at once, the last one's is kept, whole. In contrast to `commit`,
-    nothing is synced to disk or published.
+    nothing is synced to disk or uploaded.
     """
     beside = path.with_name(f"{path.name}.{_writer()}-{threading.get_ident()}{PART}")
     try:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
-from swerve.data.storage.files import PART, PUBLISHERS, make_folder, publisher_of
+from swerve.data.storage.files import PART, UPLOADERS, make_folder, uploader_of
 from swerve.data.storage.fsspec_store import open_store
 from swerve.data.storage.scratch import hold_scratch, make_scratch
 from swerve.data.storage.store import Store, StoredObject, StoreError, checked_name, local_of, url_of
@@ -41,7 +41,7 @@ _AT_ONCE: Final = 32
 
 @dataclass(frozen=True)
 class Attachment:
-    """Scratch folder and store, for workers that publish files too.
+    """Scratch folder and store, for workers that upload files too.
 
     Attributes:
         folder: the scratch folder.
@@ -62,12 +62,12 @@ class Mirror:
     Args:
         folder: see above.
         store: see above.
-        publishes: whether files are copied as soon as they are complete; otherwise only by `sweep`.
+        uploads_at_once: whether files are copied as soon as they are complete; otherwise only by `upload_missing`.
     """
 
-    def __init__(self, folder: Path, store: Store, publishes: bool = True) -> None:
-        self.folder, self.store, self._publishes = folder, store, publishes
-        self._versions, self._hollow, self._told = dict[str, str](), list[Path](), dict[str, float]()
+    def __init__(self, folder: Path, store: Store, uploads_at_once: bool = True) -> None:
+        self.folder, self.store, self._uploads_at_once = folder, store, uploads_at_once
+        self._versions, self._uploaded_bulk, self._told = dict[str, str](), list[Path](), dict[str, float]()
         self._lock = threading.Lock()
 
     @property
@@ -81,7 +81,7 @@ class Mirror:
             StoreError: the store does not answer.
             SwerveError: it holds a name that is no file's.
         """
-        own = self._published()
+        own = self._uploaded()
         new = [one for one in self.store.list() if self._is_new(one, own)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for one, _ in zip(new, pool.map(lambda one: self._fetch(one, only_names), new), strict=True):
@@ -98,12 +98,12 @@ class Mirror:
         path = self.folder / found.name
         if _is_bulk(found.name) or not {*only_names}.isdisjoint(PurePosixPath(found.name).parts[:-1]):
             make_folder(path.parent)
-            _hollow(path, found.size)
+            _make_placeholder(path, found.size)
         else:
             self.store.get(found.name, path, found.size)
         self._note(found.name, path)
 
-    def publish(self, path: Path) -> None:
+    def upload(self, path: Path) -> None:
         """Copy a file that is complete.
 
         Raises:
@@ -111,17 +111,17 @@ class Mirror:
             SwerveError: another job has begun in this folder meanwhile.
         """
         name = path.relative_to(self.folder).as_posix()
-        if not self._publishes or not self._is_due(name):
+        if not self._uploads_at_once or not self._is_due(name):
             return
         self._put(name, path)
         if _is_bulk(name):
             with self._lock:
-                self._hollow.append(path)
+                self._uploaded_bulk.append(path)
         elif PurePosixPath(name).parts[0] in _RECORDS or "/records/" in name:
             self._free()
 
     def _put(self, name: str, path: Path) -> None:
-        if PurePosixPath(name).name == _DESCRIPTION and name not in self._versions and name not in self._published():
+        if PurePosixPath(name).name == _DESCRIPTION and name not in self._versions and name not in self._uploaded():
             if not self.store.create(name, path.read_bytes()):
                 raise SwerveError(f"{self.folder}: another job has begun in this folder meanwhile: choose another")
         else:
@@ -131,9 +131,9 @@ class Mirror:
     def _free(self) -> None:
         """Free the space of shards that are in the store, and whose record is written."""
         with self._lock:
-            done, self._hollow = self._hollow, []
+            done, self._uploaded_bulk = self._uploaded_bulk, []
         for path in done:
-            _hollow(path, path.stat().st_size)
+            _make_placeholder(path, path.stat().st_size)
             self._note(path.relative_to(self.folder).as_posix(), path)
 
     def _is_due(self, name: str) -> bool:
@@ -152,23 +152,27 @@ class Mirror:
         Raises:
             StoreError: it cannot be removed.
         """
-        if self._publishes:
+        if self._uploads_at_once:
             name = path.relative_to(self.folder).as_posix()
             self.store.delete(name)
             self._versions.pop(name, None)
 
-    def sweep(self) -> None:
+    def upload_missing(self) -> None:
         """Copy every file that is not in the store as it is here: records after shards, tables last.
 
         Raises:
             StoreError: it cannot be copied.
         """
-        there, paths = self._published(), [path for path in self.folder.rglob("*") if path.is_file()]
+        there, paths = self._uploaded(), [path for path in self.folder.rglob("*") if path.is_file()]
         for path in sorted(paths, key=self._order):
             name, state = path.relative_to(self.folder).as_posix(), path.stat()
-            if not _is_hollow(name, state) and not name.endswith((PART, ".lock")) and there.get(name) != _mark(state):
+            if (
+                not _is_placeholder(name, state)
+                and not name.endswith((PART, ".lock"))
+                and there.get(name) != _mark(state)
+            ):
                 self._put(name, path)
-        if not self._publishes:
+        if not self._uploads_at_once:
             here = {path.relative_to(self.folder).as_posix() for path in paths}
             for name in [name for name in there if name not in here]:
                 self.store.delete(name)
@@ -184,7 +188,7 @@ class Mirror:
         with open(self._journal, "a") as journal:
             journal.write(f"{size} {time_ns} {name}\n")
 
-    def _published(self) -> dict[str, tuple[int, int]]:
+    def _uploaded(self) -> dict[str, tuple[int, int]]:
         if not self._journal.is_file():
             return {}
         lines = (line.split(" ", 2) for line in self._journal.read_text().splitlines())
@@ -199,12 +203,12 @@ def _is_bulk(name: str) -> bool:
     return name.endswith((".tar", ".arrow")) or PurePosixPath(name).parts[0] in _BULK
 
 
-def _is_hollow(name: str, state: os.stat_result) -> bool:
-    """Test whether a file of a scratch folder has its size only, see `_hollow`."""
+def _is_placeholder(name: str, state: os.stat_result) -> bool:
+    """Test whether a file of a scratch folder has its size only, see `_make_placeholder`."""
     return _is_bulk(name) and state.st_size > 0 and state.st_blocks == 0
 
 
-def _hollow(path: Path, size: int) -> None:
+def _make_placeholder(path: Path, size: int) -> None:
     """Replace a file by one of the same size that takes no space; jobs check sizes."""
     with open(path, "wb") as file:
         file.truncate(size)
@@ -212,7 +216,7 @@ def _hollow(path: Path, size: int) -> None:
 
 def mirror_of(folder: Path) -> Mirror | None:
     """Return the mirror that a folder of this process belongs to; None for folders of this machine."""
-    found = publisher_of(folder)
+    found = uploader_of(folder)
     return found if isinstance(found, Mirror) else None
 
 
@@ -228,7 +232,7 @@ def refresh(folder: Path) -> None:
 
 def attachments() -> tuple[Attachment, ...]:
     """Return what workers of this process need, for `attach`."""
-    mirrors = (one for one in PUBLISHERS.values() if isinstance(one, Mirror))
+    mirrors = (one for one in UPLOADERS.values() if isinstance(one, Mirror))
     return tuple(Attachment(mirror.folder, mirror.store.url) for mirror in mirrors)
 
 
@@ -236,21 +240,21 @@ _KEPT: Final = list[BinaryIO]()
 
 
 def attach(attached: Sequence[Attachment]) -> None:
-    """Publish files of these folders from this process, on the machine of the run or another.
+    """Upload files of these folders from this process, on the machine of the run or another.
 
     Raises:
         StoreError: the store does not answer.
     """
     for one in attached:
-        if one.folder in PUBLISHERS:
+        if one.folder in UPLOADERS:
             continue
         store = open_store(one.url)
-        mirror = Mirror(one.folder, store, publishes=store.is_shared)
+        mirror = Mirror(one.folder, store, uploads_at_once=store.is_shared)
         if not one.folder.is_dir():  # another machine
             make_folder(one.folder)
             _KEPT.append(hold_scratch(one.folder.parent))
             mirror.pull()
-        PUBLISHERS[one.folder] = mirror
+        UPLOADERS[one.folder] = mirror
 
 
 @contextmanager
@@ -272,21 +276,21 @@ def output_folder(out: str | Path) -> Iterator[Path]:
         return
     folder = make_scratch(PurePosixPath(url).name)
     with hold_scratch(folder.parent), _told_as(folder, url):
-        mirror = PUBLISHERS[folder] = Mirror(folder, store := open_store(url), publishes=store.is_shared)
+        mirror = UPLOADERS[folder] = Mirror(folder, store := open_store(url), uploads_at_once=store.is_shared)
         try:
             mirror.pull()
             yield folder
-            mirror.sweep()
+            mirror.upload_missing()
         except StoreError as error:
             raise WriteError(f"{error}. Fix the cause and run the same command again") from error
         except WriteError:
             raise
         except BaseException:
             with suppress(OSError, SwerveError):
-                mirror.sweep()
+                mirror.upload_missing()
             raise
         finally:
-            del PUBLISHERS[folder]
+            del UPLOADERS[folder]
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 
@@ -329,7 +333,7 @@ def snapshot(out: str | Path) -> Iterator[Path]:
     folder = make_scratch(PurePosixPath(url).name)
     with hold_scratch(folder.parent), _told_as(folder, url):
         try:
-            mirror = Mirror(folder, open_store(url), publishes=False)
+            mirror = Mirror(folder, open_store(url), uploads_at_once=False)
             mirror.pull(only_names=_RECORDS)
             _SNAPSHOTS[folder] = mirror
             yield folder
@@ -358,7 +362,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         OSError: it is missing, or the store does not answer.
     """
     mirror = mirror_of(path)
-    if mirror is None or not _is_hollow(path.absolute().relative_to(mirror.folder).as_posix(), path.stat()):
+    if mirror is None or not _is_placeholder(path.absolute().relative_to(mirror.folder).as_posix(), path.stat()):
         yield path
         return
     with tempfile.TemporaryDirectory(dir=mirror.folder.parent) as beside:

@@ -13,8 +13,8 @@ from swerve.data.dataset.sample_shape import HINT, read_details
 from swerve.data.dataset.stored_snapshots import MEMBER, snapshots_from_bytes
 from swerve.data.storage.checked_npz import read_npz
 from swerve.data.stream.image_fit import ImageFit
-from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import StoredSample
+from swerve.data.stream.stored_raster_renderer import StoredRasterRenderer
 from swerve.scenes import Camera, LogError, SwerveError
 from swerve.scenes.resize import WHOLE
 
@@ -54,7 +54,7 @@ class DecodedSample:
     numbers: dict[str, np.ndarray]
     rows: tuple[int, ...]
     fit: ImageFit
-    drawer: RasterRenderer
+    drawer: StoredRasterRenderer
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -105,7 +105,9 @@ class DecodedSample:
             raise _damaged(stored, name, error) from error
 
 
-def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, drawer: RasterRenderer) -> DecodedSample:
+def decode_sample(
+    stored: StoredSample, cameras: Sequence[str], fit: ImageFit, drawer: StoredRasterRenderer
+) -> DecodedSample:
     """Read a sample's JSON and numeric arrays.
 
     Args:

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from swerve.data.storage.stored_folder import local_folder
 from swerve.data.stream.catalogue import Catalogue, read_catalogue
 from swerve.data.stream.part import PARTS
-from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import ShardReader
+from swerve.data.stream.stored_raster_renderer import StoredRasterRenderer
 from swerve.scenes import Split, SwerveError
 
 
@@ -22,7 +22,7 @@ class OpenedSet:
 
     catalogue: Catalogue
     reader: ShardReader
-    drawer: RasterRenderer
+    drawer: StoredRasterRenderer
 
 
 class MergedSets:
@@ -42,7 +42,8 @@ class MergedSets:
             raise SwerveError("a stream reads one or more sets, each once")
         self.folders = tuple(folders)
         self._sets = [
-            OpenedSet(read_catalogue(folder, split), ShardReader(folder), RasterRenderer(folder)) for folder in folders
+            OpenedSet(read_catalogue(folder, split), ShardReader(folder), StoredRasterRenderer(folder))
+            for folder in folders
         ]
         catalogues = [one.catalogue for one in self._sets]
         self._firsts = np.cumsum([0, *(len(one) for one in catalogues)])

@@ -43,8 +43,8 @@ from swerve.data.storage.files import (
 )
 from swerve.data.stream import ImageFit
 from swerve.data.stream.decoded_sample import DecodedSample, decode_sample
-from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import ShardReader
+from swerve.data.stream.stored_raster_renderer import StoredRasterRenderer
 from swerve.planners.learning.hidden_state_store import DOMAINS, INFO, MANIFEST, MEMBER, Domain, StoredStates
 from swerve.planners.learning.hidden_states import HiddenStates, encoder_of, spec_of
 from swerve.scenes import LogError, SwerveError
@@ -206,7 +206,9 @@ class HiddenStateWork:
         if encoder.spec != self.wanted.spec:
             raise SwerveError(f"{self.vlm.folder}: the model has changed since the job began")
         chunks = read_record(record_path(self.dataset, log, 0, ".json")).num_parts
-        return _OpenedLog(self, log, chunks, encoder, ShardReader(self.dataset), RasterRenderer(self.dataset), watch)
+        return _OpenedLog(
+            self, log, chunks, encoder, ShardReader(self.dataset), StoredRasterRenderer(self.dataset), watch
+        )
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class _OpenedLog:
     chunks: int
     encoder: HiddenStates
     reader: ShardReader
-    renderer: RasterRenderer
+    renderer: StoredRasterRenderer
     watch: Stopwatch
 
     def make(self, chunk: int, report: ProgressCallback) -> PartResult:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from swerve.data.storage.files import os_errors_as_swerve_errors, publish, write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, upload, write_atomically
 from swerve.planners.learning.wandb_run import WandbRun
 from swerve.scenes import MissingExtraError
 
@@ -63,7 +63,7 @@ class TrainingLog:
             tables = (self._folder / name for name in (METRICS, VALIDATION))
             for path in (*tables, *(self._folder / TENSORBOARD).glob("*")):
                 if path.is_file():
-                    publish(path)
+                    upload(path)
 
     def close(self) -> None:
         """Close the files."""

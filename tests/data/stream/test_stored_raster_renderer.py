@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swerve.data.dataset import AugmentOptions, augment, dataset_digest, read_samples
-from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions, raster_drawer
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions, stored_raster_renderer
 from swerve.scenes import SwerveError
 from tests.support.photographed_source import PhotographedSource, write_photo
 
@@ -67,9 +67,11 @@ def test_a_lost_map_is_told_and_made_again(sets, tmp_path):
 
 
 def test_only_the_last_logs_are_kept(sets, monkeypatch):
-    read, load = [], raster_drawer.load_static
-    monkeypatch.setattr(raster_drawer, "_KEPT", 1)
-    monkeypatch.setattr(raster_drawer, "load_static", lambda folder, log: read.append(log) or load(folder, log))
+    read, load = [], stored_raster_renderer.load_static
+    monkeypatch.setattr(stored_raster_renderer, "_KEPT", 1)
+    monkeypatch.setattr(
+        stored_raster_renderer, "load_static", lambda folder, log: read.append(log) or load(folder, log)
+    )
     stream = stream_of(sets[2])
     read.clear()
     batch = stream.batch(0)

@@ -18,7 +18,7 @@ from swerve.scenes import Camera
 _KEPT: Final = 64
 
 
-class RasterRenderer:
+class StoredRasterRenderer:
     """CPU renderer of one set's rasters, with a cache of recently used maps.
 
     Args:
