@@ -22,12 +22,19 @@ def _angle_texts(angle: float) -> list[str]:
     return [f"{round(math.degrees(angle), 12):.15g}"]
 
 
-def _size(texts: list[str]) -> tuple[int, int] | None:
+def _size(texts: list[str]) -> tuple[int, int]:
+    if not (match := re.fullmatch(r"(\d+)x(\d+)", texts[0])):
+        raise ValueError(f"{texts[0]!r} must be WIDTHxHEIGHT in pixels, as in 960x560")
+    return int(match[1]), int(match[2])
+
+
+def _size_or_own(texts: list[str]) -> tuple[int, int] | None:
     if texts[0] == "own":
         return None
-    if not (match := re.fullmatch(r"(\d+)x(\d+)", texts[0])):
-        raise ValueError(f"{texts[0]!r} must be WIDTHxHEIGHT in pixels, as in 960x560, or own")
-    return int(match[1]), int(match[2])
+    try:
+        return _size(texts)
+    except ValueError as error:
+        raise ValueError(f"{error}, or own") from error
 
 
 def _size_texts(size: tuple[int, int] | None) -> list[str]:
@@ -38,10 +45,15 @@ def _size_texts(size: tuple[int, int] | None) -> list[str]:
 Angle = Annotated[
     float, PrimitiveConstructorSpec(1, "DEGREES", _angle, lambda value: isinstance(value, float), _angle_texts)
 ]
-# Width and height in pixels, as 960x560; None, written `own`, for the cameras' own.
+# Width and height in pixels, as 960x560.
+PictureSize = Annotated[
+    tuple[int, int],
+    PrimitiveConstructorSpec(1, "WIDTHxHEIGHT", _size, lambda value: isinstance(value, tuple), _size_texts),
+]
+# The same, or None, written `own`, for the cameras' own.
 ImageSize = Annotated[
     tuple[int, int] | None,
     PrimitiveConstructorSpec(
-        1, "WIDTHxHEIGHT|own", _size, lambda value: value is None or isinstance(value, tuple), _size_texts
+        1, "WIDTHxHEIGHT|own", _size_or_own, lambda value: value is None or isinstance(value, tuple), _size_texts
     ),
 ]

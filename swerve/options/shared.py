@@ -1,5 +1,6 @@
 """Options that several commands take, each stated once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,12 @@ from swerve.scenes.errors import SwerveError
 # On an OUT that is a file: that of other commands is a folder.
 WRITES_FILE = "writes a file"
 
+
+def unset(meaning: str) -> Callable[[str], str]:
+    """Return how help states a default: by its meaning where it is None or empty, else by its text."""
+    return lambda label: f"({meaning})" if label in ("", "None") else f"(default: {label})"
+
+
 Sources = Annotated[
     Positional[tuple[str, ...]],
     arg(
@@ -19,6 +26,7 @@ Sources = Annotated[
         help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, nuscenes:ROOT, waymo:PATH, "
         "kitti:PATH, dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised; any "
         "number.",
+        help_behavior_hint=unset("required"),
     ),
 ]
 Source = Annotated[
@@ -68,22 +76,39 @@ PlannerOption = Annotated[
         help="Argument of every planner named, as ,key=value after its name; may be given several times.",
     ),
 ]
-Logs = Annotated[tuple[str, ...], arg(metavar="LOG...", help="Names of the logs; all if none is given.")]
-Log = Annotated[str | None, arg(metavar="LOG", help="Name of the log; None: the first of the source.")]
-Splats = Annotated[
-    Path | None, arg(metavar="FOLDER", help="Folder that swerve fit made, to render splat views that are not stored.")
+Logs = Annotated[
+    tuple[str, ...], arg(metavar="LOG...", help="Names of the logs.", help_behavior_hint=unset("default: all"))
 ]
-Workers = Annotated[int | None, arg(metavar="COUNT", help="Worker processes; None: one per core.")]
+Log = Annotated[
+    str | None,
+    arg(metavar="LOG", help="Name of the log.", help_behavior_hint=unset("default: the first of the source")),
+]
+Splats = Annotated[
+    Path | None,
+    arg(
+        metavar="FOLDER",
+        help="Folder that swerve fit made, to render splat views that are not stored.",
+        help_behavior_hint=unset("default: none"),
+    ),
+]
+Workers = Annotated[
+    int | None, arg(metavar="COUNT", help="Worker processes.", help_behavior_hint=unset("default: one per core"))
+]
 PlanWorkers = Annotated[
     int | None,
-    arg(metavar="COUNT", help="Worker processes, each with a planner of its own; None: one per core."),
+    arg(
+        metavar="COUNT",
+        help="Worker processes, each with a planner of its own.",
+        help_behavior_hint=unset("default: one per core"),
+    ),
 ]
 Part = Annotated[
     str | None,
     arg(
         metavar="K/N|finish",
         help="Make the K-th of N shares of the job, as one of N runs that start at any time on any machines that see "
-        "OUT (of a SLURM array, say); finish: complete what they made, as swerve finish OUT does. None: the whole job.",
+        "OUT (of a SLURM array, say); finish: complete what they made, as swerve finish OUT does.",
+        help_behavior_hint=unset("default: the whole job"),
     ),
 ]
 On = Annotated[
@@ -100,6 +125,7 @@ Config = Annotated[
     arg(
         metavar="FILE.yaml",
         help="Options to start from, as in the config.yaml of an output; options on the command line take precedence.",
+        help_behavior_hint=unset("default: none"),
     ),
 ]
 

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.options.shared import Config, Shown
 from swerve.scenes.errors import SwerveError
-from swerve.scenes.option_types import FLAT
+from swerve.scenes.option_types import FLAT, PictureSize
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class View:
     ]
     shown: Annotated[Shown, FLAT] = field(default_factory=Shown)
     once: Annotated[Path | None, arg(metavar="OUT.png")] = None
-    size: Annotated[tuple[int, int], arg(metavar="WIDTH HEIGHT")] = (1280, 720)
+    size: PictureSize = (1280, 720)
     host: str = "127.0.0.1"
     port: int = 8080
     config: Config = None

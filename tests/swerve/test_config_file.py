@@ -46,7 +46,7 @@ GIVEN = {
     "score": ["town:1", "plans.json", "out.csv", "--name", "x"],
     "show": ["town:1", "out", "--at", "3"],
     "study": ["bench", "out", "--population", "20"],
-    "view": ["town:1", "--once", "out.png", "--size", "640", "360", "--planner", "idm"],
+    "view": ["town:1", "--once", "out.png", "--size", "640x360", "--planner", "idm"],
     "warmup": ["towns", "sets"],
     "serve driver": ["--planner", "idm", "--port", "0", "--deadline", "0.2"],
     "serve renderer": ["town:1", "--port", "0"],

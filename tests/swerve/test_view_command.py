@@ -39,7 +39,7 @@ def driven():
 
 
 def test_a_log_is_drawn_to_a_file(tmp_path):
-    result = invoke("view", "town:1", "--once", tmp_path / "out" / "view.png", "--size", 320, 240)
+    result = invoke("view", "town:1", "--once", tmp_path / "out" / "view.png", "--size", "320x240")
     assert result.exit_code == 0, result.exception
     picture = np.asarray(Image.open(tmp_path / "out" / "view.png"))
     assert picture.shape[1] == 320
