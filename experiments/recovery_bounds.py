@@ -38,7 +38,7 @@ def published_shares(found: Viewpoint) -> Float[np.ndarray, "9"]:
     known = np.concatenate([arrays["history_valid"], arrays["target_10hz_valid"]])
     poses = np.concatenate([arrays["history_pose"], arrays["target_10hz"]])[known].astype(np.float64)
     seconds = np.arange(len(poses)) / 10
-    return KinematicLimits().pose_shares(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
+    return KinematicLimits().max_pose_ratios(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
 
 
 def history_conflicts(found: Viewpoint, geometry: LogGeometry) -> tuple[bool, float]:

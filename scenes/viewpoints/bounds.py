@@ -47,7 +47,7 @@ class KinematicLimits:
         """Return the largest curvature of the rear axle's path, 1/m."""
         return float(np.tan(self.steering) / vehicle.wheelbase)
 
-    def limit_ratios(
+    def max_ratios(
         self,
         speeds: Float[np.ndarray, "*c t"],
         curvatures: Float[np.ndarray, "*c t"],
@@ -65,12 +65,12 @@ class KinematicLimits:
         side_jerk = (side[..., 2:] - side[..., :-2]) / (span[1:] + span[:-1])
         yaw_acceleration = np.diff(yaw_rate, axis=-1) / span
         backwards = speeds < -1e-3
-        shares = self._shares_of(
+        shares = self._ratios_of(
             vehicle, acceleration, side, jerk, side_jerk, yaw_rate, yaw_acceleration, curvatures, backwards
         )
         return np.stack([share.max(axis=-1, initial=0.0) for share in shares])
 
-    def pose_shares(
+    def max_pose_ratios(
         self,
         positions: Float[np.ndarray, "*c t 2"],
         headings: Float[np.ndarray, "*c t"],
@@ -113,11 +113,11 @@ class KinematicLimits:
         side_jerk = (side[..., 2:] - side[..., :-2]) / (gap[1:] + gap[:-1])
         yaw_acceleration = np.diff(yaw_rate, axis=-1) / gap
         backwards = speeds < -_BACKWARDS
-        return self._shares_of(
+        return self._ratios_of(
             vehicle, acceleration, side, jerk, side_jerk, yaw_rate, yaw_acceleration, bends, backwards
         )
 
-    def _shares_of(
+    def _ratios_of(
         self,
         vehicle: Vehicle,
         acceleration: np.ndarray,

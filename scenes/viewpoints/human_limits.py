@@ -19,7 +19,7 @@ _RELAXABLE = np.array([name != "reverse" for name in BOUND_NAMES])
 _ON_BOUND = 1e-6
 
 
-def allowed_shares(geometry: LogGeometry, steps: slice, bounds: KinematicLimits) -> Float[np.ndarray, "9"]:
+def allowed_ratios(geometry: LogGeometry, steps: slice, bounds: KinematicLimits) -> Float[np.ndarray, "9"]:
     """Compute the shares of the bounds that may be taken at some steps of a log.
 
     That is 1, or 1.25 times the human's share (`human_shares`) where that is more.
@@ -38,18 +38,18 @@ def human_shares(geometry: LogGeometry, steps: slice, bounds: KinematicLimits) -
     seconds, vehicle = geometry.seconds[steps], geometry.log.vehicle
     ratios = (bounds.pose_ratios(one.positions, one.headings, seconds, vehicle) for one in (drive, others))
     noise = np.array([_spread(mine, theirs) for mine, theirs in zip(*ratios, strict=True)])
-    shares = np.where(_RELAXABLE, drive_shares(bounds, drive, seconds, geometry), 0.0)
+    shares = np.where(_RELAXABLE, drive_ratios(bounds, drive, seconds, geometry), 0.0)
     return np.maximum(shares - _NOISE_SIGMAS * noise, 0.0)
 
 
-def drive_shares(
+def drive_ratios(
     bounds: KinematicLimits, drive: FrenetTrajectory, seconds: Float[np.ndarray, "t"], geometry: LogGeometry
 ) -> Float[np.ndarray, "9 *c"]:
     """Compute the ratios of trajectories to the bounds: of their poses or of their states, whichever is larger."""
     vehicle = geometry.log.vehicle
     shares: Float[np.ndarray, "9 *c"] = np.maximum(
-        bounds.pose_shares(drive.positions, drive.headings, seconds, vehicle),
-        bounds.limit_ratios(drive.speeds, drive.curvatures, seconds, vehicle),
+        bounds.max_pose_ratios(drive.positions, drive.headings, seconds, vehicle),
+        bounds.max_ratios(drive.speeds, drive.curvatures, seconds, vehicle),
     )
     return shares
 

@@ -15,7 +15,7 @@ from swerve.scenes.viewpoints.frenet_motion import (
     quartic_decay,
     quintic_decay,
 )
-from swerve.scenes.viewpoints.human_limits import allowed_shares, drive_shares
+from swerve.scenes.viewpoints.human_limits import allowed_ratios, drive_ratios
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 
 # Candidate lengths in metres of the lateral return, and durations of the return to the schedule as shares of the
@@ -59,17 +59,17 @@ class ManeuverStart:
 
     Attributes:
         along: arc length of the nearest point on the path, metres.
-        pace: its rate, m/s.
-        pull: rate of that, m/s2.
+        s_dot: its rate of change, m/s.
+        s_ddot: rate of change of `s_dot`, m/s2.
         offset: offset to the left, metres, and its first and second derivative by arc length.
-        gain: ratio of the rate to the human's speed; of recoveries alone.
+        speed_gain: ratio of `s_dot` to the human's speed; of recoveries alone.
     """
 
     along: float
-    pace: float
-    pull: float
+    s_dot: float
+    s_ddot: float
     offset: State
-    gain: float = 1.0
+    speed_gain: float = 1.0
 
 
 def recovery_maneuver(
@@ -85,16 +85,16 @@ def recovery_maneuver(
 
     All lengths are combined with all durations. Of the candidates within the bounds the cheapest is chosen: ratio to
     the bounds, plus a cost per metre of overshoot and per second of duration. Only where none is within the bounds are
-    they relaxed to the human's own ratio and a margin (`allowed_shares`). Both the states and the poses themselves are
-    checked (`drive_shares`).
+    they relaxed to the human's own ratio and a margin (`allowed_ratios`). Both the states and the poses themselves are
+    checked (`drive_ratios`).
 
     Returns:
         None where no candidate is feasible.
     """
     start = _start(scene, geometry, offsets)
-    stated, relaxed = np.ones(len(BOUND_NAMES)), allowed_shares(geometry, scene.window, bounds)
-    for allowed in (stated, relaxed) if (relaxed > 1.0).any() else (stated,):
-        found = _within(scene, geometry, start, bounds, allowed)
+    for allowed in _allowed(scene, geometry, bounds):
+        past = _feasible_history(scene, geometry, start, bounds, allowed)
+        found = None if past is None else _any_way_back(scene, geometry, start, past, bounds, allowed)
         if found is not None:
             return found
     return None
@@ -119,29 +119,35 @@ def return_maneuver(
     Returns:
         None where no candidate is feasible.
     """
-    stated, relaxed = np.ones(len(BOUND_NAMES)), allowed_shares(geometry, scene.window, bounds)
-    for allowed in (stated, relaxed) if (relaxed > 1.0).any() else (stated,):
-        for rejoins_schedule in (True, False):
-            back = _way_back(scene, geometry, start, past, rejoins_schedule, bounds, allowed)
-            if back is not None:
-                return back
+    for allowed in _allowed(scene, geometry, bounds):
+        found = _any_way_back(scene, geometry, start, past, bounds, allowed)
+        if found is not None:
+            return found
     return None
 
 
 def history_beside(
     scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]
 ) -> tuple[Float[np.ndarray, "h"], Float[np.ndarray, "h"]]:
-    """Compute arc lengths of the strayed ego's foot points up to now, and their rate in m/s."""
-    return _paced_history(scene, geometry, _start(scene, geometry, offsets))
+    """Compute arc lengths of the offset ego's projections onto the path up to now, and their rate in m/s."""
+    return _history_along(scene, geometry, _start(scene, geometry, offsets))
 
 
-def _within(
-    scene: Scene, geometry: LogGeometry, start: ManeuverStart, bounds: KinematicLimits, allowed: Float[np.ndarray, "9"]
+def _allowed(scene: Scene, geometry: LogGeometry, bounds: KinematicLimits) -> tuple[Float[np.ndarray, "9"], ...]:
+    """Return the ratios to the bounds that are allowed: 1, and if that fails the human's own where they are larger."""
+    stated, relaxed = np.ones(len(BOUND_NAMES)), allowed_ratios(geometry, scene.window, bounds)
+    return (stated, relaxed) if (relaxed > 1.0).any() else (stated,)
+
+
+def _any_way_back(
+    scene: Scene,
+    geometry: LogGeometry,
+    start: ManeuverStart,
+    past: tuple[FrenetTrajectory, Float[np.ndarray, "h"]],
+    bounds: KinematicLimits,
+    allowed: Float[np.ndarray, "9"],
 ) -> Maneuver | None:
-    """Return the best manoeuvre that takes no more of the bounds than is allowed."""
-    past = _bent_history(scene, geometry, start, bounds, allowed)
-    if past is None:
-        return None
+    """Return the best return that rejoins the human's schedule, else the best that does not."""
     for rejoins_schedule in (True, False):
         back = _way_back(scene, geometry, start, past, rejoins_schedule, bounds, allowed)
         if back is not None:
@@ -155,13 +161,13 @@ def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"])
     along = float(geometry.path.arc_lengths[scene.now]) + longitudinal
     at = geometry.path.at(np.array([along]))
     offset = offset_state(at, lateral, turn)
-    gain = (1 + faster) / float(np.hypot(1 - at.curvatures[0] * lateral, offset[1]))
+    speed_gain = (1 + faster) / float(np.hypot(1 - at.curvatures[0] * lateral, offset[1]))
     motion = geometry.ego_motion
-    speed, pull = max(float(motion.speeds[scene.now]), 0.0), float(motion.accelerations[scene.now])
-    return ManeuverStart(along, gain * speed, gain * pull, offset, gain)
+    speed, s_ddot = max(float(motion.speeds[scene.now]), 0.0), float(motion.accelerations[scene.now])
+    return ManeuverStart(along, speed_gain * speed, speed_gain * s_ddot, offset, speed_gain)
 
 
-def _bent_history(
+def _feasible_history(
     scene: Scene,
     geometry: LogGeometry,
     start: ManeuverStart,
@@ -170,7 +176,7 @@ def _bent_history(
 ) -> tuple[FrenetTrajectory, Float[np.ndarray, "h"]] | None:
     """Compute the motion up to now, and its arc lengths."""
     seconds = geometry.seconds[scene.now - scene.history : scene.now + 1]
-    along, pace = _paced_history(scene, geometry, start)
+    along, s_dot = _history_along(scene, geometry, start)
     lengths = np.geomspace(_SHORTEST_BEND, _LONGEST_BEND, _BENDS)
     shape = (len(lengths), len(along))
     value, slope, bend = start.offset
@@ -178,17 +184,17 @@ def _bent_history(
     drives = drive_beside(
         geometry.path,
         np.broadcast_to(along, shape),
-        np.broadcast_to(pace, shape),
+        np.broadcast_to(s_dot, shape),
         (values, -slopes, bends),
     )
     if len(seconds) < _TAIL:
         return drives.of(-1), along
-    demand = demand_of(drive_shares(bounds, drives, seconds, geometry), allowed)
+    demand = demand_of(drive_ratios(bounds, drives, seconds, geometry), allowed)
     best = _cheapest(demand, demand + _PER_PAST_METRE * _swing(values, value))
     return None if best is None else (drives.of(best[0]), along)
 
 
-def _paced_history(
+def _history_along(
     scene: Scene, geometry: LogGeometry, start: ManeuverStart
 ) -> tuple[Float[np.ndarray, "h"], Float[np.ndarray, "h"]]:
     """Compute arc lengths up to now and their rate: the human's, and the changed speed as it builds up."""
@@ -196,7 +202,7 @@ def _paced_history(
     seconds, schedule = geometry.seconds[steps], geometry.path.arc_lengths[steps]
     speeds = np.maximum(geometry.ego_motion.speeds[steps], 0.0)
     u = np.maximum(1 - (seconds[-1] - seconds) / _SPEED_RAMP, 0.0)
-    extra = speeds * (start.gain - 1) * u**3 * (10 + u * (6 * u - 15))
+    extra = speeds * (start.speed_gain - 1) * u**3 * (10 + u * (6 * u - 15))
     gained = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * (extra[1:] + extra[:-1]) / 2)])
     return start.along - (schedule[-1] - schedule) - (gained[-1] - gained), speeds + extra
 
@@ -213,16 +219,16 @@ def _way_back(
     """Return the manoeuvre with the cheapest return from now to the end of the scene."""
     seconds = geometry.seconds[scene.now + 1 : scene.now + scene.future + 1] - geometry.seconds[scene.now]
     durations = _DURATIONS * seconds[-1]
-    along, pace = _rejoin(scene, geometry, start, durations, seconds, rejoins_schedule)
+    along, s_dot = _rejoin(scene, geometry, start, durations, seconds, rejoins_schedule)
     room = float(along[:, -1].min()) - start.along
     if room <= _SHORTEST_BEND:
         return None
     lengths = np.geomspace(_SHORTEST_BEND, room, _BENDS)
     shape = (len(durations), len(lengths), len(seconds))
-    along, pace = np.broadcast_to(along[:, None], shape), np.broadcast_to(pace[:, None], shape)
+    along, s_dot = np.broadcast_to(along[:, None], shape), np.broadcast_to(s_dot[:, None], shape)
     driven = np.maximum(along - start.along, 0.0)
     offset = quintic_decay(start.offset, np.broadcast_to(lengths, shape[:2]), driven)
-    drives = drive_beside(geometry.path, along, pace, offset)
+    drives = drive_beside(geometry.path, along, s_dot, offset)
     arrival = np.where(driven >= lengths[:, None] - 1e-6, seconds, seconds[-1]).min(axis=-1)
     demand = demand_of(_shares_with_past(scene, geometry, past[0], drives, bounds), allowed)
     delay = np.maximum(arrival, durations[:, None])
@@ -238,7 +244,7 @@ def _way_back(
         float(durations[row]),
         rejoins_schedule,
         float(demand[row, column]),
-        drive_shares(bounds, whole, geometry.seconds[scene.window], geometry),
+        drive_ratios(bounds, whole, geometry.seconds[scene.window], geometry),
     )
 
 
@@ -255,8 +261,8 @@ def _rejoin(
     steps = slice(scene.now + 1, scene.now + scene.future + 1)
     lead = (
         start.along - float(schedule[scene.now]),
-        start.pace - max(float(motion.speeds[scene.now]), 0.0),
-        start.pull - float(motion.accelerations[scene.now]),
+        start.s_dot - max(float(motion.speeds[scene.now]), 0.0),
+        start.s_ddot - float(motion.accelerations[scene.now]),
     )
     times = np.broadcast_to(seconds, (len(durations), len(seconds)))
     ahead, faster = (
@@ -274,7 +280,7 @@ def _shares_with_past(
         for before, after in zip(past.parts, drives.parts, strict=True)
     ]
     seconds = geometry.seconds[scene.now + 1 - tail : scene.now + scene.future + 1]
-    return drive_shares(bounds, FrenetTrajectory(*joined), seconds, geometry)
+    return drive_ratios(bounds, FrenetTrajectory(*joined), seconds, geometry)
 
 
 def demand_of(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:

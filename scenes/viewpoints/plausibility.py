@@ -30,7 +30,7 @@ def plausible(motion: Motion, seconds: Float[np.ndarray, "t"], vehicle: Vehicle)
         seconds: times of the steps.
         vehicle: vehicle that sets the curvature limit.
     """
-    demand = _PLAUSIBLE.limit_ratios(np.abs(motion.speeds), motion.curvatures, seconds, vehicle).max(axis=0)
+    demand = _PLAUSIBLE.max_ratios(np.abs(motion.speeds), motion.curvatures, seconds, vehicle).max(axis=0)
     near = (motion.position_residuals.max(axis=-1) <= _DEVIATION) & (
         np.abs(motion.heading_residuals).max(axis=-1) <= _TURN
     )

@@ -105,16 +105,16 @@ def _viewpoint(
 ) -> Viewpoint:
     log, now, drive, along = scene.log, scene.history, found.drive, found.along
     poses = geometry.poses_beside(drive.positions, drive.headings, along)
-    pull = np.gradient(drive.speeds, geometry.seconds[scene.window]) if len(along) > 1 else np.zeros(1)
+    acceleration = np.gradient(drive.speeds, geometry.seconds[scene.window]) if len(along) > 1 else np.zeros(1)
     still = np.zeros(len(along))
     ego = Ego(
         poses,
         np.stack([drive.speeds, still], axis=1),
-        np.stack([pull, drive.speeds**2 * drive.curvatures], axis=1),
+        np.stack([acceleration, drive.speeds**2 * drive.curvatures], axis=1),
         drive.speeds * drive.curvatures,
     )
-    foot = float(along[now])
-    route_heading = float(wrap_angle(geometry.path.at(np.array([foot])).headings[0]))
+    along_now = float(along[now])
+    route_heading = float(wrap_angle(geometry.path.at(np.array([along_now])).headings[0]))
     names = ("lateral", "longitudinal", "heading", "speed")
     return Viewpoint(
         scene=scene,
@@ -126,7 +126,7 @@ def _viewpoint(
         vehicle=log.vehicle,
         cameras=log.cameras,
         tracks=scene.tracks,
-        command=driving_command(geometry.path.ahead(foot, LOOK_AHEAD), route_heading, log.road_map, log.route),
+        command=driving_command(geometry.path.ahead(along_now, LOOK_AHEAD), route_heading, log.road_map, log.route),
         parameters={
             **dict(zip(names, (float(value) for value in offsets), strict=True)),
             "rejoin_length": found.length,

@@ -130,11 +130,11 @@ def _start(geometry: LogGeometry, now: PathOffset, past: FrenetTrajectory, accel
     speed, own = float(past.speeds[-1]), past.curvatures[-1:]
     offset = tuple(float(part[0]) for part in offset_states(at, np.array([now.lateral]), np.array([now.heading]), own))
     shrink, cos, sin = 1.0 - bend * now.lateral, np.cos(now.heading), np.sin(now.heading)
-    pace = speed * cos / shrink
-    turning = speed * float(own[0]) - bend * pace
-    shrinking = -(bend_slope * pace * now.lateral + bend * speed * sin)
-    pull = (acceleration * cos - speed * sin * turning - pace * shrinking) / shrink
-    return ManeuverStart(now.along, pace, pull, (offset[0], offset[1], offset[2]))
+    s_dot = speed * cos / shrink
+    turning = speed * float(own[0]) - bend * s_dot
+    shrinking = -(bend_slope * s_dot * now.lateral + bend * speed * sin)
+    s_ddot = (acceleration * cos - speed * sin * turning - s_dot * shrinking) / shrink
+    return ManeuverStart(now.along, s_dot, s_ddot, (offset[0], offset[1], offset[2]))
 
 
 def _conflict(

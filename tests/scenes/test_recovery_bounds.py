@@ -10,7 +10,7 @@ from swerve.scenes import Ego, Scene, Vehicle
 from swerve.scenes.transforms import pose_from_yaw, wrap_angle
 from swerve.scenes.viewpoints import KinematicLimits, RecoveryOptions, Viewpoint, build_log_geometry, maneuver
 from swerve.scenes.viewpoints.bounds import BOUND_NAMES
-from swerve.scenes.viewpoints.human_limits import allowed_shares, human_shares
+from swerve.scenes.viewpoints.human_limits import allowed_ratios, human_shares
 from swerve.scenes.viewpoints.recovery import recovery
 from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road
 
@@ -47,24 +47,24 @@ def test_shares_of_poses_by_hand():
     """x = j t^3 / 6 has jerk j, whose third differences are exact; a circle has side speed^2 / radius."""
     seconds, car, bounds = np.arange(20) * 0.1, Vehicle.pacifica(), KinematicLimits()
     line = np.stack([2.0 * seconds + 3.0 * seconds**3 / 6, 0 * seconds], axis=1)
-    shares = bounds.pose_shares(line, 0 * seconds, seconds, car)
+    shares = bounds.max_pose_ratios(line, 0 * seconds, seconds, car)
     assert shares[ROW["max_longitudinal_jerk"]] == pytest.approx(3.0 / 4.13, rel=1e-6)
     assert shares[ROW["max_jerk"]] == pytest.approx(3.0 / 8.37, rel=1e-6)
     assert shares[ROW["max_acceleration"]] == pytest.approx(3.0 * 1.8 / 2.4, rel=1e-6)
     assert shares[ROW["max_deceleration"]] == shares[ROW["max_lateral_acceleration"]] == shares[ROW["reverse"]] == 0.0
     turn = 8.0 * seconds / 20.0
     circle = 20.0 * np.stack([np.sin(turn), 1 - np.cos(turn)], axis=1)
-    shares = bounds.pose_shares(circle, turn, seconds, car)
+    shares = bounds.max_pose_ratios(circle, turn, seconds, car)
     assert shares[ROW["max_lateral_acceleration"]] == pytest.approx(8.0**2 / 20.0 / 4.89, rel=1e-3)
     assert shares[ROW["yaw_rate"]] == pytest.approx(8.0 / 20.0 / 0.95, rel=1e-6)
     assert shares[ROW["steering"]] == pytest.approx(1 / 20.0 / bounds.curvature(car), rel=1e-3)
-    assert bounds.pose_shares(circle[::-1], turn[::-1], seconds, car)[ROW["reverse"]] == np.inf
+    assert bounds.max_pose_ratios(circle[::-1], turn[::-1], seconds, car)[ROW["reverse"]] == np.inf
 
 
 def test_shares_of_poses_see_a_jump_of_a_centimetre():
     seconds = np.arange(20) * 0.1
     line = np.stack([5.0 * seconds + 0.01 * (seconds > 1.0), 0 * seconds], axis=1)
-    shares = KinematicLimits().pose_shares(line, 0 * seconds, seconds, Vehicle.pacifica())
+    shares = KinematicLimits().max_pose_ratios(line, 0 * seconds, seconds, Vehicle.pacifica())
     assert shares[ROW["max_longitudinal_jerk"]] == pytest.approx(2 * 0.01 / 0.1**3 / 4.13, rel=1e-6)
 
 
@@ -109,7 +109,7 @@ def _check_published(found):
     arrays = trajectory_arrays(found, 2.0, 5.0)
     poses = np.concatenate([arrays["history_pose"], arrays["target_10hz"]]).astype(float)
     seconds = np.concatenate([arrays["history_time"], arrays["time_10hz"]]).astype(float).round(3)
-    shares = KinematicLimits().pose_shares(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
+    shares = KinematicLimits().max_pose_ratios(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
     allowed = np.array([found.parameters.get(f"relaxed_{name}", 1.0) for name in BOUND_NAMES])
     assert (shares <= allowed + TOLERANCE).all(), dict(zip(BOUND_NAMES, shares, strict=True))
 
@@ -118,7 +118,7 @@ def test_a_relaxed_bound_is_named_with_its_share():
     """Who pulls away at 3.5 m/s2 exceeds 2.4; his recoveries do so, too, by no more than 1.25 times what he took."""
     log = LOGS[2]
     scene, geometry = Scene(log, 70, 20, 50), build_log_geometry(log)
-    allowed = allowed_shares(geometry, scene.window, KinematicLimits())
+    allowed = allowed_ratios(geometry, scene.window, KinematicLimits())
     found = [recovery(scene, index, RecoveryOptions(), 0, geometry) for index in range(20)]
     shares = [one.parameters.get("relaxed_max_acceleration") for one in found if isinstance(one, Viewpoint)]
     assert len(shares) >= 5
@@ -133,7 +133,7 @@ def test_nothing_is_relaxed_where_something_within_the_bounds_will_do(row, monke
     geometry, options = build_log_geometry(LOGS[row]), RecoveryOptions(min_distance=2.0)
     scenes = [Scene(LOGS[row], now, 20, 50) for now in (60, 70)]
     relaxed = [recovery(scene, index, options, 0, geometry) for scene in scenes for index in range(10)]
-    monkeypatch.setattr(maneuver, "allowed_shares", lambda *_: np.ones(len(BOUND_NAMES)))
+    monkeypatch.setattr(maneuver, "allowed_ratios", lambda *_: np.ones(len(BOUND_NAMES)))
     stated = [recovery(scene, index, options, 0, geometry) for scene in scenes for index in range(10)]
     for one, other in zip(relaxed, stated, strict=True):
         if isinstance(other, Viewpoint):
@@ -148,9 +148,9 @@ def test_noise_of_the_poses_relaxes_nothing(seed):
     geometry = build_log_geometry(straight(8.0 * SECONDS, 0.07, seed))
     steps = slice(20, 91)
     motion = geometry.ego_motion.at(steps)
-    taken = KinematicLimits().pose_shares(motion.positions, motion.headings, SECONDS[steps], Vehicle.pacifica())
+    taken = KinematicLimits().max_pose_ratios(motion.positions, motion.headings, SECONDS[steps], Vehicle.pacifica())
     assert 1.25 * taken.max() > 1.0
-    np.testing.assert_array_equal(allowed_shares(geometry, steps, KinematicLimits()), 1.0)
+    np.testing.assert_array_equal(allowed_ratios(geometry, steps, KinematicLimits()), 1.0)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
@@ -171,6 +171,6 @@ def test_steps_that_are_not_tenths_of_seconds_add_no_jerk_to_published_poses():
     asked = np.arange(1, 69) / 10
     found, valid = interpolate_poses_at(times, poses, 0, asked)
     assert valid.all()
-    shares = KinematicLimits().pose_shares(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
+    shares = KinematicLimits().max_pose_ratios(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
     assert shares[ROW["max_longitudinal_jerk"]] < 0.01
     assert shares[ROW["max_acceleration"]] == pytest.approx(3.0 / 2.4, rel=1e-3)

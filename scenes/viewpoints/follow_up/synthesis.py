@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
 from swerve.scenes.viewpoints.follow_up.grid import HumanReference, StartGrid
 from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory, drive_beside, offset_states, quintic_decay
-from swerve.scenes.viewpoints.human_limits import allowed_shares, drive_shares
+from swerve.scenes.viewpoints.human_limits import allowed_ratios, drive_ratios
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import demand_of
 
@@ -49,11 +49,11 @@ def synthesise(
     over the whole distance, and the car ends with the path's curvature (shorter lane shifts were tried: they make 0.3 %
     more start points feasible). Initial position, heading, speed, acceleration and curvature are the human's; a human
     slower than 0.1 m/s begins at rest, and with less than 0.1 m to go, stands on the start point. `demand` is relative
-    to the bounds or, where they cannot be kept, to `allowed_shares`: 1.25 times the human's own ratio where that is
-    more. Both the states and the poses are checked (`drive_shares`).
+    to the bounds or, where they cannot be kept, to `allowed_ratios`: 1.25 times the human's own ratio where that is
+    more. Both the states and the poses are checked (`drive_ratios`).
     """
     human = _settled(human)
-    relaxed = allowed_shares(geometry, human.steps, options.bounds)
+    relaxed = allowed_ratios(geometry, human.steps, options.bounds)
     stated = _synthesise_within(geometry, human, grid, options, np.ones(len(relaxed)))
     if (relaxed <= 1.0).all() or (stated.limit_ratio <= 1.0).all():
         return stated
@@ -101,7 +101,7 @@ def _synthesise_within(
     along = human.along + driven
     offsets, possible = _across(geometry, human, grid, along)
     drives = drive_beside(geometry.path, along, pace, offsets)
-    shares = drive_shares(options.bounds, drives, clock, geometry)
+    shares = drive_ratios(options.bounds, drives, clock, geometry)
     return SynthesizedTrajectories(drives, along, np.where(possible, demand_of(shares, allowed), np.inf), shares)
 
 
@@ -118,7 +118,7 @@ def _along(
     swept = _minimal_jerk(human, distance, faster, clock)
     stops = _stops(human, distance, clock)
     driven, pace = (np.concatenate([one[None], many]) for one, many in zip(swept, stops, strict=True))
-    shares = options.bounds.limit_ratios(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
+    shares = options.bounds.max_ratios(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
     demand = demand_of(shares, allowed)
     # Stops are for start points with free speed, and only where the minimal-jerk profile is infeasible.
     demand[1:, faster != 0] = np.inf

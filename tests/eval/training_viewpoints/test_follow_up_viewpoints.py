@@ -159,7 +159,7 @@ def test_ways_back_keep_the_bounds_on_published_poses():
     for viewpoint in back:
         arrays = trajectory_arrays(viewpoint, 2.0, 4.0)
         poses = np.concatenate([arrays["history_pose"][-3:], arrays["target_10hz"]]).astype(float)
-        shares = KinematicLimits().pose_shares(
+        shares = KinematicLimits().max_pose_ratios(
             poses[:, :2], np.unwrap(poses[:, 2]), 0.1 * np.arange(len(poses)), viewpoint.vehicle
         )
         allowed = np.array([viewpoint.parameters.get(f"relaxed_{name}", 1.0) for name in BOUND_NAMES])
