@@ -9,7 +9,7 @@ from swerve.scenes.option_types import Angle
 
 @dataclass(frozen=True)
 class GateOptions:
-    """Thresholds of the gate. Measures with too few pixels in an image are not checked.
+    """Thresholds of the gate, each named after its measure. Measures with too few pixels in an image are not checked.
 
     The defaults of `depth_error` and `covered` were chosen on fits of two towns and tested on two more
     (docs/splat_quality.md), with a criterion that was changed after the test; on three later towns they found 9 of 22
@@ -18,14 +18,14 @@ class GateOptions:
     where bad views lay in those four towns, before any other log was looked at.
 
     Attributes:
-        depth_error: Largest median relative error of depth, `RasterAgreement.depth_error`.
-        depth_within: Smallest share of pixels of the right depth, `RasterAgreement.depth_within`.
-        vehicle_iou: Smallest IoU of vehicles, `RasterAgreement.vehicle_iou`.
-        covered: Smallest share of the ground without holes, `RasterAgreement.covered`.
-        distance: Largest distance to the path of a fitted camera, in metres, `Extrapolation.distance`.
+        depth_error: Largest median relative error of depth against the raster's.
+        depth_within: Smallest share of pixels whose depth is the raster's.
+        vehicle_iou: Smallest IoU of the pixels of vehicles with the raster's.
+        covered: Smallest share of the ground without holes.
+        distance: Largest distance to the path of a fitted camera, in metres.
         turn: Largest angle between the optical axes of a view and of the photos of that path, in degrees (in Python,
             radians).
-        seen: Smallest share of the static raster that lies in some fitted photo, `Extrapolation.seen`.
+        seen: Smallest share of the static raster that lies in some fitted photo.
 
     Raises:
         SwerveError: a share does not lie in 0..1, a distance is not positive, or an angle not in 0..180 degrees.
