@@ -12,6 +12,7 @@ from swerve.rasterizer.backends import Backend, resolve_backend
 from swerve.rasterizer.mesh import PIXELS, Mesh, validate_mesh
 from swerve.rasterizer.numba.numba_renderer import render_all
 from swerve.rasterizer.on_device import ImagesOnDevice, MeshOnDevice
+from swerve.rasterizer.render_checks import check_outputs, check_poses
 from swerve.rasterizer.style import Style
 from swerve.rasterizer.view_html import images_html
 from swerve.scenes import Camera, SwerveError
@@ -80,8 +81,8 @@ def render(
         SwerveError: unknown outputs, primitives or poses that cannot be rendered, an unsuitable `out`, or no such
             back end on this machine.
     """
-    _check_outputs(outputs)
-    _check_poses(world_from_ego)
+    check_outputs(outputs, PIXELS)
+    check_poses(world_from_ego)
     if (chosen := resolve_backend(backend)) == "cuda":
         from swerve.rasterizer.cuda.passes import DrawableMesh
 
@@ -127,8 +128,8 @@ def passes_on_gpu(
     outputs: tuple[str, ...],
 ) -> Iterator[ImagesOnDevice]:
     """Yield images, left on the device, by pose, then camera (see `render_on_gpu`)."""
-    _check_outputs(outputs)
-    _check_poses(world_from_ego)
+    check_outputs(outputs, PIXELS)
+    check_poses(world_from_ego)
     return mesh.passes(parts, cameras, world_from_ego, style, outputs)
 
 
@@ -166,18 +167,6 @@ def _as_views(
         drawn = images
     rest = iter(drawn)
     return [[View(camera, pose, **next(rest)) for camera in cameras] for pose in world_from_ego]
-
-
-def _check_outputs(outputs: tuple[str, ...]) -> None:
-    unknown = sorted(set(outputs) - set(PIXELS))
-    if unknown or not outputs:
-        raise SwerveError(f"outputs {tuple(outputs)}: choose one or more of {', '.join(PIXELS)}")
-
-
-def _check_poses(world_from_ego: Float[np.ndarray, "p 4 4"]) -> None:
-    wrong = np.flatnonzero(~np.isfinite(world_from_ego).all(axis=(1, 2)))
-    if len(wrong):
-        raise SwerveError(f"world_from_ego: pose {wrong[0]} is not finite")
 
 
 def _images(

@@ -46,7 +46,7 @@ _MAP_COLORS: Final = {
 
 @cache
 def map_style() -> Style:
-    """Return the colours of maps in 3D, as the eye knows roads; signals as in rasters."""
+    """Return the colours of maps in 3D; signals as in rasters."""
     plain = Style.surfaces()
     palette = plain.palette.copy()
     for semantic, color in _MAP_COLORS.items():
@@ -87,7 +87,7 @@ class Path3D:
         points: world frame, metres.
         color: of the line.
         width: metres.
-        facts: what a click on it tells.
+        facts: shown when it is clicked.
         steps: first and last step at which it is shown; None for all.
     """
 
@@ -115,7 +115,7 @@ class Marker3D:
         heading: radians.
         size: length, width, height, metres.
         color: of the box.
-        facts: what a click on it tells.
+        facts: shown when it is clicked.
         steps: first and last step at which it is shown; None for all.
     """
 
@@ -189,7 +189,7 @@ class SceneView3D:
         world_from_ego: pose of the ego at each step.
         vehicle: the ego's dimensions.
         tracks: the other agents at these steps.
-        track_facts: what a click on a track tells beside its class, size and speed, by id.
+        track_facts: shown when a track is clicked, beside its class, size and speed, by id.
         meshes: what does not move, such as the map.
         signals: returns the heads of traffic lights at a step; None if there are none.
         paths: lines.
@@ -245,7 +245,7 @@ def track_colors(tracks: Tracks) -> UInt8[np.ndarray, "n 3"]:
 
 
 def track_facts(view: SceneView3D, row: int, step: int) -> dict[str, str]:
-    """Return what a click on a track tells at a step."""
+    """Return what is shown when a track is clicked, at a step."""
     tracks = view.tracks
     speed, size = np.hypot(*tracks.velocities[row, step]), tracks.sizes[row, step]
     gap = tracks.positions[row, step, :2] - view.world_from_ego[step, :2, 3]

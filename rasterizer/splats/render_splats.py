@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Float32
 from swerve.rasterizer.backends import SplatBackend, SplatChosen, resolve_splat_backend
 from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.render import View
+from swerve.rasterizer.render_checks import check_outputs, check_poses
 from swerve.rasterizer.splats import harmonics_kernels
 from swerve.rasterizer.splats.gaussians import Gaussians
 from swerve.rasterizer.splats.pipeline import GaussianArrays, RenderedSums, blend, camera_arrays, project_and_tile
@@ -80,12 +81,8 @@ def render_splats(
         SwerveError: unknown outputs, Gaussians or poses that cannot be rendered, an unsuitable `out`, no such back
             end on this machine, or a lens that it does not support.
     """
-    unknown = sorted(set(outputs) - set(PIXELS))
-    if unknown or not outputs:
-        raise SwerveError(f"outputs {tuple(outputs)}: choose one or more of {', '.join(PIXELS)}")
-    wrong = np.flatnonzero(~np.isfinite(world_from_ego).all(axis=(1, 2)))
-    if len(wrong):
-        raise SwerveError(f"world_from_ego: pose {wrong[0]} is not finite")
+    check_outputs(outputs, PIXELS)
+    check_poses(world_from_ego)
     frame.gaussians.check("splats cannot be rendered")
     if out is not None:
         _check_out(out, cameras, len(world_from_ego), outputs)

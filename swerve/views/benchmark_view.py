@@ -41,7 +41,7 @@ class Plans:
         names: of the plans.
         poses: planned x, y, heading in the ego frame.
         scores: 0 to 1; they give the colours.
-        facts: what a click on a plan tells.
+        facts: shown when a plan is clicked.
         lift: metres above the ground, so that plans in other colours do not hide each other.
     """
 
