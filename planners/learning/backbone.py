@@ -103,7 +103,7 @@ def plain_backbone(config: ModelConfig, weights: bool = True) -> Backbone:
     if config.backbone == TINY_BACKBONE:
         body = TinyVit(_TINY_WIDTH, TINY_PATCH, _TINY_DEPTH, _TINY_HEADS)
         if weights and config.backbone_weights is not None:
-            _read_tiny(body, config.backbone_weights)
+            _read_tiny(body, config.backbone_weights, config.family)
         _check_size(config, TINY_PATCH)
         return Backbone(body, _TINY_WIDTH, TINY_PATCH, config.frozen)
     return _of_timm(config, config.backbone_weights if weights else None)
@@ -150,7 +150,7 @@ class TimmBody(nn.Module):
         return maps[0]
 
 
-def _read_tiny(body: nn.Module, path: str) -> None:
+def _read_tiny(body: nn.Module, path: str, family: str) -> None:
     """Load the small transformer's weights from a safetensors file, with the names of its `state_dict`.
 
     Raises:
@@ -160,7 +160,7 @@ def _read_tiny(body: nn.Module, path: str) -> None:
         body.load_state_dict(safetensors.torch.load_file(path))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise SwerveError(
-            f"rap: backbone_weights: {path} cannot be read as weights of backbone {TINY_BACKBONE} "
+            f"{family}: backbone_weights: {path} cannot be read as weights of backbone {TINY_BACKBONE} "
             f"({str(error).splitlines()[0]}). There are none to download: give a file of your own, or null"
         ) from error
 
@@ -170,33 +170,36 @@ def _of_timm(config: ModelConfig, weights: str | None) -> Backbone:
     timm, name = require_timm(), config.backbone
     if not timm.is_model(name):
         close = get_close_matches(name, timm.list_models("*patch*"), 5, 0.6)
-        raise SwerveError(f"rap: timm has no backbone {name!r}. Similar models: {', '.join(close or _SOME)}")
+        raise SwerveError(
+            f"{config.family}: timm has no backbone {name!r}. Similar models: {', '.join(close or _SOME)}"
+        )
     if weights is not None and weights != HUB:
-        _check_file(name, weights)
+        _check_file(config, weights)
     patch = patch_of(config)
     if patch:
         _check_size(config, patch)
     model = _made(timm, config, weights) if patch else None
     if model is None or model.feature_info[-1]["reduction"] != patch:
-        raise SwerveError(f"rap: backbone {name} is not a vision transformer with square patches")
+        raise SwerveError(f"{config.family}: backbone {name} is not a vision transformer with square patches")
     # The weights read would otherwise stay in memory twice.
     model.pretrained_cfg.pop("state_dict", None)
     colors = tuple(model.pretrained_cfg["mean"]), tuple(model.pretrained_cfg["std"])
     return Backbone(TimmBody(model), model.embed_dim, patch, config.frozen, colors)
 
 
-def _check_file(name: str, weights: str) -> None:
+def _check_file(config: ModelConfig, weights: str) -> None:
     """Check that a file of weights exists, and is named as safetensors.
 
     Raises:
         SwerveError: otherwise.
     """
+    where, instead = f"{config.family}: backbone_weights:", _instead(config.backbone)
     if not Path(weights).is_file():
-        raise SwerveError(f"rap: backbone_weights: there is no file {weights}. {_instead(name)}")
+        raise SwerveError(f"{where} there is no file {weights}. {instead}")
     if Path(weights).suffix != _SAFE:
         raise SwerveError(
-            f"rap: backbone_weights: {weights} is no {_SAFE} file: other formats are pickles, which can run a program "
-            f"when they are opened. {_instead(name)}"
+            f"{where} {weights} is no {_SAFE} file: other formats are pickles, which can run a program when they are "
+            f"opened. {instead}"
         )
 
 
@@ -217,11 +220,11 @@ def _made(timm: ModuleType, config: ModelConfig, weights: str | None) -> Any:  #
         reason = " ".join(str(error).split())[:_TOLD] or type(error).__name__
         if weights in (None, HUB):
             raise SwerveError(
-                f"rap: backbone {config.backbone} with weights {weights!r} cannot be created ({reason}). Where the hub "
-                "cannot be reached, download timm's weights elsewhere and set backbone_weights to the file"
+                f"{config.family}: backbone {config.backbone} with weights {weights!r} cannot be created ({reason}). "
+                "Where the hub cannot be reached, download its weights elsewhere and set backbone_weights to the file"
             ) from error
         raise SwerveError(
-            f"rap: backbone_weights: {weights} cannot be read as weights of {config.backbone} ({reason}). "
+            f"{config.family}: backbone_weights: {weights} cannot be read as weights of {config.backbone} ({reason}). "
             f"{_instead(config.backbone)}"
         ) from error
 
@@ -250,6 +253,6 @@ def _instead(name: str) -> str:
 def _check_size(config: ModelConfig, patch: int) -> None:
     if config.image_height % patch or config.image_width % patch:
         raise SwerveError(
-            f"rap: images of {config.image_width}x{config.image_height} are not a multiple of the {patch}x{patch} "
-            f"patches of {config.backbone}"
+            f"{config.family}: images of {config.image_width}x{config.image_height} are not a multiple of "
+            f"the {patch}x{patch} patches of {config.backbone}"
         )

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 import safetensors.torch
 
+from swerve.planners.chainflow.chainflow_config import ChainFlowConfig
 from swerve.planners.learning.backbone import build_backbone
 from swerve.planners.learning.import_timm import require_timm
 from swerve.planners.rap.rap_config import RapConfig
@@ -126,9 +127,10 @@ def test_colours_are_those_that_the_model_is_used_to(standin):
         ({"backbone": "tiny", "image_width": 84}, "84x48 are not a multiple of the 8x8 patches of tiny"),
     ],
 )
-def test_what_cannot_be_had_is_named(changes, complaint, standin):
-    with pytest.raises(SwerveError, match=complaint):
-        build_backbone(RapConfig.tiny(**{"backbone": "vit_small_patch16", **changes}))
+@pytest.mark.parametrize("family", [RapConfig, ChainFlowConfig])
+def test_what_cannot_be_had_is_named_with_the_family(changes, complaint, family, standin):
+    with pytest.raises(SwerveError, match=f"^{family.family}: .*{complaint}"):
+        build_backbone(family.tiny(**{"backbone": "vit_small_patch16", **changes}))
 
 
 @pytest.mark.parametrize(
