@@ -70,6 +70,11 @@ class ChainFlowConfig(ModelConfig):
             return None
         return HiddenStateSpec(self.vlm_digest, self.vlm_layer, self.vlm_tokens, self.vlm_prompt, self.vlm_width)
 
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Return the weights of the losses, with that of the flow."""
+        return {**super().loss_weights, "flow": self.flow_weight}
+
     @classmethod
     def _small(cls) -> dict[str, Any]:
         own = {"modes": 4, "flow_layers": 1, "flow_steps": 2, "pooled": 2, "scorer_layers": 1}

@@ -105,7 +105,7 @@ class ChainFlowModel(PlannerModel):
         weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0) * batch.valid.any(dim=1)
         if config.importance_weights:
             weight = weight * batch.weight
-        return {"flow": config.flow_weight * averaged_over((errors * weight).sum(), weight.sum())}
+        return {"flow": averaged_over((errors * weight).sum(), weight.sum())}
 
     def _noise(self, poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b n k 3"]:
         """Return the flow's noise: anew in each training step; else the same for every sample and every time."""

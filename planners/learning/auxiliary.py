@@ -110,8 +110,8 @@ def bev_output(heads: AuxiliaryHeads, placed: Float[Tensor, "b c d p q"] | None,
     return heads(placed, inputs)  # type: ignore[no-any-return]  # torch's modules are untyped
 
 
-def auxiliary_losses(found: BevOutput, batch: "TrainingBatch", config: ModelConfig) -> Mapping[str, Float[Tensor, ""]]:
-    """Compute the weighted losses of the heads, over seen cells of the samples that have a context.
+def auxiliary_losses(found: BevOutput, batch: "TrainingBatch") -> Mapping[str, Float[Tensor, ""]]:
+    """Compute the unweighted losses of the heads, over seen cells of the samples that have a context.
 
     `agents` is the cross entropy of centres, over all cells and divided by the number of agents, and the mean absolute
     error of the other channels at the agents; `drivable` the mean cross entropy of the cells.
@@ -125,10 +125,10 @@ def auxiliary_losses(found: BevOutput, batch: "TrainingBatch", config: ModelConf
             errors = (found.agents[:, 1:] - agents[:, 1:]).abs().mean(dim=1)
             total = (crosses * counted).sum() + (errors * there).sum()
             # Where no process has an agent that is seen, the cells count as those of one.
-            losses["agents"] = config.agents_weight * averaged_over(total, there.sum(), least=1.0)
+            losses["agents"] = averaged_over(total, there.sum(), least=1.0)
         if found.drivable is not None:
             crosses = functional.binary_cross_entropy_with_logits(found.drivable, drivable, reduction="none")
-            losses["drivable"] = config.drivable_weight * averaged_over((crosses * counted).sum(), counted.sum())
+            losses["drivable"] = averaged_over((crosses * counted).sum(), counted.sum())
     return losses
 
 

@@ -1,4 +1,4 @@
-"""Training losses: imitation, sub-scores, ranking, alignment, and those of a model alone."""
+"""Training losses: imitation, sub-scores, ranking, alignment, and further ones of a model or of auxiliary heads."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,8 +27,10 @@ from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.reduction import averaged_over
 from swerve.planners.learning.selection import expected_score, log_score
 from swerve.planners.learning.training_batch import TrainingBatch
+from swerve.scenes import SwerveError
 
 Targets = Callable[[], tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]]
+_SHARED = {"imitation", "score", "spatial", "domain", "ranking", "total"}
 # Pairs whose exact scores differ by less are not ranked.
 _LEAST_DIFFERENCE = 0.01
 # Proposals of a scene that are ranked against each other.
@@ -37,14 +39,14 @@ _RANKED = 128
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses of a step, before weighting.
+    """Losses of a step; all but the total are unweighted, see `ModelConfig.loss_weights`.
 
     Attributes:
         imitation: imitation loss of the proposals nearest to the targets.
         score: cross entropy of the sub-scores.
         spatial: feature distance between paired images.
         domain: loss of the domain classifier; chance is log 2.
-        extra: ranking loss if weighted, and losses of the model alone, by name.
+        extra: further losses by name: those of the model and of auxiliary heads, and the ranking loss if it has weight.
         total: weighted sum.
     """
 
@@ -85,11 +87,13 @@ def losses_of(
         watch: timer of "scoring", CPU time of threads that score while the other losses are computed, and "scorer":
             time that the step waits for them.
         threads: number of scenes scored in parallel.
-        own: losses of the model alone, see `PlannerModel.extra_losses`.
+        own: unweighted losses of the model (`PlannerModel.extra_losses`) and of auxiliary heads.
 
     Raises:
-        SwerveError: a proposal cannot be scored.
+        SwerveError: a proposal cannot be scored, or one of `own` has the name of another loss.
     """
+    if taken := _SHARED & {*(own or {})}:
+        raise SwerveError(f"extra_losses: {', '.join(sorted(taken))}: another loss has this name. Choose another")
     importance = batch.weight if config.importance_weights else torch.ones_like(batch.weight)
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0) * importance
     score = spatial = domain = output.rounds.new_zeros(())
@@ -100,7 +104,6 @@ def losses_of(
         with torch.autocast(output.rounds.device.type, enabled=False):
             imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
         extra = dict(own or {})
-        total = config.imitation_weight * imitation
         aligned = progress >= config.alignment_start
         if config.spatial_weight and aligned and teacher:
             spatial = spatial_alignment(output, batch, teacher, config.direction)
@@ -114,12 +117,16 @@ def losses_of(
                     output.logits, exact, known, importance, output.logits.new_tensor(config.metric_weights)
                 )
                 if config.ranking_weight:
-                    extra["ranking"] = config.ranking_weight * ranking_loss(output.logits, exact, known, importance)
-    total = total + config.score_weight * score
-    total = total + config.spatial_weight * spatial + config.global_weight * domain
-    for one in extra.values():
-        total = total + one
+                    extra["ranking"] = ranking_loss(output.logits, exact, known, importance)
+    shared = {"imitation": imitation, "score": score, "spatial": spatial, "domain": domain}
+    total = weighted_sum({**shared, **extra}, config.loss_weights)
     return Losses(imitation, score, spatial, domain, extra, total)
+
+
+def weighted_sum(losses: Mapping[str, Float[Tensor, ""]], weights: Mapping[str, float]) -> Float[Tensor, ""]:
+    """Add up losses times their weights, in their order; a loss that has no weight counts once."""
+    first, *others = [weights.get(name, 1.0) * loss for name, loss in losses.items()]
+    return sum(others, first)
 
 
 def _with_anchors(

@@ -68,5 +68,5 @@ class PlannerModel(nn.Module):
         """Compute proposals, and logits of their sub-scores."""
 
     def extra_losses(self, output: ModelOutput, batch: "TrainingBatch") -> Mapping[str, Float[Tensor, ""]]:
-        """Compute losses of this model alone, by name; they are added to the total as they are."""
+        """Compute losses of this model alone, unweighted, by name; the config's `loss_weights` has their weights."""
         return {}

@@ -170,6 +170,12 @@ class ModelConfig:
         """Return the hidden states that inputs have, see `ModelInput.hidden`; None without."""
         return None
 
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Return the weight of each loss in the total, by the loss's name; those of unlisted losses are 1."""
+        names = ("imitation", "score", "ranking", "agents", "drivable", "spatial")
+        return {name: getattr(self, f"{name}_weight") for name in names} | {"domain": self.global_weight}
+
     def _check_range(self, name: str, value: Any) -> None:  # noqa: ANN401 of any field
         """Check ranges: sizes are positive, weights not negative, shares between 0 and 1.
 

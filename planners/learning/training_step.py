@@ -237,7 +237,7 @@ class _Forward(nn.Module):
             own, figures = dict(self.model.extra_losses(output, batch)), {}
             if self.heads is not None:
                 found = bev_output(self.heads, output.placed, inputs)
-                own |= auxiliary_losses(found, batch, config)
+                own |= auxiliary_losses(found, batch)
                 figures = auxiliary_figures(found, batch)
             losses = losses_of(
                 output, batch, config, teacher, self.classifier, progress, watch, self.options.threads, own

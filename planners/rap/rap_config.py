@@ -68,6 +68,11 @@ class RapConfig(ModelConfig):
         """Return whether there are proposals of a vocabulary."""
         return self.anchors > 0 or self.profiles
 
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Return the weights of the losses; residuals imitate, too."""
+        return {**super().loss_weights, "residual": self.imitation_weight}
+
     @classmethod
     def _small(cls) -> dict[str, Any]:
         own = {"layers_per_round": 1, "refinement_rounds": 2, "proposals": 8, "heights": (0.0, 1.5)}

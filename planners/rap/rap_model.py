@@ -69,7 +69,7 @@ class RapModel(PlannerModel):
         if self.config.importance_weights:
             weight = weight * batch.weight
         distances = residual_loss(output.extras, output.anchored, batch.targets, batch.valid)
-        return {"residual": self.config.imitation_weight * averaged_over((distances * weight).sum(), weight.sum())}
+        return {"residual": averaged_over((distances * weight).sum(), weight.sum())}
 
     def _anchored(
         self, scorer: PlanScorer, placed: Float[Tensor, "b c d p q"], inputs: ModelInput

@@ -332,6 +332,30 @@ def test_the_total_is_the_weighted_sum(trained):
     assert losses.total.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_losses_are_noted_unweighted_and_weighted_once(trained):
+    """The total is, to the last bit, the sum in the order in which it was always added up."""
+    model, teacher, classifier, batch = trained
+    scored = replace(batch, contexts=(prepare_context(context()), *batch.contexts[1:]))
+    output, own = model(batch.inputs), {"residual": torch.tensor(0.7), "agents": torch.tensor(3.3)}
+    own["mine"] = torch.tensor(0.1)
+    plain = replace(CONFIG, ranking_weight=1.0)
+    config = replace(plain, imitation_weight=0.3, ranking_weight=0.7, agents_weight=0.9, drivable_weight=0.6)
+    found = []
+    for one in (plain, config):
+        torch.manual_seed(1)  # ranks a random choice of proposals
+        found.append(losses_of(output, scored, one, teacher, classifier, 0.5, Stopwatch(), own=own))
+    first, second = (losses.parts for losses in found)
+    assert {name: one.item() for name, one in first.items() if name != "total"} == {
+        name: one.item() for name, one in second.items() if name != "total"
+    }
+    total = 0.3 * second["imitation"] + config.score_weight * second["score"]
+    total = total + config.spatial_weight * second["spatial"] + config.global_weight * second["domain"]
+    total = total + 0.3 * own["residual"] + 0.9 * own["agents"] + own["mine"] + 0.7 * second["ranking"]
+    assert second["total"].item() == total.item()
+    with pytest.raises(SwerveError, match="score: another loss has this name"):
+        losses_of(output, batch, CONFIG, teacher, classifier, 0.5, Stopwatch(), own={"score": torch.tensor(0.0)})
+
+
 def test_mixed_precision_does_not_round_losses(trained):
     """It makes products of matrices good to three digits."""
     model, teacher, classifier, batch = trained

@@ -89,6 +89,10 @@ def test_residuals_begin_at_zero_and_follow_targets():
     training.model.vocabulary.set_anchors(torch.as_tensor(clusters(np.random.default_rng(0), 3)[0]).float())
     output = training.model(batch.inputs)
     assert torch.equal(output.anchored, output.extras)
+    noted = training.model.extra_losses(output, batch)["residual"]
+    training.model.config = replace(config, imitation_weight=2.0)
+    assert torch.equal(training.model.extra_losses(output, batch)["residual"], noted)
+    training.model.config = config
     first = training.train_step(batch)
     for _ in range(59):
         last = training.train_step(batch)
