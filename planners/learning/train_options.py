@@ -64,6 +64,14 @@ class TrainingOptions:
             if not 0 <= getattr(self, name) <= 1:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
 
+        if not 0 <= self.weight_decay < math.inf:
+            raise SwerveError(f"weight_decay is {self.weight_decay}, it must be finite and not below 0")
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            raise SwerveError(
+                f"final_learning_rate is {self.final_learning_rate}, it must be between 0 and learning_rate "
+                f"({self.learning_rate})"
+            )
+
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
         rising = self.warmup_fraction * self.steps

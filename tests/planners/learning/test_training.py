@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -198,11 +199,27 @@ def test_gradients_are_clipped():
     assert torch.stack(left).norm().item() == pytest.approx(3.0, rel=1e-3)
 
 
-def test_impossible_options_are_refused():
-    with pytest.raises(SwerveError, match="steps is 0, it must be above 0"):
-        TrainingOptions(0)
-    with pytest.raises(SwerveError, match=r"warmup_fraction is 1.5, it must be between 0 and 1"):
-        TrainingOptions(5, warmup_fraction=1.5)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"steps": 0}, "steps is 0, it must be above 0"),
+        ({"warmup_fraction": 1.5}, "warmup_fraction is 1.5, it must be between 0 and 1"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1, it must be finite and not below 0"),
+        ({"weight_decay": math.nan}, "weight_decay is nan, it must be finite and not below 0"),
+        ({"weight_decay": math.inf}, "weight_decay is inf, it must be finite and not below 0"),
+        ({"final_learning_rate": -1e-5}, r"final_learning_rate is -1e-05, it must be between 0 and .* \(0.0001\)"),
+        ({"final_learning_rate": math.nan}, "final_learning_rate is nan, it must be between"),
+        ({"learning_rate": 1e-6}, r"final_learning_rate is 1e-05, it must be between 0 and learning_rate \(1e-06\)"),
+    ],
+)
+def test_impossible_options_are_refused(given, message):
+    with pytest.raises(SwerveError, match=f"^{message}"):
+        TrainingOptions(**given)
+
+
+def test_the_rate_may_end_at_zero_or_stay():
+    assert TrainingOptions(10, final_learning_rate=0.0, weight_decay=0.0).rate(10) == 0.0
+    assert TrainingOptions(10, 1e-5, warmup_fraction=0.0).rate(5) == 1e-5
 
 
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
