@@ -88,6 +88,7 @@ def main() -> None:
     width, height = map(int, args.size.split("x"))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options = TrainingOptions(1000, precision=args.precision, tf32=True, compile=args.compile)
+    torch.set_float32_matmul_precision("high")
     for backbone in args.backbones:
         sizes = {"backbone": backbone, "backbone_weights": None, "image_width": width, "image_height": height}
         for arm in args.arms:

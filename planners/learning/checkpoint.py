@@ -117,7 +117,7 @@ def require_equal_states(training: Training) -> None:
     if world_size() < 2:
         return
     total = torch.stack([one.detach().double().sum() for _, one in sorted(training.state_dict().items())]).sum()
-    own = (training.step, float(total), training.frozen_digest())
+    own = (training.step, float(total), training.frozen_digest)
     everybodys: list[Any] = [None] * world_size()
     torch.distributed.all_gather_object(everybodys, own)
     if len({repr(one) for one in everybodys}) > 1:
@@ -153,7 +153,7 @@ def _write(path: Path, header: dict[str, Any], tensors: dict[str, torch.Tensor])
 def _snapshot(training: Training, stream: dict[str, Any]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Return header and tensors in host memory."""
     header = {"format": _FORMAT, "version": VERSION, "step": training.step, "stream": stream, **_identity(training)}
-    header["frozen"] = training.frozen_digest()
+    header["frozen"] = training.frozen_digest
     return header, {name: one.detach().cpu().contiguous() for name, one in training.state_dict().items()}
 
 
@@ -183,7 +183,7 @@ def _check_identity(path: Path, header: dict[str, Any], training: Training) -> N
         )
     for part, defaults in {"config": training.config, "options": training.options}.items():
         _require_same(path, {**_defaults(defaults), **header[part]}, identity[part])
-    if header.get("frozen") != training.frozen_digest():
+    if header.get("frozen") != training.frozen_digest:
         raise SwerveError(
             f"{path}: this run was started with other frozen weights (backbone_weights, or another version of timm). "
             "Use the same, or train in another folder"

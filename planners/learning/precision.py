@@ -1,6 +1,7 @@
 """Precision of training, validation and inference."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -18,3 +19,14 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
         device.type, torch.bfloat16, enabled=is_mixed(precision, device)
     )
     return context
+
+
+@contextmanager
+def float32_matmul(tf32: bool) -> Iterator[None]:
+    """Let GPUs multiply float32 matrices in TensorFloat-32, or not: a setting of the process, restored afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

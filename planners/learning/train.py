@@ -19,7 +19,7 @@ from swerve.planners.learning.hidden_state_store import HiddenStateStore
 from swerve.planners.learning.initial_weights import begin
 from swerve.planners.learning.learned_planner import LearnedPlanner
 from swerve.planners.learning.model_config import ModelConfig
-from swerve.planners.learning.precision import is_mixed
+from swerve.planners.learning.precision import float32_matmul, is_mixed
 from swerve.planners.learning.prepared_batches import batched, open_score_store, prepared_batches
 from swerve.planners.learning.run_outputs import CHECKPOINT, PLANNER, RunOutputs
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
@@ -114,7 +114,7 @@ def train(
     folder = Path(folder)
     check_run(stream, store, config)
     check_hidden_states(hidden, config)
-    with held(folder) if process.rank == 0 else nullcontext():
+    with held(folder) if process.rank == 0 else nullcontext(), float32_matmul(options.tf32):
         return _train(stream, store, config, options, folder, process, run, report, report_validation, hidden)
 
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -60,7 +61,6 @@ class Training:
         self.heads = AuxiliaryHeads(config).to(device) if config.auxiliary else None
         self.averaged_heads = copy.deepcopy(self.heads).requires_grad_(False) if self.heads else None
         self.average = _trained_copies(self.model)
-        torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
         if options.compile:
             self.model.compile()
         forward = _Forward(self.model, self.classifier, options, self.heads)
@@ -152,16 +152,15 @@ class Training:
             "averaged_heads": self.averaged_heads,
         }
 
+    @cached_property
     def frozen_digest(self) -> str:
-        """Return a SHA-256 of the parameters that are not trained, which checkpoints leave out; it is kept."""
-        if not hasattr(self, "_digest"):
-            content = hashlib.sha256()
-            for name, one in self.model.named_parameters():
-                if not one.requires_grad:
-                    value = whole(one.detach()).cpu().contiguous()
-                    content.update(name.encode() + value.view(torch.uint8).numpy().tobytes())
-            self._digest = content.hexdigest()
-        return self._digest
+        """SHA-256 of the parameters that are not trained, which checkpoints leave out; computed once."""
+        content = hashlib.sha256()
+        for name, one in self.model.named_parameters():
+            if not one.requires_grad:
+                value = whole(one.detach()).cpu().contiguous()
+                content.update(name.encode() + value.view(torch.uint8).numpy().tobytes())
+        return content.hexdigest()
 
     def load_state_dict(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Restore the result of `state_dict` after the given number of steps.

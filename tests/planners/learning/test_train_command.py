@@ -54,6 +54,18 @@ def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFI
     )
 
 
+def test_float32_products_are_the_runs_while_it_runs(dataset, tmp_path):
+    """The setting is the process's: a program that trains gets its own back."""
+    before, seen = torch.get_float32_matmul_precision(), []
+    torch.set_float32_matmul_precision("medium")
+    try:
+        run(dataset, tmp_path, told=lambda noted: seen.append(torch.get_float32_matmul_precision()))
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == ["highest"] * 4
+
+
 def test_a_set_makes_a_planner(dataset, tmp_path):
     path = run(dataset, tmp_path / "new" / "run")
     named = load_planner(str(path))
@@ -329,7 +341,7 @@ def test_checkpoints_leave_frozen_weights_out(dataset, tmp_path):
     assert not [name for name in tensors if name.startswith("model.backbone")]
     assert [name for name in tensors if name.startswith("model.neck")]
     training = Training(config, TrainingOptions(2, learning_rate=1e-3), torch.device("cpu"))
-    assert header["frozen"] == training.frozen_digest()
+    assert header["frozen"] == training.frozen_digest
     load_checkpoint(tmp_path / CHECKPOINT, training)
     assert training.step == 2
     other = Training(config, TrainingOptions(2, learning_rate=1e-3), torch.device("cpu"))
