@@ -38,12 +38,12 @@ def rows_of(batch):
     from swerve.planners.learning.training_step import Training
     from swerve.planners.rap import RapConfig
 
-    weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
+    weights = {"score_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0}
     config = RapConfig.tiny(image_width=SIZE[0], image_height=SIZE[1], proposals=1, **weights)
     views = views_of(batch, [None] * len(batch), config)
     assert views.valid.all()
     # No regularization: no weight decay to speak of, no clipping.
-    options = TrainingOptions(STEPS, RATE, RATE / 200, weight_decay=1e-6, max_grad_norm=1e3, ema_decay=0.98)
+    options = TrainingOptions(STEPS, RATE, RATE / 200, weight_decay=1e-6, max_grad_norm=1e3, weight_ema_decay=0.98)
     training, start, rows = Training(config, options, torch.device("cpu")), time.process_time(), []
     for step in range(1, STEPS + 1):
         training.train_step(views)

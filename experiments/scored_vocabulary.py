@@ -38,7 +38,7 @@ def config_of(anchors: int) -> RapConfig:
         imitation_weight=0.0,
         ranking_weight=0.5,
         spatial_weight=0.0,
-        global_weight=0.0,
+        domain_weight=0.0,
     )
 
 
@@ -49,7 +49,7 @@ def trained(args: argparse.Namespace, seed: int) -> LearnedPlanner:
     parts = tuple(part for part in PARTS if len(there[part.name]))
     fit = ImageFit((config.image_width, config.image_height))
     stream = SampleStream(args.dataset, StreamOptions(parts, fit, config.cameras, batch=16, seed=seed))
-    options = TrainingOptions(args.steps, learning_rate=1e-3, ema_decay=0.99, seed=seed)
+    options = TrainingOptions(args.steps, learning_rate=1e-3, weight_ema_decay=0.99, seed=seed)
     folder = args.runs / f"vocabulary-{args.anchors}-{seed}"
     run = RunOptions(workers=0, checkpoint_every=100)
     return load_learned(train(stream, ContextStore(args.contexts, args.dataset), config, options, folder, ALONE, run))

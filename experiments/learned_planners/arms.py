@@ -48,7 +48,7 @@ RECOVERY, CROSS, FOLLOW_UP, VISITED = (
     Part("follow_up", 8),
     Part("visited", 8),
 )
-ALIGNED: Final = {"spatial_weight": 0.1, "global_weight": 0.1, "reversal_scale": 1.0}
+ALIGNED: Final = {"spatial_weight": 0.1, "domain_weight": 0.1, "reversal_scale": 1.0}
 RECIPE: Final = (PAIRED, RECOVERY, CROSS, FOLLOW_UP)
 
 ARMS: Final = (
@@ -97,7 +97,7 @@ COMPARED: Final = (
 
 def config_of(arm: Arm, backbone: Path) -> ModelConfig:
     """Return an arm's network: RAP with a scored vocabulary, or another family with as many weights."""
-    scored = {"ranking_weight": 0.5, "spatial_weight": 0.0, "global_weight": 0.0}
+    scored = {"ranking_weight": 0.5, "spatial_weight": 0.0, "domain_weight": 0.0}
     images = {"cameras": CAMERAS, "image_width": SIZE[0], "image_height": SIZE[1]}
     images |= {"backbone_weights": str(backbone), "frozen": True}
     if arm.family == "ego-mlp":

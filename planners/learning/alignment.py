@@ -54,7 +54,7 @@ class DomainClassifier(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.layers = mlp(config.dim, config.classifier_hidden, config.classifier_hidden, 1)
+        self.layers = mlp(config.dim, config.domain_classifier_dim, config.domain_classifier_dim, 1)
 
     def forward(self, pooled: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n"]:
         """Return logits of being a photo; gradients by the input are reversed and scaled by `strength`."""
@@ -89,7 +89,7 @@ def spatial_alignment(
     return torch.stack(losses).mean()
 
 
-def global_alignment(
+def domain_alignment(
     output: ModelOutput, batch: TrainingBatch, classifier: DomainClassifier, direction: Direction, strength: float
 ) -> Float[Tensor, ""]:
     """Compute the classifier's cross entropy with equal weights of both domains.

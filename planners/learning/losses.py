@@ -18,7 +18,7 @@ from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.learning.alignment import (
     DomainClassifier,
     EmaTeacher,
-    global_alignment,
+    domain_alignment,
     reversal_strength,
     spatial_alignment,
 )
@@ -107,9 +107,9 @@ def losses_of(
         aligned = progress >= config.alignment_start
         if config.spatial_weight and aligned and teacher:
             spatial = spatial_alignment(output, batch, teacher, config.direction)
-        if config.global_weight and aligned and classifier:
+        if config.domain_weight and aligned and classifier:
             strength = reversal_strength(progress, config.reversal_scale)
-            domain = global_alignment(output, batch, classifier, config.direction, strength)
+            domain = domain_alignment(output, batch, classifier, config.direction, strength)
         if scored:
             with torch.autocast(output.rounds.device.type, enabled=False):
                 exact, known = _with_anchors(batch, *targets())

@@ -41,7 +41,7 @@ _SHARES: Final = (
     "color_jitter",
     "grid_mask",
     "round_decay",
-    "ema_decay",
+    "teacher_ema_decay",
     "alignment_start",
 )
 C = TypeVar("C", bound="ModelConfig")
@@ -88,11 +88,11 @@ class ModelConfig:
             rejected, in the imitation and score losses.
         spatial_weight: weight of the distance of features between an image's two domains, over their variance; the
             paper's number is for a plain distance.
-        global_weight: weight of the domain classifier's loss.
+        domain_weight: weight of the domain classifier's loss.
         reversal_scale: largest scale of the classifier's reversed gradient.
-        classifier_hidden: dimension of the classifier's two hidden layers.
+        domain_classifier_dim: dimension of the domain classifier's two hidden layers.
         direction: domain whose features are aligned to the other's.
-        ema_decay: decay of the neck's moving average per step.
+        teacher_ema_decay: decay per step of the neck's moving average, the teacher of spatial alignment.
         alignment_start: share of training before alignment begins. A randomly initialised backbone must first be
             trained: uninformative features are aligned at once, and then stay so (docs/learned_planners.md).
     """
@@ -129,11 +129,11 @@ class ModelConfig:
     cross_agent_weight: float = 0.1
     importance_weights: bool = False
     spatial_weight: float = 0.002
-    global_weight: float = 0.1
+    domain_weight: float = 0.1
     reversal_scale: float = 0.1
-    classifier_hidden: int = 512
+    domain_classifier_dim: int = 512
     direction: Direction = "real-to-raster"
-    ema_decay: float = 0.999
+    teacher_ema_decay: float = 0.999
     alignment_start: float = 0.0
 
     def __post_init__(self) -> None:
@@ -173,8 +173,8 @@ class ModelConfig:
     @property
     def loss_weights(self) -> dict[str, float]:
         """Return the weight of each loss in the total, by the loss's name; those of unlisted losses are 1."""
-        names = ("imitation", "score", "ranking", "agents", "drivable", "spatial")
-        return {name: getattr(self, f"{name}_weight") for name in names} | {"domain": self.global_weight}
+        names = ("imitation", "score", "spatial", "domain", "ranking", "agents", "drivable")
+        return {name: getattr(self, f"{name}_weight") for name in names}
 
     def _check_range(self, name: str, value: Any) -> None:  # noqa: ANN401 of any field
         """Check ranges: sizes are positive, weights not negative, shares between 0 and 1.
@@ -183,7 +183,7 @@ class ModelConfig:
             SwerveError: a value is out of range.
         """
         where = f"{self.family}: {name} is {value}, it must"
-        if name in (*_POSITIVE, "classifier_hidden") and not value > 0:
+        if name in (*_POSITIVE, "domain_classifier_dim") and not value > 0:
             raise SwerveError(f"{where} be above 0")
         if type(value) is int and value < 0 and name != "vlm_layer":
             raise SwerveError(f"{where} not be below 0")
@@ -216,8 +216,8 @@ class ModelConfig:
             "heads": 4,
             "poses": 8,
             "dropout": 0.0,
-            "classifier_hidden": 32,
-            "ema_decay": 0.99,
+            "domain_classifier_dim": 32,
+            "teacher_ema_decay": 0.99,
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class TrainingOptions:
         weight_decay: Weight decay of AdamW.
         decay_matrices_only: No weight decay of norms, biases and other vectors.
         max_grad_norm: Largest norm of the gradient; the paper does not clip.
-        ema_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
+        weight_ema_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
         accumulation: Batches of a step, whose gradients are averaged: larger batches than memory holds.
         precision: bf16 for mixed training, validation and inference; fp32; or auto: bf16 on GPUs.
         tf32: Let a GPU multiply float32 matrices in TensorFloat-32, with 10 bits of mantissa.
@@ -46,7 +46,7 @@ class TrainingOptions:
     weight_decay: float = 1e-4
     decay_matrices_only: bool = False
     max_grad_norm: float = 5.0
-    ema_decay: float = 0.999
+    weight_ema_decay: float = 0.999
     accumulation: int = 1
     precision: Precision = "auto"
     tf32: bool = False
@@ -60,7 +60,7 @@ class TrainingOptions:
         for name in ("steps", "learning_rate", "backbone_rate", "max_grad_norm", "accumulation", "threads"):
             if not getattr(self, name) > 0:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
-        for name in ("warmup_fraction", "ema_decay"):
+        for name in ("warmup_fraction", "weight_ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
 

@@ -57,7 +57,7 @@ class Training:
         self.model = build_model(config).to(device).train()
         neck = neck_of(self.model)
         self.classifier = DomainClassifier(config).to(device) if neck else None
-        self.teacher = EmaTeacher(neck, config.ema_decay) if neck else None
+        self.teacher = EmaTeacher(neck, config.teacher_ema_decay) if neck else None
         self.heads = AuxiliaryHeads(config).to(device) if config.auxiliary else None
         self.averaged_heads = copy.deepcopy(self.heads).requires_grad_(False) if self.heads else None
         self.average = _trained_copies(self.model)
@@ -72,7 +72,7 @@ class Training:
         groups = parameter_groups(forward, options)
         self._optimizer = torch.optim.AdamW(groups, options.learning_rate, weight_decay=options.weight_decay)
         # Parts without gradients: losses of weight zero, and alignment before it begins.
-        weights = (config.score_weight, config.imitation_weight, config.global_weight)
+        weights = (config.score_weight, config.imitation_weight, config.domain_weight)
         unused = 0.0 in weights or config.alignment_start > 0.0
         self._forward: nn.Module = forward
         if world > 1 and not self.is_sharded:
@@ -198,7 +198,7 @@ class Training:
     @torch.no_grad()
     def _update_average(self) -> None:
         """Update the averaged weights; the decay is smaller early on, since the initial weights are meaningless."""
-        decay = min(self.options.ema_decay, (1 + self.step) / (10 + self.step))
+        decay = min(self.options.weight_ema_decay, (1 + self.step) / (10 + self.step))
         for name, one in self.model.named_parameters():
             if name in self.average:
                 self.average[name].lerp_(one.detach(), 1.0 - decay)

@@ -15,7 +15,7 @@ from tests.support.rap_child import stream_of
 from tests.support.rap_views import turning_batch, without_photographs
 
 CPU = torch.device("cpu")
-SMALL = ChainFlowConfig.tiny(dim=16, hidden=16, heads=2, score_weight=0.0, spatial_weight=0.0, global_weight=0.0)
+SMALL = ChainFlowConfig.tiny(dim=16, hidden=16, heads=2, score_weight=0.0, spatial_weight=0.0, domain_weight=0.0)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_residuals_overfit_32_samples():
     small = {"dim": 32, "hidden": 64, "modes": 1, "flow_noise": 0.0, "image_height": 24, "image_width": 40}
     config = replace(SMALL, **small)
     batch = without_photographs(turning_batch(config, 32))
-    training = Training(config, TrainingOptions(200, learning_rate=6e-3, ema_decay=0.9), CPU)
+    training = Training(config, TrainingOptions(200, learning_rate=6e-3, weight_ema_decay=0.9), CPU)
     for parameter in training.model.chain.parameters():
         parameter.requires_grad_(False)
     start = displacement(training.model.eval()(batch.inputs).poses, batch).item()

@@ -39,7 +39,7 @@ from tests.support.simple_source import SimpleSource
 transformers = require_transformers()
 CPU = torch.device("cpu")
 FIT = ImageFit((72, 40))
-OFF = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
+OFF = {"score_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0}
 WORDS = ["<unk>", "<pad>", "<image>", "You", "drive", "what", "now", "."]
 
 

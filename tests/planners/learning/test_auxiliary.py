@@ -30,7 +30,7 @@ from tests.support.simple_log import simple_log
 CPU = torch.device("cpu")
 STEPS = 140
 BOTH = ("agents", "drivable")
-OFF = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0, "imitation_weight": 0.0}
+OFF = {"score_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0, "imitation_weight": 0.0}
 SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, auxiliary=BOTH, **OFF)
 
 

@@ -19,7 +19,7 @@ from swerve.scenes import SwerveError
 from tests.support.rap_views import rows_of, turning_batch
 
 CPU = torch.device("cpu")
-SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, score_weight=0.0, spatial_weight=0.0, global_weight=0.0)
+SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, score_weight=0.0, spatial_weight=0.0, domain_weight=0.0)
 
 
 def training_of(config=SMALL, **options):

@@ -12,7 +12,7 @@ from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.learning.alignment import (
     DomainClassifier,
     EmaTeacher,
-    global_alignment,
+    domain_alignment,
     pooled_content,
     reversal_strength,
     reverse_gradient,
@@ -170,7 +170,7 @@ def test_alignment_moves_the_looks_that_it_should(trained, direction, moves):
     output = model(batch.inputs)
     for loss in (
         spatial_alignment(output, batch, teacher, direction),
-        global_alignment(output, batch, classifier, direction, 0.5),
+        domain_alignment(output, batch, classifier, direction, 0.5),
     ):
         (gradient,) = torch.autograd.grad(loss, output.content, retain_graph=True)
         moved = gradient.flatten(1).abs().sum(dim=1) > 0
@@ -204,7 +204,7 @@ def test_spatial_alignment_is_the_distance_to_the_slow_copy(trained):
 
 def test_alignment_begins_when_it_should(trained):
     model, teacher, classifier, batch = trained
-    config = replace(model.config, score_weight=0.0, spatial_weight=1.0, global_weight=1.0, alignment_start=0.5)
+    config = replace(model.config, score_weight=0.0, spatial_weight=1.0, domain_weight=1.0, alignment_start=0.5)
     output = model(batch.inputs)
     for progress, begun in ((0.0, False), (0.499, False), (0.5, True), (1.0, True)):
         losses = losses_of(output, batch, config, teacher, classifier, progress, Stopwatch())
@@ -267,7 +267,7 @@ def test_the_classifier_learns_while_features_hide():
         losses = []
         for _ in range(150):
             output = ModelOutput(torch.zeros(1, 12, 3, 8, 3), torch.zeros(12, 3, 8), content, content)
-            loss = global_alignment(output, batch, classifier, "real-to-raster", strength)
+            loss = domain_alignment(output, batch, classifier, "real-to-raster", strength)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -287,7 +287,7 @@ def test_domains_weigh_the_same_however_many_they_are(trained):
     pooled = pooled_content(output.content, batch.inputs.present)
     logits = classifier(pooled, 0.0)
     expected = (torch.nn.functional.softplus(-logits[0]) + torch.nn.functional.softplus(logits[1:]).mean()) / 2
-    loss = global_alignment(output, lone, classifier, "real-to-raster", 0.0)
+    loss = domain_alignment(output, lone, classifier, "real-to-raster", 0.0)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
 
 
@@ -307,7 +307,7 @@ def test_bug_a2_every_mixture_of_looks_has_a_loss(trained, photographs, directio
     """The original's branch for a batch of one look uses a name that is not defined."""
     model, _, classifier, batch = trained
     lone = replace(batch, paired_row=torch.full_like(batch.paired_row, -1), is_photo=torch.arange(6) < photographs)
-    loss = global_alignment(model(batch.inputs), lone, classifier, direction, 0.5)
+    loss = domain_alignment(model(batch.inputs), lone, classifier, direction, 0.5)
     assert (loss.item() > 0) == (0 < photographs < 6)
     loss.backward()
     assert all(one.grad.isfinite().all() for one in classifier.parameters())
@@ -317,14 +317,14 @@ def test_bug_a1_the_network_needs_no_state_of_training(trained):
     """The original breaks wherever no training step has been made before, or alignment is off."""
     model, teacher, classifier, batch = trained
     assert model.eval()(batch.inputs).poses.shape == (6, 3, 8, 3)
-    off = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, spatial_weight=0.0, global_weight=0.0)
+    off = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, spatial_weight=0.0, domain_weight=0.0)
     losses = losses_of(model(batch.inputs), batch, off, teacher, classifier, 0.0, Stopwatch())
     assert losses.total.item() == pytest.approx(losses.imitation.item())
 
 
 def test_the_total_is_the_weighted_sum(trained):
     model, teacher, classifier, batch = trained
-    config = replace(CONFIG, imitation_weight=2.0, score_weight=3.0, spatial_weight=0.5, global_weight=0.25)
+    config = replace(CONFIG, imitation_weight=2.0, score_weight=3.0, spatial_weight=0.5, domain_weight=0.25)
     scored = replace(batch, contexts=(prepare_context(context()), *batch.contexts[1:]))
     losses = losses_of(model(batch.inputs), scored, config, teacher, classifier, 0.5, Stopwatch())
     assert min(losses.imitation, losses.score, losses.spatial, losses.domain).item() > 0
@@ -349,7 +349,7 @@ def test_losses_are_noted_unweighted_and_weighted_once(trained):
         name: one.item() for name, one in second.items() if name != "total"
     }
     total = 0.3 * second["imitation"] + config.score_weight * second["score"]
-    total = total + config.spatial_weight * second["spatial"] + config.global_weight * second["domain"]
+    total = total + config.spatial_weight * second["spatial"] + config.domain_weight * second["domain"]
     total = total + 0.3 * own["residual"] + 0.9 * own["agents"] + own["mine"] + 0.7 * second["ranking"]
     assert second["total"].item() == total.item()
     with pytest.raises(SwerveError, match="score: another loss has this name"):
@@ -360,7 +360,7 @@ def test_mixed_precision_does_not_round_losses(trained):
     """It makes products of matrices good to three digits."""
     model, teacher, classifier, batch = trained
     scored, output = replace(batch, contexts=(prepare_context(context()), *batch.contexts[1:])), model(batch.inputs)
-    config, plain, mixed = replace(CONFIG, spatial_weight=0.0, global_weight=0.0), [], []
+    config, plain, mixed = replace(CONFIG, spatial_weight=0.0, domain_weight=0.0), [], []
     for enabled, found in ((False, plain), (True, mixed)):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             losses = losses_of(output, scored, config, teacher, classifier, 0.5, Stopwatch())

@@ -35,9 +35,9 @@ def same(one, other):
 @pytest.mark.slow
 def test_it_drives_by_what_it_sees():
     """Of four scenes in which the ego's own status is the same: only the images tell where to drive, and they do."""
-    weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
+    weights = {"score_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0}
     config = RapConfig.tiny(dim=32, hidden=32, proposals=1, heights=(0.0,), **weights)
-    batch, options = without_photographs(turning_batch(config, 4)), TrainingOptions(400, 3e-3, ema_decay=0.9)
+    batch, options = without_photographs(turning_batch(config, 4)), TrainingOptions(400, 3e-3, weight_ema_decay=0.9)
     inputs = replace(batch.inputs, status=batch.inputs.status[:1].expand(4, -1).contiguous())
     batch = replace(batch, inputs=inputs)
     training = Training(config, options, CPU)
@@ -54,7 +54,7 @@ def test_it_learns_while_looks_are_aligned():
     """Both looks of two scenes, which speeds tell apart: with a single round, poses know of nothing else."""
     small = {"dim": 32, "hidden": 32, "proposals": 4, "refinement_rounds": 1, "heights": (0.0,)}
     config = RapConfig.tiny(**small, score_weight=0.0, spatial_weight=0.2)
-    batch, options = turning_batch(config, 2), TrainingOptions(250, learning_rate=5e-3, ema_decay=0.9)
+    batch, options = turning_batch(config, 2), TrainingOptions(250, learning_rate=5e-3, weight_ema_decay=0.9)
     training = Training(config, options, CPU)
     first = training.train_step(batch)
     for _ in range(options.steps - 1):
@@ -67,7 +67,7 @@ def test_it_learns_while_looks_are_aligned():
 
 def test_the_scorer_learns_the_exact_sub_scores():
     """Of proposals that nothing else moves, in one real scene."""
-    weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
+    weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0}
     config = RapConfig.tiny(dim=32, hidden=32, refinement_rounds=1, heights=(0.0,), **weights)
     context = build_context(Scene(simple_log(), 40, 15, 50))
     batch = replace(turning_batch(config, 1), contexts=(prepare_context(context),) * 2)

@@ -82,7 +82,7 @@ def test_profiles_of_a_standing_car_do_not_move_backwards():
 
 
 def test_residuals_begin_at_zero_and_follow_targets():
-    config = replace(FIXED, residuals=True, score_weight=0.0, global_weight=0.0)
+    config = replace(FIXED, residuals=True, score_weight=0.0, domain_weight=0.0)
     torch.manual_seed(0)
     batch = without_photographs(turning_batch(config, 2))
     training = Training(config, TrainingOptions(60, learning_rate=5e-3), CPU)

@@ -7,7 +7,7 @@ from swerve.scenes import SwerveError
 
 
 def test_json_keeps_it_all():
-    for config in (RapConfig(), RapConfig.tiny(cameras=("a", "b"), backbone_weights="hub", global_weight=0.3)):
+    for config in (RapConfig(), RapConfig.tiny(cameras=("a", "b"), backbone_weights="hub", domain_weight=0.3)):
         assert RapConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
@@ -23,7 +23,7 @@ def test_the_papers_numbers():
     config = RapConfig()
     assert (config.proposals, config.poses, config.refinement_rounds, config.layers_per_round) == (64, 10, 4, 2)
     assert (config.dim, config.hidden, config.heads, config.dropout) == (1280, 1024, 8, 0.1)
-    assert (config.spatial_weight, config.global_weight, config.reversal_scale) == (0.002, 0.1, 0.1)
+    assert (config.spatial_weight, config.domain_weight, config.reversal_scale) == (0.002, 0.1, 0.1)
     assert (config.direction, config.frozen) == ("real-to-raster", True)
 
 
