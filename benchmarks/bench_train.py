@@ -53,7 +53,7 @@ def run():
 def configs():
     from swerve.planners.rap import RapConfig
 
-    middle = {"cameras": CAMERAS, "width": STORED[0], "height": STORED[1], "dim": 128, "hidden": 256, "proposals": 16}
+    middle = {"cameras": CAMERAS, "width": STORED[0], "height": STORED[1], "dim": 128, "mlp_dim": 256, "proposals": 16}
     return {"tiny": RapConfig.tiny(), "3 cameras 256x144, dim 128": RapConfig.tiny(**middle)}
 
 

@@ -16,7 +16,7 @@ def main(folder: Path) -> None:
 
     # Every batch holds the same number of samples of each part, whatever the order.
     parts = (swerve.Part("raster_only", 0.5), swerve.Part("recovery", 0.5))
-    wanted = swerve.StreamOptions(parts, swerve.ImageFit((96, 56)), cameras=("front",), batch=8)
+    wanted = swerve.StreamOptions(parts, swerve.ImageFit((96, 56)), cameras=("front",), batch_size=8)
     stream = swerve.SampleStream(folder, wanted, rank=0, world=1)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(64), torch.nn.ReLU(), torch.nn.LazyLinear(24))
     optimizer = None

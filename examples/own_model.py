@@ -46,7 +46,7 @@ class OwnModel(learning.PlannerModel):  # noqa: D101
 def main(dataset: str, contexts: str, benchmark: str, run: str, steps: int = 200) -> None:  # noqa: D103
     config = Config.tiny(image_width=80, image_height=48)
     parts = (Part("raster_only", 0.5), Part("recovery", 0.5))
-    stream = SampleStream(dataset, StreamOptions(parts, ImageFit((80, 48)), config.cameras, batch=8))
+    stream = SampleStream(dataset, StreamOptions(parts, ImageFit((80, 48)), config.cameras, batch_size=8))
     store, options = ContextStore(contexts, dataset), learning.TrainingOptions(steps, learning_rate=1e-3)
     with learning.processes() as process:
         path = learning.train(stream, store, config, options, run, process, learning.RunOptions(workers=0))

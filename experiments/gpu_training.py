@@ -95,7 +95,7 @@ def main() -> None:
             kind, changes = ARMS[arm]
             config = replace(kind(), **sizes, cameras=CAMERAS, score_weight=0.0, **changes)
             if backbone == "tiny":
-                config = replace(config, dim=64, hidden=64, frozen=False)
+                config = replace(config, dim=64, mlp_dim=64, freeze_backbone=False)
             for count in args.batches:
                 print(f"{backbone}, {arm}, batch {count}: {measured(config, options, count, device)}", flush=True)
 

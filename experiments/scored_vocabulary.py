@@ -48,7 +48,7 @@ def trained(args: argparse.Namespace, seed: int) -> LearnedPlanner:
     there = read_catalogue(args.dataset, "train").parts
     parts = tuple(part for part in PARTS if len(there[part.name]))
     fit = ImageFit((config.image_width, config.image_height))
-    stream = SampleStream(args.dataset, StreamOptions(parts, fit, config.cameras, batch=16, seed=seed))
+    stream = SampleStream(args.dataset, StreamOptions(parts, fit, config.cameras, batch_size=16, seed=seed))
     options = TrainingOptions(args.steps, learning_rate=1e-3, weight_ema_decay=0.99, seed=seed)
     folder = args.runs / f"vocabulary-{args.anchors}-{seed}"
     run = RunOptions(workers=0, checkpoint_every=100)

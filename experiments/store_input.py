@@ -67,7 +67,7 @@ def _compare(folder: Path, split: str | None, cache: Path) -> None:
 
 def _read(folder: Path | str, split: str) -> float:
     """Read an epoch one sample at a time; return samples per second, opening left out."""
-    options = StreamOptions((Part("raster_only"),), ImageFit((480, 270)), batch=1, split=split)  # type: ignore[arg-type]
+    options = StreamOptions((Part("raster_only"),), ImageFit((480, 270)), batch_size=1, split=split)  # type: ignore[arg-type]
     stream = SampleStream(folder, options)
     steps, start = round(stream.steps_per_epoch["raster_only"]), time.perf_counter()
     for step in range(steps):

@@ -119,5 +119,5 @@ def first_weights(planner: "LearnedPlanner") -> "LearnedPlanner":
 def _initialization(planner: "LearnedPlanner") -> tuple[object, ...]:
     """Return what the initial weights of a network depend on."""
     config = planner.model.config
-    sizes = (config.image_height, config.image_width, config.trim, config.dim, config.hidden)
+    sizes = (config.image_height, config.image_width, config.trim, config.dim, config.mlp_dim)
     return (planner.record.get("seed"), config.backbone, config.backbone_weights, *sizes)

@@ -92,13 +92,17 @@ def _train(args: Train, sets: Sequence[RoundSet], folder: Path, say: Callable[[s
 
 def _recipe(args: Train) -> dict[str, Any]:
     """Return what determines the planners of rounds beside their sets, as JSON values."""
-    warm, training = args.training.warm_start, asdict(args.training)
-    if warm is not None:
-        with os_errors_as_swerve_errors(warm):
-            training["warm_start"] = file_digest(warm)
-    plain: dict[str, Any] = {"family": args.family, "batch": args.batch, "parts": [str(part) for part in args.parts]}
+    initial, training = args.training.initial_weights, asdict(args.training)
+    if initial is not None:
+        with os_errors_as_swerve_errors(initial):
+            training["initial_weights"] = file_digest(initial)
+    plain: dict[str, Any] = {
+        "family": args.family,
+        "batch_size": args.batch_size,
+        "parts": [str(part) for part in args.parts],
+    }
     plain |= {f"model.{name}": value for name, value in _config(args).to_json().items()}
-    return plain | {name: value for name, value in training.items() if name not in ("threads", "compile")}
+    return plain | {name: value for name, value in training.items() if name not in ("scoring_threads", "compile")}
 
 
 def _stream_options(args: Train, datasets: Sequence[Path], config: "ModelConfig") -> StreamOptions:
@@ -110,7 +114,7 @@ def _stream_options(args: Train, datasets: Sequence[Path], config: "ModelConfig"
     parts = args.parts or default_parts(*datasets, split=args.split)
     if args.rounds.rounds > 1 and not _counts(datasets, args.split)["visited"]:
         parts = tuple(part for part in parts if part.name != "visited")
-    return StreamOptions(parts, fit, config.cameras, args.batch, args.training.seed, split=args.split)
+    return StreamOptions(parts, fit, config.cameras, args.batch_size, args.training.seed, split=args.split)
 
 
 def default_parts(*datasets: Path, split: Split = "train") -> tuple[Part, ...]:

@@ -9,7 +9,7 @@ from swerve.scenes.errors import SwerveError
 PartName = Literal["paired", "raster_only", "recovery", "cross_agent", "follow_up", "visited"]
 ImageChoice = Literal["raster", "photo", "both"]
 # Samples of a batch per process, by default.
-BATCH: Final = 16
+BATCH_SIZE: Final = 16
 PARTS: Final[tuple[str, ...]] = get_args(PartName)
 
 

@@ -69,7 +69,7 @@ class SampleStream:
     def identity(self) -> dict[str, Any]:
         """Return what determines the batches of all ranks together, as JSON values, for comparison on resumption."""
         options = {**asdict(self.options), "cameras": list(self.cameras)}
-        options["batch"] = self.options.batch * self.world_size
+        options["batch_size"] = self.options.batch_size * self.world_size
         return {"set": self._sets.digest, **options}
 
     def consumed(self, step: int) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swerve.data.stream.image_fit import ImageFit
-from swerve.data.stream.part import BATCH, PARTS, Part
+from swerve.data.stream.part import BATCH_SIZE, PARTS, Part
 from swerve.scenes import Split, SwerveError
 
 
@@ -18,7 +18,7 @@ class StreamOptions:
         parts: parts of every batch, in this order within the batch.
         fit: crop and size of the images.
         cameras: camera names, in the order of the batch; those of the set's first sample if empty.
-        batch: samples per batch and rank.
+        batch_size: samples per batch and rank.
         seed: seed of the order.
         split: "train", "val" or "test".
 
@@ -30,7 +30,7 @@ class StreamOptions:
     parts: tuple[Part, ...]
     fit: ImageFit
     cameras: tuple[str, ...] = ()
-    batch: int = BATCH
+    batch_size: int = BATCH_SIZE
     seed: int = 0
     split: Split = "train"
 
@@ -43,7 +43,9 @@ class StreamOptions:
             raise SwerveError(f"a stream needs at least one part: {', '.join(PARTS)}")
         for part, count in zip(self.parts, self.counts, strict=True):
             if count < 1:
-                raise SwerveError(f"a batch of {self.batch} has no room for the share of {part.name}: enlarge either")
+                raise SwerveError(
+                    f"a batch of {self.batch_size} has no room for the share of {part.name}: enlarge either"
+                )
 
     def _check_types(self) -> None:
         if isinstance(self.parts, (str, Part)) or not all(isinstance(part, Part) for part in self.parts):
@@ -56,7 +58,7 @@ class StreamOptions:
     @property
     def counts(self) -> tuple[int, ...]:
         """Number of samples of each part in each batch."""
-        return shared_out(self.batch, [part.share for part in self.parts])
+        return shared_out(self.batch_size, [part.share for part in self.parts])
 
 
 def shared_out(total: int, shares: Sequence[float]) -> tuple[int, ...]:

@@ -109,7 +109,7 @@ def _driven(folder: Path) -> str:
     return hashlib.sha256(json.dumps(table.to_pylist()).encode()).hexdigest()
 
 
-_TINY = ["--family", "ego-mlp", "--model", "tiny", "--batch", "4", "--steps", "200", "--checkpoint-every", "10"]
+_TINY = ["--family", "ego-mlp", "--model", "tiny", "--batch-size", "4", "--steps", "200", "--checkpoint-every", "10"]
 
 JOBS = {
     "augment": FaultJob(

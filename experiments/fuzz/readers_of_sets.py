@@ -105,7 +105,7 @@ def _read_samples(folder: Path) -> None:
 
 def _read_stream(folder: Path) -> None:
     parts = (Part("raster_only", 1.0), Part("recovery", 1.0))
-    stream = SampleStream(folder / "set", StreamOptions(parts, ImageFit(_SIZE), batch=4))
+    stream = SampleStream(folder / "set", StreamOptions(parts, ImageFit(_SIZE), batch_size=4))
     batch = stream.batch(0)
     assert batch.raster is not None
     assert batch.raster.dtype == np.uint8
@@ -164,7 +164,7 @@ def _write_trained(folder: Path) -> None:
     from swerve.planners.learning import save_learned
     from swerve.planners.rap import RapConfig, RapModel
 
-    save_learned(RapModel(RapConfig.tiny(dim=8, hidden=8, heads=2, proposals=2)), {}, folder / "rap.safetensors")
+    save_learned(RapModel(RapConfig.tiny(dim=8, mlp_dim=8, heads=2, proposals=2)), {}, folder / "rap.safetensors")
 
 
 def _read_trained(folder: Path) -> None:

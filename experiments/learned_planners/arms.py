@@ -67,7 +67,7 @@ ARMS: Final = (
 # Not of the rules: what stands in the way.
 DIAGNOSIS: Final = (
     Arm("+ follow-up, 10 towns", RECIPE, ALIGNED, towns=10),
-    Arm("+ follow-up, trained backbone", RECIPE, {**ALIGNED, "frozen": False}),
+    Arm("+ follow-up, trained backbone", RECIPE, {**ALIGNED, "freeze_backbone": False}),
 )
 # Arm, and the arm that it is compared with.
 COMPARED: Final = (
@@ -99,11 +99,11 @@ def config_of(arm: Arm, backbone: Path) -> ModelConfig:
     """Return an arm's network: RAP with a scored vocabulary, or another family with as many weights."""
     scored = {"ranking_weight": 0.5, "spatial_weight": 0.0, "domain_weight": 0.0}
     images = {"cameras": CAMERAS, "image_width": SIZE[0], "image_height": SIZE[1]}
-    images |= {"backbone_weights": str(backbone), "frozen": True}
+    images |= {"backbone_weights": str(backbone), "freeze_backbone": True}
     if arm.family == "ego-mlp":
-        return EgoMlpConfig.tiny(**scored, hidden=184, proposals=16)
+        return EgoMlpConfig.tiny(**scored, mlp_dim=184, proposals=16)
     if arm.family == "chainflow":
-        own = {"modes": 16, "flow_layers": 1, "scorer_layers": 1, "dim": 40, "hidden": 96}
+        own = {"modes": 16, "flow_layers": 1, "scorer_layers": 1, "dim": 40, "mlp_dim": 96}
         return ChainFlowConfig.tiny(**{**scored, **images, **own, **arm.changes})
     vocabulary = {"proposals": 0, "anchors": 64, "profiles": True, "scorer_layers": 2, "imitation_weight": 0.0}
     return RapConfig.tiny(**{**scored, **images, **vocabulary, **arm.changes})

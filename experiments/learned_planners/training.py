@@ -115,7 +115,7 @@ def train_arm(arm: Arm, seed: int, steps: int, sets: Sequence[RoundSet], base: S
     store = ContextStore([one.contexts for one in sets if one.contexts], [one.dataset for one in sets])
     # The anchors again, in their order: k-means numbers them by the seed.
     anchored = vocabulary if isinstance(config, RapConfig) else None
-    training = TrainingOptions(steps, RATE, RATE / 50, weight_ema_decay=0.99, seed=seed, warm_start=anchored)
+    training = TrainingOptions(steps, RATE, RATE / 50, weight_ema_decay=0.99, seed=seed, initial_weights=anchored)
     shared = base.runs / f"{len(sets)}-sets-{SCORES}"
     folder.mkdir(parents=True, exist_ok=True)
     if shared.is_file():

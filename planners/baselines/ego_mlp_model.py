@@ -24,7 +24,7 @@ class EgoMlpConfig(ModelConfig):
 
     family: ClassVar[str] = "ego-mlp"
     cameras: tuple[str, ...] = ()
-    hidden: int = 256
+    mlp_dim: int = 256
     proposals: int = 8
     poses: int = 8
 
@@ -39,7 +39,7 @@ class EgoMlpConfig(ModelConfig):
 
     @classmethod
     def _small(cls) -> dict[str, Any]:
-        return {**super()._small(), "cameras": (), "hidden": 64, "proposals": 4}
+        return {**super()._small(), "cameras": (), "mlp_dim": 64, "proposals": 4}
 
 
 class EgoMlpModel(PlannerModel):
@@ -52,9 +52,9 @@ class EgoMlpModel(PlannerModel):
 
     def __init__(self, config: EgoMlpConfig, weights: bool = True) -> None:
         super().__init__(config)
-        self.encoder = nn.Sequential(mlp(STATUS + 3 * len(PAST), config.hidden, config.hidden), nn.GELU())
-        self.head = mlp(config.hidden, config.hidden, config.proposals * config.poses * 3)
-        self.scorer = mlp(config.hidden, config.hidden, config.proposals * len(Metric))
+        self.encoder = nn.Sequential(mlp(STATUS + 3 * len(PAST), config.mlp_dim, config.mlp_dim), nn.GELU())
+        self.head = mlp(config.mlp_dim, config.mlp_dim, config.proposals * config.poses * 3)
+        self.scorer = mlp(config.mlp_dim, config.mlp_dim, config.proposals * len(Metric))
         seconds = config.interval * torch.arange(1, config.poses + 1)
         # Usual rates: 10 m/s forward, 4 m/s laterally, 0.3 rad/s.
         self.register_buffer("scale", seconds[:, None] * torch.tensor((10.0, 4.0, 0.3)), persistent=False)

@@ -25,11 +25,11 @@ class Chain(nn.Module):
         super().__init__()
         self.poses, self.interval = config.poses, config.interval
         self.modes = nn.Parameter(torch.randn(config.modes, config.dim))
-        self.status = mlp(STATUS + 3 * len(PAST), config.hidden, config.dim)
-        self.place = mlp(4, config.hidden, config.dim)
+        self.status = mlp(STATUS + 3 * len(PAST), config.mlp_dim, config.dim)
+        self.place = mlp(4, config.mlp_dim, config.dim)
         self.attention = CrossAttentionBlock(config)
         self.update = nn.GRUCell(config.dim, config.dim)
-        self.controls = mlp(config.dim, config.hidden, 2)
+        self.controls = mlp(config.dim, config.mlp_dim, 2)
 
     def forward(
         self, tokens: Float[Tensor, "b t d"], seen: Bool[Tensor, "b t"], inputs: ModelInput

@@ -80,8 +80,8 @@ class Flow(nn.Module):
     def __init__(self, config: ChainFlowConfig) -> None:
         super().__init__()
         self.steps, self.noise = config.flow_steps, config.flow_noise
-        self.embed = mlp(3, config.hidden, config.dim)
-        self.time = mlp(2 * _WAVES, config.hidden, config.dim)
+        self.embed = mlp(3, config.mlp_dim, config.dim)
+        self.time = mlp(2 * _WAVES, config.mlp_dim, config.dim)
         self.order = nn.Parameter(0.1 * torch.randn(config.poses, config.dim))
         self.blocks = nn.ModuleList([FlowBlock(config) for _ in range(config.flow_layers)])
         self.norm = nn.LayerNorm(config.dim)
@@ -136,7 +136,7 @@ class FlowBlock(nn.Module):
 
     def __init__(self, config: ChainFlowConfig) -> None:
         super().__init__()
-        self.along = SelfAttentionBlock(config.dim, config.hidden, config.heads, config.dropout)
+        self.along = SelfAttentionBlock(config.dim, config.mlp_dim, config.heads, config.dropout)
         self.across = CrossAttentionBlock(config)
         self.norm = nn.LayerNorm(config.dim, elementwise_affine=False)
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.dim, 4 * config.dim))

@@ -58,7 +58,7 @@ class AuxiliaryHeads(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = min(config.hidden, _WIDEST)
+        width = min(config.mlp_dim, _WIDEST)
         self.reduce = nn.Conv2d(config.dim, width, 1)
         self.embed = mlp(4 * _WAVES, width, width)
         self.mix = nn.Sequential(

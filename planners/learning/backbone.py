@@ -82,8 +82,10 @@ def build_backbone(config: ModelConfig, weights: bool = True) -> Backbone:
     """Build the backbone named by a config, with its low-rank additions if any; see `plain_backbone`."""
     backbone = plain_backbone(config, weights)
     if config.lora_rank:
-        if not config.frozen:
-            raise SwerveError(f"{config.family}: lora_rank is for frozen backbones: set frozen, or lora_rank to 0")
+        if not config.freeze_backbone:
+            raise SwerveError(
+                f"{config.family}: lora_rank is for frozen backbones: set freeze_backbone, or lora_rank to 0"
+            )
         adapt(backbone.body, config.lora_rank)
         backbone.adapted = True
     return backbone
@@ -105,7 +107,7 @@ def plain_backbone(config: ModelConfig, weights: bool = True) -> Backbone:
         if weights and config.backbone_weights is not None:
             _read_tiny(body, config.backbone_weights, config.family)
         _check_size(config, TINY_PATCH)
-        return Backbone(body, _TINY_WIDTH, TINY_PATCH, config.frozen)
+        return Backbone(body, _TINY_WIDTH, TINY_PATCH, config.freeze_backbone)
     return _of_timm(config, config.backbone_weights if weights else None)
 
 
@@ -184,7 +186,7 @@ def _of_timm(config: ModelConfig, weights: str | None) -> Backbone:
     # The weights read would otherwise stay in memory twice.
     model.pretrained_cfg.pop("state_dict", None)
     colors = tuple(model.pretrained_cfg["mean"]), tuple(model.pretrained_cfg["std"])
-    return Backbone(TimmBody(model), model.embed_dim, patch, config.frozen, colors)
+    return Backbone(TimmBody(model), model.embed_dim, patch, config.freeze_backbone, colors)
 
 
 def _check_file(config: ModelConfig, weights: str) -> None:

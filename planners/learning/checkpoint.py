@@ -18,7 +18,7 @@ from swerve.planners.trained_file import HEADER, read_tensors_of
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 
-VERSION: Final = 3
+VERSION: Final = 4
 _FORMAT: Final = "swerve-rap-checkpoint"
 _SHAPE: Final = fields_of(
     {
@@ -28,7 +28,7 @@ _SHAPE: Final = fields_of(
     },
 )
 # Options that do not affect results, or only those of the first step.
-_FREE: Final = ("threads", "compile", "warm_start", "sharded")
+_FREE: Final = ("scoring_threads", "compile", "initial_weights", "fsdp")
 
 
 def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from swerve.scenes import SwerveError
 
 
 def begin(training: Training, stream: SampleStream) -> None:
-    """Prepare a run that begins: find the vocabulary's anchors, take the weights of `warm_start`.
+    """Prepare a run that begins: find the vocabulary's anchors, take the weights of `initial_weights`.
 
     All processes must then have the same weights.
 
@@ -28,12 +28,12 @@ def begin(training: Training, stream: SampleStream) -> None:
         targets = stream.targets(training.config.interval, training.config.poses)
         anchors = kmeans_anchors(targets, len(vocabulary.anchors), training.options.seed)
         vocabulary.set_anchors(torch.as_tensor(anchors).float())
-    if training.options.warm_start:
-        warm_start(training, training.options.warm_start)
+    if training.options.initial_weights:
+        load_initial_weights(training, training.options.initial_weights)
     require_equal_states(training)
 
 
-def warm_start(training: Training, path: Path) -> list[str]:
+def load_initial_weights(training: Training, path: Path) -> list[str]:
     """Take the weights of a trained planner where names and shapes are the same; return their names.
 
     Raises:
@@ -43,7 +43,7 @@ def warm_start(training: Training, path: Path) -> list[str]:
     own = training.model.state_dict()
     fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
     if not fitting:
-        raise SwerveError(f"{path}: none of its weights fits {training.config.family}. Choose another warm_start")
+        raise SwerveError(f"{path}: none of its weights fits {training.config.family}. Choose another initial_weights")
     load_whole(training.model, fitting, strict=False)
     for name, one in training.model.named_parameters():
         if name in training.average:

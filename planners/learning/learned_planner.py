@@ -27,7 +27,7 @@ from swerve.scenes.planning import Observation, Trajectory
 from swerve.scenes.printable import printable
 
 # To be increased whenever inputs, outputs or the file layout change, so that old files are rejected.
-VERSION: Final = 2
+VERSION: Final = 3
 FORMAT: Final = "swerve-planner"
 # RAP's files say their family by their format.
 RAP_FORMAT: Final = "swerve-rap"

@@ -26,7 +26,7 @@ _POSITIVE: Final = (
     "image_height",
     "image_width",
     "dim",
-    "hidden",
+    "mlp_dim",
     "heads",
     "poses",
     "interval",
@@ -59,10 +59,10 @@ class ModelConfig:
         trim: shares cropped from images before resizing, see `swerve.data.stream.image_fit.ImageFit`.
         backbone: timm model (`vit_huge_plus_patch16_dinov3`, `vit_small_patch14_dinov2`, ...), or `tiny`.
         backbone_weights: a file of timm's weights, `hub` to download them, None for random initialisation.
-        frozen: whether the backbone is excluded from training.
+        freeze_backbone: whether the backbone is excluded from training.
         lora_rank: rank of trained additions to a frozen backbone's attention and MLP layers; 0 for none.
         dim: dimension of queries and image features.
-        hidden: dimension of hidden layers.
+        mlp_dim: dimension of the hidden layers of MLPs.
         heads: number of attention heads.
         poses: number of poses of a proposal.
         interval: seconds between poses.
@@ -104,10 +104,10 @@ class ModelConfig:
     trim: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     backbone: str = "vit_huge_plus_patch16_dinov3"
     backbone_weights: str | None = HUB
-    frozen: bool = True
+    freeze_backbone: bool = True
     lora_rank: int = 0
     dim: int = 1280
-    hidden: int = 1024
+    mlp_dim: int = 1024
     heads: int = 8
     poses: int = 10
     interval: float = 0.5
@@ -210,9 +210,9 @@ class ModelConfig:
             "image_width": 80,
             "backbone": TINY_BACKBONE,
             "backbone_weights": None,
-            "frozen": False,
+            "freeze_backbone": False,
             "dim": 64,
-            "hidden": 128,
+            "mlp_dim": 128,
             "heads": 4,
             "poses": 8,
             "dropout": 0.0,

@@ -29,11 +29,11 @@ class Neck(nn.Module):
     def __init__(self, config: ModelConfig, width: int, patch: int) -> None:
         super().__init__()
         self.patch = patch
-        self.projector = nn.Sequential(mlp(width, config.hidden, config.dim), nn.LayerNorm(config.dim))
-        self.embedder = mlp(_INPUTS, config.hidden, config.dim)
+        self.projector = nn.Sequential(mlp(width, config.mlp_dim, config.dim), nn.LayerNorm(config.dim))
+        self.embedder = mlp(_INPUTS, config.mlp_dim, config.dim)
         # Planners without past frames have no embedding of time.
         ages = [split_past_name(name)[1] / _LONGEST for name in config.cameras]
-        self.age = mlp(2 * _WAVES, config.hidden, config.dim) if any(ages) else None
+        self.age = mlp(2 * _WAVES, config.mlp_dim, config.dim) if any(ages) else None
         self.register_buffer("ages", fourier_features(torch.tensor(ages)[:, None], _WAVES), persistent=False)
 
     def content(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:

@@ -23,11 +23,11 @@ class PlanScorer(nn.Module):
 
     def __init__(self, config: ModelConfig, layers: int) -> None:
         super().__init__()
-        self.embed = mlp(features_per_plan(config.poses), config.hidden, config.dim)
-        self.status = mlp(STATUS, config.hidden, config.dim)
+        self.embed = mlp(features_per_plan(config.poses), config.mlp_dim, config.dim)
+        self.status = mlp(STATUS, config.mlp_dim, config.dim)
         self.layers = nn.ModuleList([CrossAttentionBlock(config) for _ in range(layers)])
         self.norm = nn.LayerNorm(config.dim)
-        self.head = mlp(config.dim, config.hidden, len(Metric))
+        self.head = mlp(config.dim, config.mlp_dim, len(Metric))
 
     def embedding(self, poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b n d"]:
         """Return the embeddings of plans; their poses get no gradient."""
@@ -60,7 +60,7 @@ class CrossAttentionBlock(nn.Module):
         self.heads, self.dropout, width = config.heads, config.dropout, config.dim
         self.norm, self.perceptron_norm, self.token_norm = (nn.LayerNorm(width) for _ in range(3))
         self.query, self.pair, self.outgoing = (nn.Linear(width, size * width) for size in (1, 2, 1))
-        self.perceptron = mlp(width, config.hidden, width)
+        self.perceptron = mlp(width, config.mlp_dim, width)
 
     def forward(
         self, queries: Float[Tensor, "b n d"], tokens: Float[Tensor, "b t d"], seen: Bool[Tensor, "b t"]

@@ -65,7 +65,7 @@ def prepared_batches(
             if scores is not None and store is not None:
                 views = _scored_views(batch, store, scores, training, hidden)
             else:
-                contexts = _optional_contexts(store, batch, training.options.threads)
+                contexts = _optional_contexts(store, batch, training.options.scoring_threads)
                 views = views_of(batch, contexts, training.config, hidden=hidden)
             return views.pinned() if training.device.type == "cuda" else views
 
@@ -98,7 +98,7 @@ def _scored_views(
     batch: Batch, store: ContextStore, scores: ScoreStore, training: Training, hidden: HiddenStateStore | None
 ) -> TrainingBatch:
     """Return the views with the stored scores of the vocabulary; those of samples seen first are computed."""
-    keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.threads
+    keys, threads = [f"{one.dataset}/{one.key}" for one in batch.provenance], training.options.scoring_threads
     contexts: list[PreparedContext | None] = [None] * len(batch)
     # Of stored samples, contexts are needed for learned proposals and auxiliary heads alone.
     if _needs_contexts(training):

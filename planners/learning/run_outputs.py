@@ -55,7 +55,7 @@ class RunOutputs:
             if self._journal:
                 self._journal.flush()
             # The loader's own state is ahead of the training.
-            stream = self._loader.state_at(training.step * training.options.accumulation)
+            stream = self._loader.state_at(training.step * training.options.gradient_accumulation_steps)
             self._checkpoints.save(training, stream)
 
     def _is_best(self, found: dict[str, float]) -> bool:

@@ -24,7 +24,7 @@ def shard(module: nn.Module) -> None:
     try:
         from torch.distributed.fsdp import fully_shard
     except ImportError as error:
-        raise SwerveError("sharded: needs torch 2.6 or newer. Leave it out, or update torch") from error
+        raise SwerveError("fsdp: needs torch 2.6 or newer. Leave it out, or update torch") from error
     device = next(module.parameters()).device.type
     mesh = init_device_mesh(device, (torch.distributed.get_world_size(),))
     for name, one in list(module.named_modules()):

@@ -135,7 +135,7 @@ def _train(
     if run.validation:
         require_held_out(run.validation.benchmark, stream.logs, LearnedPlanner(training.model, {}))
     make_folder(folder)
-    loader = StreamLoader(stream, options.steps * options.accumulation, run.workers)
+    loader = StreamLoader(stream, options.steps * options.gradient_accumulation_steps, run.workers)
     resumed = load_checkpoint(folder / CHECKPOINT, training)
     if resumed is None:
         begin(training, stream)
@@ -149,7 +149,7 @@ def _train(
         closing(prepared_batches(loader, store, scores, training, run.prefetch, hidden)) as batches,
         outputs or nullcontext(),
     ):
-        for parts in batched(batches, options.accumulation):
+        for parts in batched(batches, options.gradient_accumulation_steps):
             noted = training.train_step(*parts)
             row = {**noted, **_seconds(training)}
             due = run.validation and _is_due(run.validation, training)

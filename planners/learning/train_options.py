@@ -19,20 +19,20 @@ class TrainingOptions:
         learning_rate: Largest learning rate.
         final_learning_rate: Final learning rate; the rate decays to it along half a cosine.
         warmup_fraction: Share of the steps in which the rate rises linearly to the largest.
-        backbone_rate: Learning rate of the backbone, relative to that of the rest.
+        backbone_lr_multiplier: Multiplier of the learning rate for the backbone.
         weight_decay: Weight decay of AdamW.
         decay_matrices_only: No weight decay of norms, biases and other vectors.
         max_grad_norm: Largest norm of the gradient; the paper does not clip.
         weight_ema_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
-        accumulation: Batches of a step, whose gradients are averaged: larger batches than memory holds.
+        gradient_accumulation_steps: Batches of a step, whose gradients are averaged: larger batches than memory holds.
         precision: bf16 for mixed training, validation and inference; fp32; or auto: bf16 on GPUs.
         tf32: Let a GPU multiply float32 matrices in TensorFloat-32, with 10 bits of mantissa.
-        sharded: Share parameters, gradients and the optimizer's state out among the processes (FSDP2), for networks
+        fsdp: Share parameters, gradients and the optimizer's state out among the processes (FSDP2), for networks
             that do not fit a GPU; otherwise each process has all of them (DDP).
         compile: Compile the network with torch.compile; the first steps take minutes.
-        warm_start: A trained planner's file; its weights are taken where names and shapes are the same.
+        initial_weights: A trained planner's file; its weights are taken where names and shapes are the same.
         seed: Seed of initial weights, order of samples and dropout.
-        threads: Scenes that are scored in parallel.
+        scoring_threads: Threads that prepare contexts and score proposals, each a scene at a time.
 
     Raises:
         SwerveError: a number is outside its range.
@@ -42,22 +42,29 @@ class TrainingOptions:
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-5
     warmup_fraction: float = 0.05
-    backbone_rate: float = 1.0
+    backbone_lr_multiplier: float = 1.0
     weight_decay: float = 1e-4
     decay_matrices_only: bool = False
     max_grad_norm: float = 5.0
     weight_ema_decay: float = 0.999
-    accumulation: int = 1
+    gradient_accumulation_steps: int = 1
     precision: Precision = "auto"
     tf32: bool = False
-    sharded: bool = False
+    fsdp: bool = False
     compile: bool = False
-    warm_start: Path | None = None
+    initial_weights: Path | None = None
     seed: int = 0
-    threads: int = 2
+    scoring_threads: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "learning_rate", "backbone_rate", "max_grad_norm", "accumulation", "threads"):
+        for name in (
+            "steps",
+            "learning_rate",
+            "backbone_lr_multiplier",
+            "max_grad_norm",
+            "gradient_accumulation_steps",
+            "scoring_threads",
+        ):
             if not getattr(self, name) > 0:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
         for name in ("warmup_fraction", "weight_ema_decay"):
@@ -72,7 +79,7 @@ class TrainingOptions:
                 f"({self.learning_rate})"
             )
 
-    def rate(self, step: int) -> float:
+    def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
         rising = self.warmup_fraction * self.steps
         if step < rising:

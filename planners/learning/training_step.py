@@ -64,7 +64,7 @@ class Training:
         if options.compile:
             self.model.compile()
         forward = _Forward(self.model, self.classifier, options, self.heads)
-        self.is_sharded = options.sharded and world > 1
+        self.is_sharded = options.fsdp and world > 1
         if self.is_sharded:
             shard(forward)
             self.average = _trained_copies(self.model)
@@ -84,9 +84,9 @@ class Training:
         Raises:
             SwerveError: a loss is not finite, or memory does not suffice.
         """
-        rate = self.options.rate(self.step)
+        rate = self.options.learning_rate_at(self.step)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate * group["relative_rate"]
+            group["lr"] = rate * group["lr_multiplier"]
         watch = self.watch
         with _memory_told(batches[0]), watch.measure("step"):
             self._optimizer.zero_grad(set_to_none=True)
@@ -239,7 +239,7 @@ class _Forward(nn.Module):
                 own |= auxiliary_losses(found, batch)
                 figures = auxiliary_figures(found, batch)
             losses = losses_of(
-                output, batch, config, teacher, self.classifier, progress, watch, self.options.threads, own
+                output, batch, config, teacher, self.classifier, progress, watch, self.options.scoring_threads, own
             )
         with torch.no_grad():
             chosen = displacement(best_proposal(output.logits, output.poses, config)[:, None], batch)

@@ -96,7 +96,7 @@ class Vocabulary(nn.Module):
         super().__init__()
         self.poses, self.interval, self.profiles = config.poses, config.interval, profiles
         self.register_buffer("anchors", torch.zeros(anchors, config.poses, 3))
-        self.residual = mlp(2 * config.dim, config.hidden, config.poses * 3) if residuals else None
+        self.residual = mlp(2 * config.dim, config.mlp_dim, config.poses * 3) if residuals else None
         if self.residual is not None:
             begin_at_zero(self.residual[-1])
 

@@ -29,10 +29,10 @@ class Decoder(nn.Module):
         super().__init__()
         self.rounds, self.proposals, self.poses = config.refinement_rounds, config.proposals, config.poses
         self.recompute = config.recompute_rounds
-        self.ego = mlp(STATUS, config.hidden, config.dim)
+        self.ego = mlp(STATUS, config.mlp_dim, config.dim)
         self.queries = nn.Parameter(_FIRST_QUERIES * torch.randn(config.proposals * config.poses, config.dim))
-        self.head = mlp(config.dim, config.hidden, 3)
-        self.place = mlp(3, config.hidden, config.dim)
+        self.head = mlp(config.dim, config.mlp_dim, 3)
+        self.place = mlp(3, config.mlp_dim, config.dim)
         self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers_per_round)])
         seconds = config.interval * torch.arange(1, config.poses + 1)
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
@@ -88,7 +88,7 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.cross_attention = PoseAttention(config)
         self.norm = nn.LayerNorm(config.dim)
-        self.self_attention = SelfAttentionBlock(config.dim, config.hidden, config.heads, config.dropout)
+        self.self_attention = SelfAttentionBlock(config.dim, config.mlp_dim, config.heads, config.dropout)
 
     def forward(
         self,

@@ -72,7 +72,7 @@ def pairs_of_set(
     """
     part = Part("paired", images="both", limit=most)
     own = config.cameras if cameras is None else tuple(cameras)
-    stream = SampleStream(folder, StreamOptions((part,), fit_of(config), own, batch=1, split=split))
+    stream = SampleStream(folder, StreamOptions((part,), fit_of(config), own, batch_size=1, split=split))
     found = []
     for step in range(round(stream.steps_per_epoch["paired"])):
         batch = stream.batch(step)

@@ -18,7 +18,7 @@ class Scorer(nn.Module):
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.dim)
-        self.head = mlp(config.dim, config.hidden, config.hidden, len(Metric))
+        self.head = mlp(config.dim, config.mlp_dim, config.mlp_dim, len(Metric))
 
     def forward(self, queries: Float[Tensor, "b n k d"]) -> Float[Tensor, "b n 8"]:
         """Compute logits of the sub-scores."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
-from swerve.data.stream.part import BATCH, Part
+from swerve.data.stream.part import BATCH_SIZE, Part
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.options.shared import Config, Dataset
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
@@ -59,7 +59,7 @@ class Train:
             share, and raster (default), photo or both. With none: paired:0.5:both recovery:0.25 cross_agent:0.25
             follow_up:0.25 visited:0.25, of which those are left out that the set lacks; without photos raster_only
             takes the place of paired.
-        batch: Samples of a step per process.
+        batch_size: Samples of a step per process.
         split: Samples that it is trained on. Those of val and test are for evaluation: choose them only to try things
             out.
         training: The training.
@@ -84,7 +84,7 @@ class Train:
     fields: Annotated[tuple[str, ...], arg(metavar="[NAME=VALUE ...]")] = ()
     auxiliary: Annotated[tuple[Literal["agents", "drivable"], ...], arg(metavar="[agents|drivable ...]")] = ()
     parts: tuple[BatchPart, ...] = ()
-    batch: int = BATCH
+    batch_size: int = BATCH_SIZE
     split: Split = "train"
     training: Annotated[TrainingOptions, FLAT] = field(default_factory=TrainingOptions)
     loop: Annotated[LoopOptions, FLAT] = field(default_factory=LoopOptions)

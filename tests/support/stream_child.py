@@ -20,7 +20,9 @@ def options(**changes) -> StreamOptions:
         Part("recovery", 2.0),
         Part("cross_agent", 1.0),
     )
-    return StreamOptions(**{"parts": parts, "fit": ImageFit((48, 20)), "cameras": ("front",), "batch": 6, **changes})
+    return StreamOptions(
+        **{"parts": parts, "fit": ImageFit((48, 20)), "cameras": ("front",), "batch_size": 6, **changes}
+    )
 
 
 def digest(batch) -> str:

@@ -34,7 +34,7 @@ def base(tmp_path_factory):
     options = ["--viewpoints", "logged", "recovery", "--cameras", "front", "--size", "72x40", "--scene-interval", "3"]
     assert invoke("augment", "town:1", folder / "set", *options, "--workers", "1").exit_code == 0
     assert invoke("contexts", "town:1", folder / "set", folder / "contexts", "--workers", "1").exit_code == 0
-    model = {"dim": 16, "hidden": 16, "heads": 2, "proposals": 3, "image_height": 40, "image_width": 72}
+    model = {"dim": 16, "mlp_dim": 16, "heads": 2, "proposals": 3, "image_height": 40, "image_width": 72}
     model |= {"cameras": ["front"]}
     (folder / "model.json").write_text(json.dumps({**tiny(), **model}))
     return folder
@@ -47,7 +47,7 @@ def tiny():
 
 
 def command(base, out, *more):
-    training = ["--steps", "2", "--batch", "4", "--checkpoint-every", "1", "--workers", "0"]
+    training = ["--steps", "2", "--batch-size", "4", "--checkpoint-every", "1", "--workers", "0"]
     rounds = ["--rounds", str(ROUNDS), "--round-sources", "town:1", "--round-interval", "6"]
     drive = ["--round-drive.rate", "1", "--round-drive.seconds", "6"]
     contexts = ["--contexts", base / "contexts", "--model", base / "model.json"]

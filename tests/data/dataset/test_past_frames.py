@@ -57,7 +57,7 @@ def test_streams_read_past_frames_as_cameras_stored_or_rendered(sets):
     batches = []
     for rasters in ("images", "primitives"):
         options = StreamOptions(
-            (Part("raster_only"), Part("recovery")), ImageFit((64, 36)), ("front@1", "front"), batch=6
+            (Part("raster_only"), Part("recovery")), ImageFit((64, 36)), ("front@1", "front"), batch_size=6
         )
         batches.append(SampleStream(sets / rasters, options).batch(0))
     stored, rendered = batches

@@ -234,6 +234,6 @@ def test_a_set_in_a_store_has_its_index_mapped(small_set, tmp_path, monkeypatch,
     for path in sorted(path for path in small_set.rglob("*") if path.is_file()):
         store.put(path.relative_to(small_set).as_posix(), path)
     assert contents(local_folder(store.url), "train") == contents(small_set, "train")
-    options = StreamOptions((Part("raster_only"),), ImageFit((32, 24)), batch=2)
+    options = StreamOptions((Part("raster_only"),), ImageFit((32, 24)), batch_size=2)
     batches = [SampleStream(place, options).batch(0) for place in (store.url, small_set)]
     np.testing.assert_array_equal(batches[0].raster, batches[1].raster)

@@ -9,7 +9,7 @@ from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions, shard_reader
 from tests.support.simple_source import SimpleSource
 
-OPTIONS = StreamOptions((Part("raster_only"),), ImageFit((32, 24)), batch=2)
+OPTIONS = StreamOptions((Part("raster_only"),), ImageFit((32, 24)), batch_size=2)
 
 
 @pytest.fixture(scope="module")

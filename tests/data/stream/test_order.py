@@ -74,7 +74,7 @@ def test_a_limit_takes_some_of_those_of_a_larger_limit():
         ({"parts": ()}, "at least one part"),
         ({"parts": (Part("paired"), Part("paired"))}, "a part is named twice in paired, paired"),
         ({"parts": (Part("paired"),), "cameras": ("a", "a")}, "a camera is named twice"),
-        ({"parts": (Part("paired"), Part("recovery", 0.01)), "batch": 8}, "no room for the share of recovery"),
+        ({"parts": (Part("paired"), Part("recovery", 0.01)), "batch_size": 8}, "no room for the share of recovery"),
     ],
 )
 def test_options_that_make_no_batch_are_refused(arguments, message):

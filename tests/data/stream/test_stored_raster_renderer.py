@@ -27,14 +27,14 @@ def sets(tmp_path_factory):
 
 
 def stream_of(folder, cameras=(), size=(64, 36)):
-    return SampleStream(folder, StreamOptions(PARTS, ImageFit(size), cameras, batch=12))
+    return SampleStream(folder, StreamOptions(PARTS, ImageFit(size), cameras, batch_size=12))
 
 
 @pytest.mark.parametrize(("cameras", "size"), [((), (64, 36)), (("back", "front"), (40, 30)), (("back",), (64, 36))])
 def test_drawn_rasters_are_the_stored_ones(sets, cameras, size):
     # Photographs are of the front camera alone.
     parts = PARTS[1:] if cameras == ("back",) else PARTS
-    options = StreamOptions(parts, ImageFit(size), cameras, batch=12)
+    options = StreamOptions(parts, ImageFit(size), cameras, batch_size=12)
     stored, drawn = (SampleStream(folder, options).batch(1) for folder in sets[1:])
     assert stored.raster.any(axis=(2, 3, 4)).all()
     np.testing.assert_array_equal(drawn.raster, stored.raster)

@@ -152,8 +152,8 @@ def test_each_part_passes_over_all_its_samples_in_its_own_time(small_set, known)
 
 def test_ranks_do_not_overlap_and_make_up_the_whole(small_set):
     parts = (Part("recovery"),)
-    whole = SampleStream(small_set, options(parts=parts, batch=4))
-    halves = [SampleStream(small_set, options(parts=parts, batch=2), rank, 2) for rank in (0, 1)]
+    whole = SampleStream(small_set, options(parts=parts, batch_size=4))
+    halves = [SampleStream(small_set, options(parts=parts, batch_size=2), rank, 2) for rank in (0, 1)]
     for step in range(4):
         assert [row for half in halves for row in half.rows(step)[0]] == whole.rows(step)[0]
     assert halves[0].steps_per_epoch == whole.steps_per_epoch
@@ -209,7 +209,7 @@ def test_killed_with_workers_it_goes_on_as_if_nothing_had_been(small_set):
     ("changes", "message"),
     [
         ({"seed": 1}, "cannot be resumed: seed was 0, is 1"),
-        ({"batch": 12}, "batch was 6, is 12"),
+        ({"batch_size": 12}, "batch_size was 6, is 12"),
         ({"cameras": ("back",)}, r"cameras was \['front'\], is \['back'\]"),
     ],
 )

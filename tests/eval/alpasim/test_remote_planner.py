@@ -122,7 +122,7 @@ def test_a_network_drives_the_same_way(tmp_path):
     from swerve.planners.rap import RapConfig, RapModel
 
     path = tmp_path / "rap.safetensors"
-    config = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=4, image_width=96, image_height=64)
+    config = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=4, image_width=96, image_height=64)
     save_learned(RapModel(config), {}, path)
     own = load_planner(str(path)).planner
     scene = scene_of(3, 40, rate=1.0)

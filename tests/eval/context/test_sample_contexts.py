@@ -206,7 +206,7 @@ def store(dataset, tmp_path_factory):
 @pytest.fixture(scope="module")
 def batch(dataset):
     parts = (Part("raster_only"), Part("recovery"), Part("cross_agent"))
-    return SampleStream(dataset, StreamOptions(parts, ImageFit((64, 36)), batch=9)).batch(0)
+    return SampleStream(dataset, StreamOptions(parts, ImageFit((64, 36)), batch_size=9)).batch(0)
 
 
 def test_a_batchs_contexts_are_those_of_its_viewpoints(dataset, store, batch):

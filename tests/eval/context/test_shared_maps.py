@@ -53,7 +53,7 @@ def made(tmp_path_factory):
 
 
 def origins(folder):
-    options = StreamOptions((Part("raster_only"), Part("recovery")), ImageFit((16, 16)), batch=4)
+    options = StreamOptions((Part("raster_only"), Part("recovery")), ImageFit((16, 16)), batch_size=4)
     return SampleStream(folder / "set", options).batch(0).provenance
 
 

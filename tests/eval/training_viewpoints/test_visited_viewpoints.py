@@ -168,7 +168,7 @@ def test_pseudo_experts_score_what_the_scorer_says_and_no_anchor_scores_more(mad
     count = len(list(samples(folder / "set")))
     assert report.summary["scored"] == {"visited": count}
     store = ContextStore(folder / "contexts", folder / "set")
-    stream = SampleStream(folder / "set", StreamOptions((Part("visited"),), ImageFit((32, 18)), batch=count))
+    stream = SampleStream(folder / "set", StreamOptions((Part("visited"),), ImageFit((32, 18)), batch_size=count))
     batch = stream.batch(0)
     for row, (context, place) in enumerate(zip(store.contexts(batch.provenance), batch.provenance, strict=True)):
         assert place.kind.value == "visited"
@@ -195,14 +195,14 @@ def test_sets_are_mixed_in_one_stream(made, tmp_path):
     folder, _, _ = made
     augment([SOURCE], tmp_path / "base", replace(OPTIONS, viewpoints=("logged", "recovery")), 1)
     parts = (Part("raster_only"), Part("recovery"), Part("visited", 2.0))
-    options = StreamOptions(parts, ImageFit((32, 18)), batch=8)
+    options = StreamOptions(parts, ImageFit((32, 18)), batch_size=8)
     stream = SampleStream([tmp_path / "base", folder / "set"], options)
     batch = stream.batch(0)
     assert [one.dataset for one in batch.provenance] == [0, 0, 0, 0, 1, 1, 1, 1]
     assert np.isnan(batch.expert_score[:4]).all()
     assert not np.isnan(batch.expert_score[4:]).any()
     assert not batch.expert_10hz_valid[:4].any()
-    alone = SampleStream(folder / "set", replace(options, parts=(Part("visited"),), batch=4)).batch(0)
+    alone = SampleStream(folder / "set", replace(options, parts=(Part("visited"),), batch_size=4)).batch(0)
     order = {one.key: row for row, one in enumerate(alone.provenance)}
     for row in range(4, 8):
         if batch.provenance[row].key in order:

@@ -15,7 +15,7 @@ from tests.support.rap_child import stream_of
 from tests.support.rap_views import turning_batch, without_photographs
 
 CPU = torch.device("cpu")
-SMALL = ChainFlowConfig.tiny(dim=16, hidden=16, heads=2, score_weight=0.0, spatial_weight=0.0, domain_weight=0.0)
+SMALL = ChainFlowConfig.tiny(dim=16, mlp_dim=16, heads=2, score_weight=0.0, spatial_weight=0.0, domain_weight=0.0)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_plan(model):
 @pytest.mark.slow
 def test_residuals_overfit_32_samples():
     """The chain is held: only the flow moves its poses to the targets."""
-    small = {"dim": 32, "hidden": 64, "modes": 1, "flow_noise": 0.0, "image_height": 24, "image_width": 40}
+    small = {"dim": 32, "mlp_dim": 64, "modes": 1, "flow_noise": 0.0, "image_height": 24, "image_width": 40}
     config = replace(SMALL, **small)
     batch = without_photographs(turning_batch(config, 32))
     training = Training(config, TrainingOptions(200, learning_rate=6e-3, weight_ema_decay=0.9), CPU)
@@ -113,7 +113,7 @@ def test_the_flow_sees_its_condition(conditioning):
 
 
 def test_it_is_trained_and_loaded_by_the_shared_code(dataset, tmp_path):
-    config = ChainFlowConfig.tiny(dim=16, hidden=16, heads=2, image_height=40, image_width=72, score_weight=0.0)
+    config = ChainFlowConfig.tiny(dim=16, mlp_dim=16, heads=2, image_height=40, image_width=72, score_weight=0.0)
     run = RunOptions(workers=0)
     path = train(stream_of(dataset, config), None, config, TrainingOptions(2), tmp_path, Process(0, 1, CPU), run)
     named = load_planner(str(path))

@@ -108,12 +108,12 @@ def store(made):
 @pytest.fixture(scope="module")
 def config(store):
     own = {f"vlm_{name}": value for name, value in vars(store.stored.spec).items()}
-    sizes = {"image_height": 40, "image_width": 72, "dim": 16, "hidden": 16, "heads": 2}
+    sizes = {"image_height": 40, "image_width": 72, "dim": 16, "mlp_dim": 16, "heads": 2}
     return ChainFlowConfig.tiny(conditioning="hidden_states", **sizes, **own, **OFF)
 
 
 def stream_of(made):
-    return SampleStream(made / "set", StreamOptions((Part("raster_only"),), FIT, ("front",), batch=3))
+    return SampleStream(made / "set", StreamOptions((Part("raster_only"),), FIT, ("front",), batch_size=3))
 
 
 def test_states_are_the_models_averaged_over_parts_of_the_sequence(made):
@@ -250,12 +250,14 @@ def test_other_states_than_the_network_asks_for_are_refused(made, store, config,
         (replace(config, vlm_tokens=4), "another model"),
     ):
         size = (wrong.image_width, 40)
-        stream = SampleStream(made / "set", StreamOptions((Part("raster_only"),), ImageFit(size), ("front",), batch=3))
+        stream = SampleStream(
+            made / "set", StreamOptions((Part("raster_only"),), ImageFit(size), ("front",), batch_size=3)
+        )
         with pytest.raises(SwerveError, match=told):
             train(stream, None, wrong, TrainingOptions(1), tmp_path, Process(0, 1, CPU), hidden=store)
     trimmed = replace(config, trim=(0.0, 0.25, 0.0, 0.0))
     fit = ImageFit((72, 40), trimmed.trim)
-    stream = SampleStream(made / "set", StreamOptions((Part("raster_only"),), fit, ("front",), batch=3))
+    stream = SampleStream(made / "set", StreamOptions((Part("raster_only"),), fit, ("front",), batch_size=3))
     with pytest.raises(SwerveError, match=r"with trim \(0.0, 0.0, .* the network has .* with trim \(0.0, 0.25, "):
         train(stream, None, trimmed, TrainingOptions(1), tmp_path, Process(0, 1, CPU), hidden=store)
     plain, process = replace(config, conditioning="pooled"), Process(0, 1, CPU)

@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 STEPS = 140
 BOTH = ("agents", "drivable")
 OFF = {"score_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0, "imitation_weight": 0.0}
-SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, auxiliary=BOTH, **OFF)
+SMALL = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=3, auxiliary=BOTH, **OFF)
 
 
 def context_at(pose, agents, road=((-100.0, -6.0), (100.0, 3.0))):
@@ -120,7 +120,7 @@ def batch_of(count, config=SMALL):
 
 @pytest.mark.slow
 def test_heads_overfit_sixteen_samples():
-    config = replace(SMALL, dim=32, hidden=32, agents_weight=1.0, drivable_weight=4.0)
+    config = replace(SMALL, dim=32, mlp_dim=32, agents_weight=1.0, drivable_weight=4.0)
     batch = batch_of(8, config)  # each a raster and a photo
     assert len(batch) == 16
     training = Training(config, TrainingOptions(STEPS, learning_rate=1e-2, final_learning_rate=1e-4), CPU)

@@ -75,7 +75,7 @@ def test_the_tiny_one_sees_places_and_colours():
 
 def test_a_frozen_one_stays_as_it_is():
     torch.manual_seed(0)
-    backbone = build_backbone(RapConfig.tiny(frozen=True))
+    backbone = build_backbone(RapConfig.tiny(freeze_backbone=True))
     assert not backbone(IMAGES).requires_grad
     parent = torch.nn.Sequential(backbone).train()
     assert parent.training
@@ -92,7 +92,7 @@ def saved(path, tensors):
 def test_a_model_of_timm_by_name_with_weights_from_a_file(standin, tmp_path):
     taught = StandIn(16, {}).state_dict()
     path = saved(tmp_path / "weights.safetensors", {**taught, "head.weight": torch.zeros(2)})
-    config = RapConfig.tiny(backbone="vit_small_patch16", backbone_weights=path, frozen=True)
+    config = RapConfig.tiny(backbone="vit_small_patch16", backbone_weights=path, freeze_backbone=True)
     backbone = build_backbone(config)
     assert backbone(IMAGES).shape == (2, 12, 3, 5)
     assert (backbone.width, backbone.patch) == (12, 16)
@@ -152,7 +152,7 @@ def test_a_strangers_file_is_refused(content, reason, standin, tmp_path):
 def test_the_small_backbone_takes_weights(tmp_path):
     taught, path = build_backbone(RapConfig.tiny()), tmp_path / "tiny.safetensors"
     saved(path, taught.body.state_dict())
-    read = build_backbone(RapConfig.tiny(backbone_weights=str(path), frozen=True))
+    read = build_backbone(RapConfig.tiny(backbone_weights=str(path), freeze_backbone=True))
     assert torch.equal(read(IMAGES), taught(IMAGES))
     assert not any(one.requires_grad for one in read.parameters())
     saved(path, {"other": torch.zeros(1)})
@@ -192,7 +192,7 @@ def test_features_are_timms_patch_tokens(name, timm, tmp_path):
     config = RapConfig.tiny(
         backbone=name,
         backbone_weights=path,
-        frozen=True,
+        freeze_backbone=True,
         image_height=3 * patch,
         image_width=5 * patch,
         cameras=("a", "b"),

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.planners.learning import LearnedPlanner, load_learned, save_learned
 from swerve.planners.learning.image_augmentation import grid_masked, jittered
-from swerve.planners.learning.initial_weights import warm_start
+from swerve.planners.learning.initial_weights import load_initial_weights
 from swerve.planners.learning.parameter_groups import parameter_groups
 from swerve.planners.learning.train_options import TrainingOptions
 from swerve.planners.learning.training_step import Training, hidden_status
@@ -19,7 +19,9 @@ from swerve.scenes import SwerveError
 from tests.support.rap_views import rows_of, turning_batch
 
 CPU = torch.device("cpu")
-SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, score_weight=0.0, spatial_weight=0.0, domain_weight=0.0)
+SMALL = RapConfig.tiny(
+    dim=16, mlp_dim=16, heads=2, proposals=3, score_weight=0.0, spatial_weight=0.0, domain_weight=0.0
+)
 
 
 def training_of(config=SMALL, **options):
@@ -36,7 +38,9 @@ def test_accumulated_gradients_are_those_of_the_whole_batch():
     batch = turning_batch(SMALL, 4)
     halves = [rows_of(batch, rows) for rows in ([0, 1, 4, 5], [2, 3, 6, 7])]
     whole = gradients(training_of(), batch)
-    torch.testing.assert_close(gradients(training_of(accumulation=2), *halves), whole, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(
+        gradients(training_of(gradient_accumulation_steps=2), *halves), whole, atol=1e-6, rtol=1e-4
+    )
 
 
 def test_a_batch_moves_without_looking_at_its_values():
@@ -63,9 +67,9 @@ def test_rays_are_computed_once_per_lens(monkeypatch):
 
 
 def test_groups_have_their_rates_and_decays():
-    training = training_of(backbone_rate=0.1, decay_matrices_only=True)
+    training = training_of(backbone_lr_multiplier=0.1, decay_matrices_only=True)
     groups = parameter_groups(training.model, training.options)
-    kinds = {(one["relative_rate"], one["weight_decay"]) for one in groups}
+    kinds = {(one["lr_multiplier"], one["weight_decay"]) for one in groups}
     assert kinds == {(0.1, 1e-4), (0.1, 0.0), (1.0, 1e-4), (1.0, 0.0)}
     for group in groups:
         assert all((one.ndim < 2) == (group["weight_decay"] == 0.0) for one in group["params"])
@@ -120,8 +124,8 @@ def test_mixed_precision_reaches_inference(tmp_path):
 def test_a_warm_start_takes_what_fits(tmp_path):
     taught = RapModel(replace(SMALL, proposals=5))
     save_learned(taught, {}, tmp_path / "old.safetensors")
-    training = training_of(warm_start=tmp_path / "old.safetensors")
-    taken = warm_start(training, tmp_path / "old.safetensors")
+    training = training_of(initial_weights=tmp_path / "old.safetensors")
+    taken = load_initial_weights(training, tmp_path / "old.safetensors")
     assert "neck.embedder.0.weight" in taken
     assert "decoder.queries" not in taken
     assert torch.equal(training.model.neck.embedder[0].weight, taught.neck.embedder[0].weight)
@@ -129,11 +133,11 @@ def test_a_warm_start_takes_what_fits(tmp_path):
     assert torch.equal(training.average["neck.embedder.0.weight"], taught.neck.embedder[0].weight)
     (tmp_path / "other.safetensors").write_bytes(b"no planner")
     with pytest.raises(SwerveError, match="cannot be read as a trained planner"):
-        warm_start(training, tmp_path / "other.safetensors")
+        load_initial_weights(training, tmp_path / "other.safetensors")
 
 
 def test_low_rank_additions_begin_at_nothing_and_are_all_that_is_trained():
-    config = replace(SMALL, frozen=True, lora_rank=2)
+    config = replace(SMALL, freeze_backbone=True, lora_rank=2)
     torch.manual_seed(0)
     plain = RapModel(replace(config, lora_rank=0)).eval()
     training, batch = training_of(config), turning_batch(SMALL, 2)
@@ -186,7 +190,7 @@ def test_colours_change_by_so_much_at_most():
 
 def test_the_averaged_network_shares_what_is_not_trained(monkeypatch):
     """And is not built anew, which would read the backbone's weights again."""
-    training = training_of(replace(SMALL, frozen=True))
+    training = training_of(replace(SMALL, freeze_backbone=True))
     training.train_step(turning_batch(SMALL, 2))
     monkeypatch.setattr("swerve.planners.learning.training_step.build_model", None)
     made = training.averaged_model()
@@ -206,7 +210,7 @@ from dataclasses import replace
 from swerve.planners.chainflow import ChainFlowConfig, ChainFlowModel
 from swerve.planners.rap import RapConfig, RapModel
 from tests.support.rap_views import turning_batch
-small = dict(dim=16, hidden=16, heads=2)
+small = dict(dim=16, mlp_dim=16, heads=2)
 words = dict(proposals=2, anchors=3, profiles=True, scorer_layers=1, residuals=True, **small)
 model = {
     "rap": lambda: RapModel(RapConfig.tiny(proposals=3, **small)),

@@ -22,9 +22,9 @@ from swerve.scenes.resize import Resize
 from tests.support.rap_views import rig_of
 from tests.support.simple_source import SimpleSource
 
-CONFIG = RapConfig.tiny(image_height=40, image_width=72, dim=16, hidden=16, heads=2)
+CONFIG = RapConfig.tiny(image_height=40, image_width=72, dim=16, mlp_dim=16, heads=2)
 BLIND = EgoMlpConfig.tiny()
-PAST = RapConfig.tiny(cameras=("front", "front@1", "front@0.5"), image_height=40, image_width=72, dim=16, hidden=16)
+PAST = RapConfig.tiny(cameras=("front", "front@1", "front@0.5"), image_height=40, image_width=72, dim=16, mlp_dim=16)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def rendered(scene):
 @pytest.mark.parametrize(("config", "model"), [(CONFIG, RapModel), (BLIND, EgoMlpModel), (PAST, RapModel)])
 def test_inputs_of_an_observation_are_a_training_rows(same_log, config, model):
     fit = ImageFit((config.image_width, config.image_height))
-    stream = SampleStream(same_log / "set", StreamOptions((Part("raster_only"),), fit, config.cameras, batch=3))
+    stream = SampleStream(same_log / "set", StreamOptions((Part("raster_only"),), fit, config.cameras, batch_size=3))
     batch = stream.batch(0).to()
     trained = views_of(batch, [None] * 3, config).inputs
     benchmark, compared = open_benchmark(same_log / "benchmark", "raster"), 0

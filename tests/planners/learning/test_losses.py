@@ -27,7 +27,7 @@ from swerve.scenes import Scene, SwerveError
 from tests.support.rap_views import turning_batch, without_photographs
 from tests.support.simple_log import simple_log
 
-CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3)
+CONFIG = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=3)
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ def test_bug_a1_the_network_needs_no_state_of_training(trained):
     """The original breaks wherever no training step has been made before, or alignment is off."""
     model, teacher, classifier, batch = trained
     assert model.eval()(batch.inputs).poses.shape == (6, 3, 8, 3)
-    off = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, spatial_weight=0.0, domain_weight=0.0)
+    off = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=3, spatial_weight=0.0, domain_weight=0.0)
     losses = losses_of(model(batch.inputs), batch, off, teacher, classifier, 0.0, Stopwatch())
     assert losses.total.item() == pytest.approx(losses.imitation.item())
 

@@ -23,11 +23,11 @@ SMALL = {
         "cameras": ["front"],
         "backbone": "tiny",
         "backbone_weights": None,
-        "frozen": False,
+        "freeze_backbone": False,
         "image_height": 40,
         "image_width": 72,
     },
-    **{"dim": 16, "hidden": 16, "heads": 2, "proposals": 2, "refinement_rounds": 1, "layers_per_round": 1, "poses": 8},
+    **{"dim": 16, "mlp_dim": 16, "heads": 2, "proposals": 2, "refinement_rounds": 1, "layers_per_round": 1, "poses": 8},
 }
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 CHILD = Path(__file__).parents[2] / "support" / "rap_child.py"
@@ -35,7 +35,7 @@ CHILD = Path(__file__).parents[2] / "support" / "rap_child.py"
 
 def command(dataset, out, config):
     given = ["train", dataset / "set", out, "--contexts", dataset / "contexts", "--model", config]
-    return list(map(str, [*given, "--steps", 40, "--batch", 4, "--workers", 0, "--checkpoint-every", 7]))
+    return list(map(str, [*given, "--steps", 40, "--batch-size", 4, "--workers", 0, "--checkpoint-every", 7]))
 
 
 def rows(folder):
@@ -108,7 +108,7 @@ def test_a_sharded_network_is_that_of_whole_ones(dataset, whole, tmp_path):
     from safetensors.torch import load_file
 
     sharded, killed = tmp_path / "sharded", tmp_path / "killed"
-    done = torchrun(dataset, sharded, 0, "sharded")
+    done = torchrun(dataset, sharded, 0, "fsdp")
     assert done.returncode == 0, done.stderr[-3000:]
     for name in (PLANNER, CHECKPOINT):
         one, other = load_file(whole / name), load_file(sharded / name)
@@ -117,7 +117,7 @@ def test_a_sharded_network_is_that_of_whole_ones(dataset, whole, tmp_path):
             torch.testing.assert_close(other[key], value, atol=1e-3, rtol=1e-2, msg=f"{name}: {key} differs")
     first, second = ((sharded / f"rank-{rank}.txt").read_text() for rank in (0, 1))
     assert first == second
-    assert torchrun(dataset, killed, 3, "sharded").returncode != 0
-    assert torchrun(dataset, killed, 0, "sharded").returncode == 0
+    assert torchrun(dataset, killed, 3, "fsdp").returncode != 0
+    assert torchrun(dataset, killed, 0, "fsdp").returncode == 0
     for name in (PLANNER, CHECKPOINT, VALIDATION):
         assert (killed / name).read_bytes() == (sharded / name).read_bytes(), name

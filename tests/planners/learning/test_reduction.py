@@ -17,7 +17,7 @@ from swerve.scenes import Scene
 from tests.support.rap_views import rows_of, turning_batch
 from tests.support.simple_log import simple_log
 
-CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, ranking_weight=0.5, spatial_weight=0.1)
+CONFIG = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=3, ranking_weight=0.5, spatial_weight=0.1)
 
 
 class Threads:

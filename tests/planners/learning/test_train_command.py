@@ -131,7 +131,7 @@ def test_a_pinned_batch_is_pinned_whole(dataset, monkeypatch):
 
 
 def test_a_pseudo_expert_is_imitated_beside_a_way_back(dataset):
-    batch = stream_of(dataset, batch=4).batch(0).to()
+    batch = stream_of(dataset, batch_size=4).batch(0).to()
     expert = torch.full_like(batch.expert_2hz, 7.0)
     score = torch.tensor([float("nan"), 0.5, float("nan"), 1.0])
     batch = replace(
@@ -209,7 +209,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_planner(dataset, tmp_path):
 
 
 def test_views_are_the_batchs_samples(dataset):
-    stream = stream_of(dataset, batch=8)
+    stream = stream_of(dataset, batch_size=8)
     batch = stream.batch(0).to()
     contexts = ContextStore(dataset / "contexts", dataset / "set").contexts(batch.provenance)
     yardsticks = [prepare_context(one) for one in contexts]
@@ -243,7 +243,7 @@ def test_what_does_not_fit_is_named(dataset, tmp_path):
 
 
 def command(dataset, out, *more):
-    return invoke("train", dataset / "set", out, "--workers", 0, "--steps", 2, "--batch", 4, *more)
+    return invoke("train", dataset / "set", out, "--workers", 0, "--steps", 2, "--batch-size", 4, *more)
 
 
 def test_the_command_mixes_sets(dataset, tmp_path):
@@ -263,11 +263,17 @@ def test_the_command_mixes_sets(dataset, tmp_path):
 
 
 def test_the_command_trains(dataset, tmp_path):
-    chosen = {"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "image_height": 40}
+    chosen = {
+        "cameras": ["front"],
+        "backbone": "tiny",
+        "backbone_weights": None,
+        "freeze_backbone": False,
+        "image_height": 40,
+    }
     small = {
         "image_width": 72,
         "dim": 16,
-        "hidden": 16,
+        "mlp_dim": 16,
         "heads": 2,
         "proposals": 2,
         "refinement_rounds": 1,
@@ -315,7 +321,7 @@ def test_mistakes_of_the_command_are_named(more, complaint, dataset, tmp_path, m
 
 
 def ranks(dataset, batch, world, config=CONFIG):
-    return [stream_of(dataset, config, batch=batch, rank=rank, world=world) for rank in range(world)]
+    return [stream_of(dataset, config, batch_size=batch, rank=rank, world=world) for rank in range(world)]
 
 
 def test_one_process_goes_on_where_two_stopped(dataset, tmp_path):
@@ -329,13 +335,13 @@ def test_one_process_goes_on_where_two_stopped(dataset, tmp_path):
         rows, _ = one.rows(step)
         assert sorted(rows) == sorted(row for stream in two for row in stream.rows(step)[0])
         assert rows == whole.rows(step)[0]
-    with pytest.raises(SwerveError, match="batch was 8, is 4"):
+    with pytest.raises(SwerveError, match="batch_size was 8, is 4"):
         StreamLoader(ranks(dataset, 4, 1)[0], 9).load_state_dict(state)
 
 
 def test_checkpoints_leave_frozen_weights_out(dataset, tmp_path):
     """And a run whose frozen weights have changed is not resumed."""
-    config = replace(CONFIG, frozen=True)
+    config = replace(CONFIG, freeze_backbone=True)
     run(dataset, tmp_path, steps=2, config=config)
     header, tensors = read_tensors(tmp_path / CHECKPOINT, "a checkpoint", "pt")
     assert not [name for name in tensors if name.startswith("model.backbone")]
@@ -355,12 +361,12 @@ def test_a_checkpoint_that_is_older_than_an_option_is_resumed(dataset, tmp_path)
     run(dataset, tmp_path, steps=2)
     path = tmp_path / CHECKPOINT
     header, tensors = read_tensors(path, "a checkpoint", "pt")
-    del header["options"]["accumulation"], header["config"]["status_dropout"]
+    del header["options"]["gradient_accumulation_steps"], header["config"]["status_dropout"]
     path.write_bytes(safetensors.torch.save(tensors, {"swerve": json.dumps(header)}))
     options = TrainingOptions(2, learning_rate=1e-3)
     load_checkpoint(path, Training(CONFIG, options, torch.device("cpu")))
-    with pytest.raises(SwerveError, match="started with accumulation 1, not 2"):
-        load_checkpoint(path, Training(CONFIG, replace(options, accumulation=2), torch.device("cpu")))
+    with pytest.raises(SwerveError, match="started with gradient_accumulation_steps 1, not 2"):
+        load_checkpoint(path, Training(CONFIG, replace(options, gradient_accumulation_steps=2), torch.device("cpu")))
 
 
 def test_a_set_trains_a_vocabulary_whose_scores_are_stored(dataset, tmp_path, monkeypatch):
@@ -389,7 +395,7 @@ def test_a_set_trains_a_vocabulary_whose_scores_are_stored(dataset, tmp_path, mo
 
 def test_the_command_trains_any_family(dataset, tmp_path):
     given = ["train", dataset / "set", tmp_path / "run", "--contexts", dataset / "contexts", "--steps", 1]
-    given += ["--batch", 4, "--workers", 0, "--model", "tiny", "--fields", "image_width=72", "image_height=40"]
+    given += ["--batch-size", 4, "--workers", 0, "--model", "tiny", "--fields", "image_width=72", "image_height=40"]
     words = ["proposals=0", "anchors=2", "profiles=true", "scorer_layers=1", "dim=16", "heads=2"]
     done = invoke(*map(str, [*given, *words]))
     assert done.exit_code == 0, done.output

@@ -18,7 +18,7 @@ from tests.support.rap_views import turning_batch, without_photographs
 from tests.support.simple_log import simple_log
 
 CPU = torch.device("cpu")
-SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, dropout=0.1, score_weight=0.0)
+SMALL = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=3, dropout=0.1, score_weight=0.0)
 
 
 def trained(steps, config=SMALL, seed=0, of=6, batch=None):
@@ -36,7 +36,7 @@ def same(one, other):
 def test_it_drives_by_what_it_sees():
     """Of four scenes in which the ego's own status is the same: only the images tell where to drive, and they do."""
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0}
-    config = RapConfig.tiny(dim=32, hidden=32, proposals=1, heights=(0.0,), **weights)
+    config = RapConfig.tiny(dim=32, mlp_dim=32, proposals=1, heights=(0.0,), **weights)
     batch, options = without_photographs(turning_batch(config, 4)), TrainingOptions(400, 3e-3, weight_ema_decay=0.9)
     inputs = replace(batch.inputs, status=batch.inputs.status[:1].expand(4, -1).contiguous())
     batch = replace(batch, inputs=inputs)
@@ -52,7 +52,7 @@ def test_it_drives_by_what_it_sees():
 
 def test_it_learns_while_looks_are_aligned():
     """Both looks of two scenes, which speeds tell apart: with a single round, poses know of nothing else."""
-    small = {"dim": 32, "hidden": 32, "proposals": 4, "refinement_rounds": 1, "heights": (0.0,)}
+    small = {"dim": 32, "mlp_dim": 32, "proposals": 4, "refinement_rounds": 1, "heights": (0.0,)}
     config = RapConfig.tiny(**small, score_weight=0.0, spatial_weight=0.2)
     batch, options = turning_batch(config, 2), TrainingOptions(250, learning_rate=5e-3, weight_ema_decay=0.9)
     training = Training(config, options, CPU)
@@ -68,7 +68,7 @@ def test_it_learns_while_looks_are_aligned():
 def test_the_scorer_learns_the_exact_sub_scores():
     """Of proposals that nothing else moves, in one real scene."""
     weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "domain_weight": 0.0}
-    config = RapConfig.tiny(dim=32, hidden=32, refinement_rounds=1, heights=(0.0,), **weights)
+    config = RapConfig.tiny(dim=32, mlp_dim=32, refinement_rounds=1, heights=(0.0,), **weights)
     context = build_context(Scene(simple_log(), 40, 15, 50))
     batch = replace(turning_batch(config, 1), contexts=(prepare_context(context),) * 2)
     training, errors = Training(config, TrainingOptions(40, learning_rate=5e-3), CPU), []
@@ -92,7 +92,7 @@ def test_resumed_training_gives_the_weights_of_the_undisturbed_run(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, half, {"step": 3})
     torch.manual_seed(99)
-    resumed = Training(SMALL, TrainingOptions(6, learning_rate=1e-3, threads=2), CPU)
+    resumed = Training(SMALL, TrainingOptions(6, learning_rate=1e-3, scoring_threads=2), CPU)
     assert load_checkpoint(path, resumed) == {"step": 3}
     for step in range(3, 6):
         noted = resumed.train_step(turning_batch(SMALL, 2, step))
@@ -167,7 +167,7 @@ def test_memory_that_does_not_suffice_is_told(monkeypatch):
 
 
 def test_a_frozen_backbone_is_neither_trained_nor_averaged():
-    training = Training(replace(SMALL, frozen=True), TrainingOptions(6, learning_rate=1e-2), CPU)
+    training = Training(replace(SMALL, freeze_backbone=True), TrainingOptions(6, learning_rate=1e-2), CPU)
     before = {name: one.clone() for name, one in training.model.state_dict().items()}
     training.train_step(turning_batch(SMALL, 2))
     changed = {name for name, one in training.model.state_dict().items() if not torch.equal(one, before[name])}
@@ -180,13 +180,13 @@ def test_a_frozen_backbone_is_neither_trained_nor_averaged():
 def test_the_rate_rises_falls_and_stays():
     """The original's rises again after its last epoch."""
     options = TrainingOptions(100, learning_rate=1.0, final_learning_rate=0.1, warmup_fraction=0.1)
-    rates = [options.rate(step) for step in range(130)]
+    rates = [options.learning_rate_at(step) for step in range(130)]
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10)
     assert rates[10] == 1.0
     assert (np.diff(rates[10:100]) < 0).all()
     assert rates[55] == pytest.approx(0.55, abs=1e-6)
     np.testing.assert_allclose(rates[100:], 0.1)
-    assert TrainingOptions(10, warmup_fraction=0.0).rate(0) == 1e-4
+    assert TrainingOptions(10, warmup_fraction=0.0).learning_rate_at(0) == 1e-4
 
 
 def test_gradients_are_clipped():
@@ -218,8 +218,8 @@ def test_impossible_options_are_refused(given, message):
 
 
 def test_the_rate_may_end_at_zero_or_stay():
-    assert TrainingOptions(10, final_learning_rate=0.0, weight_decay=0.0).rate(10) == 0.0
-    assert TrainingOptions(10, 1e-5, warmup_fraction=0.0).rate(5) == 1e-5
+    assert TrainingOptions(10, final_learning_rate=0.0, weight_decay=0.0).learning_rate_at(10) == 0.0
+    assert TrainingOptions(10, 1e-5, warmup_fraction=0.0).learning_rate_at(5) == 1e-5
 
 
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):

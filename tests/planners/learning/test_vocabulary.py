@@ -24,7 +24,7 @@ from tests.support.simple_log import simple_log
 
 CPU = torch.device("cpu")
 FIXED = RapConfig.tiny(
-    dim=16, hidden=16, heads=2, proposals=0, anchors=3, profiles=True, scorer_layers=1, spatial_weight=0.0
+    dim=16, mlp_dim=16, heads=2, proposals=0, anchors=3, profiles=True, scorer_layers=1, spatial_weight=0.0
 )
 
 

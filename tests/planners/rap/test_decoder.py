@@ -12,7 +12,7 @@ from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from tests.support.rap_views import inputs_of_images, turning_batch
 
-CONFIG = RapConfig.tiny(cameras=("front", "back"), dim=16, hidden=16, heads=2, proposals=3)
+CONFIG = RapConfig.tiny(cameras=("front", "back"), dim=16, mlp_dim=16, heads=2, proposals=3)
 
 
 @pytest.fixture

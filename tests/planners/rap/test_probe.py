@@ -19,7 +19,7 @@ from swerve.planners.rap.image_pairs import fit_of, measure, pairs_of_logs, pair
 from swerve.scenes import SwerveError
 from tests.support.command import invoke
 
-CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=2, image_height=40, image_width=72)
+CONFIG = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=2, image_height=40, image_width=72)
 GROUPS = tuple("abcdef")
 
 

@@ -45,7 +45,7 @@ from swerve.scenes import FORWARD, Camera, SwerveError
 from swerve.scenes.transforms import rigid_transform
 from tests.support.command import invoke
 
-CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=5, image_height=40, image_width=72)
+CONFIG = RapConfig.tiny(dim=16, mlp_dim=16, heads=2, proposals=5, image_height=40, image_width=72)
 STRAIGHT = np.stack([np.arange(1, 9) * 2.0, np.zeros(8), np.zeros(8)], axis=1)
 
 

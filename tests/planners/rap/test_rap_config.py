@@ -22,9 +22,9 @@ def test_the_papers_numbers():
     """Reference: tables of the paper, and the released code's config for what it does not say."""
     config = RapConfig()
     assert (config.proposals, config.poses, config.refinement_rounds, config.layers_per_round) == (64, 10, 4, 2)
-    assert (config.dim, config.hidden, config.heads, config.dropout) == (1280, 1024, 8, 0.1)
+    assert (config.dim, config.mlp_dim, config.heads, config.dropout) == (1280, 1024, 8, 0.1)
     assert (config.spatial_weight, config.domain_weight, config.reversal_scale) == (0.002, 0.1, 0.1)
-    assert (config.direction, config.frozen) == ("real-to-raster", True)
+    assert (config.direction, config.freeze_backbone) == ("real-to-raster", True)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_impossible_configs_are_refused(changes, complaint):
         ({"heads": 4.0}, "heads is 4.0, it must be int"),
         ({"trim": [0.0, 0.1]}, "trim is"),
         ({"heights": ["a"]}, "heights is"),
-        ({"frozen": 1}, "frozen is 1, it must be bool"),
+        ({"freeze_backbone": 1}, "freeze_backbone is 1, it must be bool"),
         ({"backbone_weights": 3}, "backbone_weights is 3"),
         ({"cameras": "front"}, "cameras is 'front'"),
     ],

@@ -137,7 +137,7 @@ def test_files_that_are_no_planner_are_refused(planner, tmp_path):
     whole = tmp_path / "whole.safetensors"
     save_learned(planner.model, {}, whole)
     tensors = safetensors.load_file(whole)
-    header = {"format": "swerve-rap", "version": 2, "config": CONFIG.to_json(), "record": {}}
+    header = {"format": "swerve-rap", "version": 3, "config": CONFIG.to_json(), "record": {}}
 
     def written(name, header=header, **changed):
         kept = {**tensors, **changed}
@@ -153,9 +153,9 @@ def test_files_that_are_no_planner_are_refused(planner, tmp_path):
     for path, complaint in (
         (tmp_path / "none", "cannot be read as a trained planner"),
         (tmp_path / "half", "cannot be read as a trained planner"),
-        (written("old", {**header, "version": 0}), "not a trained planner of version 2. Train it again"),
-        (written("other", {**header, "format": "swerve-ego-mlp"}), "not a trained planner of version 2"),
-        (written("strange", []), "not a trained planner of version 2"),
+        (written("old", {**header, "version": 2}), "not a trained planner of version 3. Train it again"),
+        (written("other", {**header, "format": "swerve-ego-mlp"}), "not a trained planner of version 3"),
+        (written("strange", []), "not a trained planner of version 3"),
         (written("bare", {**header, "config": None}), "the config is not an object"),
         (written("more", {**header, "config": {**CONFIG.to_json(), "wings": 2}}), r"unknown fields \['wings'\]"),
         (written("wide", {**header, "config": {**CONFIG.to_json(), "dim": 128}}), "the tensors do not fit"),
