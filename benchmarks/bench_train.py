@@ -22,7 +22,7 @@ STORED = (256, 144)
 PARTS = (Part("paired", 2.0, "both"), Part("recovery"), Part("cross_agent"))
 BATCH, STEPS, WARM = 16, 12, 3
 # Stages of the time between two steps; forward excludes the scorer.
-SHARES = ("wait", "forward", "scorer", "backward", "optimizer")
+SHARES = ("wait", "forward", "scoring_wait", "backward", "optimizer")
 
 
 def run():
@@ -75,7 +75,7 @@ def one_config(folder, name, config):
     alone, options = Process(0, 1, torch.device("cpu")), TrainingOptions(STEPS)
     train(stream, store, config, options, folder / "".join(filter(str.isalnum, name)), alone, report=told)
     steps = [
-        {**row, "forward": row["forward"] - row["scorer"], "whole": end[0] - start[0], "cpu": end[1] - start[1]}
+        {**row, "forward": row["forward"] - row["scoring_wait"], "whole": end[0] - start[0], "cpu": end[1] - start[1]}
         for row, start, end in zip(taken[1:], ends[:-1], ends[1:], strict=True)
     ][WARM - 1 :]
     whole = median(step["whole"] for step in steps)
@@ -83,8 +83,8 @@ def one_config(folder, name, config):
         "config": name,
         "samples/s": BATCH / whole,
         **{f"{part} %": 100 * median(step[part] / step["whole"] for step in steps) for part in SHARES},
-        "scoring, % of CPU": 100 * median(step["scoring"] / (step["cpu"] + step["scoring"]) for step in steps),
-        "us a proposal": 1e6 * median(step["scoring"] for step in steps) / (BATCH * 3 // 2 * config.proposals),
+        "scoring, % of CPU": 100 * median(step["scoring_cpu"] / (step["cpu"] + step["scoring_cpu"]) for step in steps),
+        "us a proposal": 1e6 * median(step["scoring_cpu"] for step in steps) / (BATCH * 3 // 2 * config.proposals),
         "beside: load ms": 1e3 * median(step["load"] for step in steps),
         "beside: contexts ms": 1e3 * median(step["contexts"] for step in steps),
         "step ms": 1e3 * whole,

@@ -84,8 +84,8 @@ def losses_of(
         teacher: moving average of the neck; None without images.
         classifier: domain classifier; None without images.
         progress: training progress, 0 to 1.
-        watch: timer of "scoring", CPU time of threads that score while the other losses are computed, and "scorer":
-            time that the step waits for them.
+        watch: timer of "scoring_cpu", CPU time of threads that score while the other losses are computed, and
+            "scoring_wait", time that the step waits for them.
         threads: number of scenes scored in parallel.
         own: unweighted losses of the model (`PlannerModel.extra_losses`) and of auxiliary heads.
 
@@ -194,7 +194,7 @@ def score_proposals(
     found = np.zeros((*plans.shape[:2], len(Metric)), np.float32)
 
     def put(context: PreparedContext, rows: list[int]) -> None:
-        with watch.measure("scoring", time.thread_time):
+        with watch.measure("scoring_cpu", time.thread_time):
             scores = score_prepared(context, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
             found[rows] = scores.metrics.reshape(len(rows), plans.shape[1], -1)
 
@@ -202,7 +202,7 @@ def score_proposals(
         pending = [pool.submit(put, *one) for one in rows_of.values()]
 
         def targets() -> tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]:
-            with watch.measure("scorer"):
+            with watch.measure("scoring_wait"):
                 for one in pending:
                     one.result()
             known = torch.tensor([context is not None for context in contexts], device=poses.device)

@@ -27,7 +27,7 @@ from swerve.planners.learning.training_step import Training
 from swerve.planners.learning.validation import Validation, require_held_out, validate
 
 # Columns of metrics.csv with the timing of a step, see docs/train_rap.md.
-PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimizer")
+PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scoring_wait", "scoring_cpu", "backward", "optimizer")
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,6 @@ class TrainingOptions:
         for name in ("warmup_fraction", "weight_ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
-
         if not 0 <= self.weight_decay < math.inf:
             raise SwerveError(f"weight_decay is {self.weight_decay}, it must be finite and not below 0")
         if not 0 <= self.final_learning_rate <= self.learning_rate:

@@ -83,7 +83,7 @@ def test_a_set_makes_a_planner(dataset, tmp_path):
         "ade_best",
         "grad_norm",
         "step_seconds",
-        "scorer_seconds",
+        "scoring_wait_seconds",
     ):
         assert (rows[:, names.index(column)] > 0).all(), column
 
