@@ -40,7 +40,7 @@ class OwnModel(learning.PlannerModel):  # noqa: D101
         images = self.images(inputs.images.flatten(0, 1) / 255.0).unflatten(0, inputs.images.shape[:2]).flatten(1)
         out = self.plan(torch.cat([images, inputs.status], dim=1)).unflatten(1, (self.config.proposals, -1))
         poses = 10.0 * out[..., 8:].unflatten(-1, (-1, 3)).cumsum(dim=2)
-        return learning.ModelOutput(rounds=poses[None], logits=out[..., :8])
+        return learning.ModelOutput(refinements=poses[None], logits=out[..., :8])
 
 
 def main(dataset: str, contexts: str, benchmark: str, run: str, steps: int = 200) -> None:  # noqa: D103

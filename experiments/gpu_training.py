@@ -27,7 +27,7 @@ CAMERAS = ("front", "left", "right")
 # What the arms change of the paper's sizes.
 ARMS: dict[str, tuple[type[ModelConfig], dict[str, object]]] = {
     "rap": (RapConfig, {}),
-    "rap, recomputed": (RapConfig, {"recompute_rounds": True}),
+    "rap, recomputed": (RapConfig, {"activation_checkpointing": True}),
     "vocabulary 256": (RapConfig, {"proposals": 0, "anchors": 256, "scorer_layers": 2}),
     "chainflow": (ChainFlowConfig, {}),
 }

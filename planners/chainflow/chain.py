@@ -26,7 +26,7 @@ class Chain(nn.Module):
         self.poses, self.interval = config.poses, config.interval
         self.modes = nn.Parameter(torch.randn(config.modes, config.dim))
         self.status = mlp(STATUS + 3 * len(PAST), config.mlp_dim, config.dim)
-        self.place = mlp(4, config.mlp_dim, config.dim)
+        self.state_embedding = mlp(4, config.mlp_dim, config.dim)
         self.attention = CrossAttentionBlock(config)
         self.update = nn.GRUCell(config.dim, config.dim)
         self.controls = mlp(config.dim, config.mlp_dim, 2)
@@ -41,9 +41,9 @@ class Chain(nn.Module):
         state = torch.cat([moving.new_zeros(len(moving), 3), moving], dim=1)[:, None].expand(-1, hidden.shape[1], -1)
         poses, controls = [], []
         for _ in range(self.poses):
-            placed = hidden + self.place((state / state.new_tensor(_STATE)).detach().to(hidden.dtype))
-            looked = self.attention(placed, tokens, seen)
-            hidden = self.update(looked.flatten(0, 1), hidden.flatten(0, 1)).unflatten(0, hidden.shape[:2])
+            placed = hidden + self.state_embedding((state / state.new_tensor(_STATE)).detach().to(hidden.dtype))
+            attended = self.attention(placed, tokens, seen)
+            hidden = self.update(attended.flatten(0, 1), hidden.flatten(0, 1)).unflatten(0, hidden.shape[:2])
             with torch.autocast(hidden.device.type, enabled=False):
                 raw = torch.tanh(self.controls(hidden.float()))
                 own = raw * raw.new_tensor((ACCELERATION, YAW_RATE))

@@ -33,7 +33,7 @@ class ChainFlowConfig(ModelConfig):
     """
 
     family: ClassVar[str] = "chainflow"
-    round_decay: float = 1.0
+    refinement_decay: float = 1.0
     modes: int = 64
     flow_layers: int = 4
     flow_steps: int = 4

@@ -89,7 +89,7 @@ class ChainFlowModel(PlannerModel):
         config, state = self.config, output.extras
         if not config.flow_weight:
             return {}
-        nearest = pose_distances(output.rounds[:1], batch.targets, batch.valid)[0].argmin(dim=1)
+        nearest = pose_distances(output.refinements[:1], batch.targets, batch.valid)[0].argmin(dim=1)
         rows = torch.arange(len(nearest), device=nearest.device)
         first = state.poses.detach()[rows, nearest][:, None]
         first = first + config.flow_noise * torch.randn_like(first)

@@ -85,8 +85,8 @@ class Flow(nn.Module):
         self.order = nn.Parameter(0.1 * torch.randn(config.poses, config.dim))
         self.blocks = nn.ModuleList([FlowBlock(config) for _ in range(config.flow_layers)])
         self.norm = nn.LayerNorm(config.dim)
-        self.outgoing = nn.Linear(config.dim, 3)
-        begin_at_zero(self.outgoing)
+        self.output_projection = nn.Linear(config.dim, 3)
+        begin_at_zero(self.output_projection)
 
     def forward(
         self,
@@ -109,7 +109,7 @@ class Flow(nn.Module):
         values = self.embed(poses.to(asked.dtype)) + self.order
         for block in self.blocks:
             values = block(values, asked, tokens, seen)
-        velocity: Float[Tensor, "b n k 3"] = self.outgoing(self.norm(values)).float()
+        velocity: Float[Tensor, "b n k 3"] = self.output_projection(self.norm(values)).float()
         return velocity
 
     def refine(
@@ -153,6 +153,6 @@ class FlowBlock(nn.Module):
         shift, scale, along, across = self.modulation(asked)[:, :, None].chunk(4, dim=-1)
         changed = self.norm(values) * (1 + scale) + shift
         mixed = self.along(changed.flatten(0, 1)).unflatten(0, values.shape[:2])
-        looked = self.across(changed.flatten(1, 2), tokens, seen).unflatten(1, values.shape[1:3])
-        updated: Float[Tensor, "b n k d"] = values + along * (mixed - changed) + across * (looked - changed)
+        attended = self.across(changed.flatten(1, 2), tokens, seen).unflatten(1, values.shape[1:3])
+        updated: Float[Tensor, "b n k d"] = values + along * (mixed - changed) + across * (attended - changed)
         return updated

@@ -54,7 +54,7 @@ class AuxiliaryHeads(nn.Module):
     """
 
     points: Tensor
-    place: Tensor
+    cell_waves: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -77,18 +77,18 @@ class AuxiliaryHeads(nn.Module):
         heights = [torch.cat([centres, torch.full((len(centres), 1), height)], dim=1) for height in _HEIGHTS]
         self.register_buffer("points", torch.cat(heights), persistent=False)
         waves = fourier_features(centres / (CELL * SIZE), _WAVES)
-        self.register_buffer("place", waves, persistent=False)
+        self.register_buffer("cell_waves", waves, persistent=False)
 
     def forward(self, placed: Float[Tensor, "b c d p q"], inputs: ModelInput) -> BevOutput:
         """Predict from features of the images, with position embedding."""
         pixels, _, visible = project(inputs.rig, self.points.expand(len(placed), -1, -1))
         visible = visible & inputs.present[..., None]
         reduced = self.reduce(placed.flatten(0, 1)).unflatten(0, placed.shape[:2])
-        looked = sample(reduced, pixels, inputs.rig.size) * visible[:, :, None]
-        looked = looked.sum(dim=1) / visible.sum(dim=1).clamp(min=1)[:, None]
-        cells = looked.unflatten(2, (len(_HEIGHTS), SIZE, SIZE)).transpose(1, 2).flatten(1, 2)
-        place = self.embed(self.place).T.unflatten(1, (SIZE, SIZE)).expand(len(placed), -1, -1, -1)
-        mixed = self.mix(torch.cat([cells, place.to(cells.dtype)], dim=1))
+        sampled = sample(reduced, pixels, inputs.rig.size) * visible[:, :, None]
+        sampled = sampled.sum(dim=1) / visible.sum(dim=1).clamp(min=1)[:, None]
+        cells = sampled.unflatten(2, (len(_HEIGHTS), SIZE, SIZE)).transpose(1, 2).flatten(1, 2)
+        embedding = self.embed(self.cell_waves).T.unflatten(1, (SIZE, SIZE)).expand(len(placed), -1, -1, -1)
+        mixed = self.mix(torch.cat([cells, embedding.to(cells.dtype)], dim=1))
         return BevOutput(
             None if self.agents is None else self.agents(mixed).float(),
             None if self.drivable is None else self.drivable(mixed)[:, 0].float(),

@@ -122,7 +122,7 @@ class TinyVit(nn.Module):
         self.embed = nn.Conv2d(3, width, patch, stride=patch)
         self.blocks = nn.ModuleList([SelfAttentionBlock(width, 2 * width, heads) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
-        self.place = nn.Linear(width, width)
+        self.position_embedding = nn.Linear(width, width)
         self.width = width
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n f p q"]:
@@ -130,7 +130,8 @@ class TinyVit(nn.Module):
         maps = self.embed(images)
         _, _, rows, columns = maps.shape
         grid = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).to(maps)
-        tokens = maps.flatten(2).transpose(1, 2) + self.place(fourier_features(grid / 8.0, self.width // 4))
+        positions = self.position_embedding(fourier_features(grid / 8.0, self.width // 4))
+        tokens = maps.flatten(2).transpose(1, 2) + positions
         for block in self.blocks:
             tokens = block(tokens)
         features: Float[Tensor, "n f p q"] = self.norm(tokens).transpose(1, 2).unflatten(2, (rows, columns))

@@ -14,19 +14,19 @@ class SelfAttentionBlock(nn.Module):
     def __init__(self, width: int, hidden: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.attention_norm, self.perceptron_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.incoming, self.outgoing = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.perceptron = mlp(width, hidden, width)
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.output_projection = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = mlp(width, hidden, width)
 
     def forward(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
         """Apply the block to tokens."""
         tokens = tokens + self._dropped(self._attended(self.attention_norm(tokens)))
-        return tokens + self._dropped(self.perceptron(self.perceptron_norm(tokens)))
+        return tokens + self._dropped(self.mlp(self.mlp_norm(tokens)))
 
     def _attended(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
-        parts = self.incoming(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        parts = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(*parts.unbind(0))
-        attended: Float[Tensor, "n t d"] = self.outgoing(mixed.transpose(1, 2).flatten(2))
+        attended: Float[Tensor, "n t d"] = self.output_projection(mixed.transpose(1, 2).flatten(2))
         return attended
 
     def _dropped(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:

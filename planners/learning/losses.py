@@ -96,13 +96,13 @@ def losses_of(
         raise SwerveError(f"extra_losses: {', '.join(sorted(taken))}: another loss has this name. Choose another")
     importance = batch.weight if config.importance_weights else torch.ones_like(batch.weight)
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0) * importance
-    score = spatial = domain = output.rounds.new_zeros(())
+    score = spatial = domain = output.refinements.new_zeros(())
     scored = config.score_weight or config.ranking_weight
-    poses = output.poses if batch.anchor_scores is None else output.rounds[-1]
+    poses = output.poses if batch.anchor_scores is None else output.refinements[-1]
     with score_proposals(batch.contexts if scored else (), poses, config.interval, threads, watch) as targets:
         # Mixed training would compute sums, which are dot products, in half precision.
-        with torch.autocast(output.rounds.device.type, enabled=False):
-            imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
+        with torch.autocast(output.refinements.device.type, enabled=False):
+            imitation = imitation_loss(output.refinements, batch.targets, batch.valid, weight, config.refinement_decay)
         extra = dict(own or {})
         aligned = progress >= config.alignment_start
         if config.spatial_weight and aligned and teacher:
@@ -111,7 +111,7 @@ def losses_of(
             strength = reversal_strength(progress, config.reversal_scale)
             domain = domain_alignment(output, batch, classifier, config.direction, strength)
         if scored:
-            with torch.autocast(output.rounds.device.type, enabled=False):
+            with torch.autocast(output.refinements.device.type, enabled=False):
                 exact, known = _with_anchors(batch, *targets())
                 score = score_loss(
                     output.logits, exact, known, importance, output.logits.new_tensor(config.metric_weights)
@@ -139,30 +139,30 @@ def _with_anchors(
 
 
 def imitation_loss(
-    rounds: Float[Tensor, "r b n k 3"],
+    refinements: Float[Tensor, "r b n k 3"],
     targets: Float[Tensor, "b k 3"],
     valid: Bool[Tensor, "b k"],
     weight: Float[Tensor, "b"],
     decay: float,
 ) -> Float[Tensor, ""]:
-    """Compute the winner-takes-all imitation loss: per round, the nearest proposal's |dx| + |dy| + |dheading| (m, rad).
+    """Compute the winner-takes-all imitation loss: the nearest proposal's |dx| + |dy| + |dheading| (m, rad).
 
-    Distances are means over the known poses; samples without any do not count. The last round has weight 1, each one
-    before it `decay` times the next. Without learned proposals it is zero.
+    Distances are means over the known poses; samples without any do not count. The last refinement has weight 1, each
+    one before it `decay` times the next. Without learned proposals it is zero.
     """
-    if not rounds.shape[2]:
-        return rounds.sum()
-    distances = pose_distances(rounds, targets, valid).amin(dim=-1)
+    if not refinements.shape[2]:
+        return refinements.sum()
+    distances = pose_distances(refinements, targets, valid).amin(dim=-1)
     counted = weight * valid.any(dim=1)
-    powers = decay ** torch.arange(len(rounds) - 1, -1, -1, device=rounds.device, dtype=rounds.dtype)
+    powers = decay ** torch.arange(len(refinements) - 1, -1, -1, device=refinements.device, dtype=refinements.dtype)
     return averaged_over((distances * counted).sum(dim=1) @ powers, counted.sum())
 
 
 def pose_distances(
-    rounds: Float[Tensor, "r b n k 3"], targets: Float[Tensor, "b k 3"], valid: Bool[Tensor, "b k"]
+    poses: Float[Tensor, "r b n k 3"], targets: Float[Tensor, "b k 3"], valid: Bool[Tensor, "b k"]
 ) -> Float[Tensor, "r b n"]:
     """Compute the distance of every proposal to its target, over the known poses; zero where there is none."""
-    offset = rounds - torch.where(valid[..., None], targets, 0.0)[:, None]
+    offset = poses - torch.where(valid[..., None], targets, 0.0)[:, None]
     turned = torch.remainder(offset[..., 2] + torch.pi, 2 * torch.pi) - torch.pi
     distance = (offset[..., :2].abs().sum(dim=-1) + turned.abs()) * valid[:, None]
     return distance.sum(dim=-1) / valid.sum(dim=1).clamp(min=1)[:, None]

@@ -21,7 +21,8 @@ class ModelOutput:
     """Proposals of a batch.
 
     Attributes:
-        rounds: poses (x, y, heading; ego frame) of the learned proposals after each round; the last are the final ones.
+        refinements: poses (x, y, heading; ego frame) of the learned proposals after each refinement round; the last are
+            the final ones.
         logits: logits of the sub-scores of `poses`, columns as in `Metric`.
         features: features of the backbone, for alignment; None without images.
         content: content features of the neck, without position embedding; None without images.
@@ -30,7 +31,7 @@ class ModelOutput:
         extras: whatever the model's own `extra_losses` needs of its forward pass.
     """
 
-    rounds: Float[Tensor, "r b n k 3"]
+    refinements: Float[Tensor, "r b n k 3"]
     logits: Float[Tensor, "b m 8"]
     features: Float[Tensor, "b c f p q"] | None = None
     content: Float[Tensor, "b c d p q"] | None = None
@@ -41,7 +42,8 @@ class ModelOutput:
     @property
     def poses(self) -> Float[Tensor, "b m k 3"]:
         """All proposals: the final learned ones, then those of the vocabulary."""
-        return self.rounds[-1] if self.anchored is None else torch.cat([self.rounds[-1], self.anchored], dim=1)
+        learned = self.refinements[-1]
+        return learned if self.anchored is None else torch.cat([learned, self.anchored], dim=1)
 
 
 class PlannerModel(nn.Module):

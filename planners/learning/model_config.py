@@ -33,14 +33,14 @@ _POSITIVE: Final = (
 )
 # Bounds of sizes and of numbers of layers: a file could otherwise ask for any amount of memory.
 _LARGEST: Final = 2**16
-_DEPTHS: Final = ("layers_per_round", "refinement_rounds", "flow_layers", "scorer_layers")
+_DEPTHS: Final = ("refinement_layers", "refinement_rounds", "flow_layers", "scorer_layers")
 _DEEPEST: Final = 64
 _SHARES: Final = (
     "dropout",
     "status_dropout",
     "color_jitter",
     "grid_mask",
-    "round_decay",
+    "refinement_decay",
     "teacher_ema_decay",
     "alignment_start",
 )
@@ -72,7 +72,7 @@ class ModelConfig:
         grid_mask: share of training views in which squares of a grid are hidden.
         target: what is imitated: stored, the sample's target, which is a way back where there is one; or expert, the
             pseudo-expert of samples that have one, beside whose target it is stored.
-        round_decay: weight of a round's imitation loss relative to the next one's.
+        refinement_decay: weight of a refinement round's imitation loss relative to the next one's.
         imitation_weight: weight of the winner-takes-all imitation loss.
         score_weight: weight of the sub-scores' cross entropy.
         metric_weights: weight of each sub-score in it, columns as in `swerve.eval.Metric`.
@@ -116,7 +116,7 @@ class ModelConfig:
     color_jitter: float = 0.0
     grid_mask: float = 0.0
     target: Target = "stored"
-    round_decay: float = 0.1
+    refinement_decay: float = 0.1
     imitation_weight: float = 1.0
     score_weight: float = 1.0
     metric_weights: tuple[float, ...] = (1.0,) * len(Metric)

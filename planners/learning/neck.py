@@ -52,8 +52,8 @@ class Neck(nn.Module):
         assert rig.rays is not None
         assert rig.known is not None
         rays, known = rig.rays, rig.known
-        place = (centres / centres.new_tensor(rig.size)).expand(*rays.shape[:-1], 2)
-        waves = fourier_features(torch.cat([rays, place], dim=-1), _WAVES)
+        position = (centres / centres.new_tensor(rig.size)).expand(*rays.shape[:-1], 2)
+        waves = fourier_features(torch.cat([rays, position], dim=-1), _WAVES)
         origin = camera_positions(rig)[:, :, None].expand_as(rays) / _REACH
         inputs = torch.cat([waves, origin, known[..., None].to(rays)], dim=-1)
         embedded: Float[Tensor, "b c d p q"] = self.embedder(inputs).movedim(-1, -2).unflatten(-1, (rows, columns))

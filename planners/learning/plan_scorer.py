@@ -58,19 +58,19 @@ class CrossAttentionBlock(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.heads, self.dropout, width = config.heads, config.dropout, config.dim
-        self.norm, self.perceptron_norm, self.token_norm = (nn.LayerNorm(width) for _ in range(3))
-        self.query, self.pair, self.outgoing = (nn.Linear(width, size * width) for size in (1, 2, 1))
-        self.perceptron = mlp(width, config.mlp_dim, width)
+        self.norm, self.mlp_norm, self.token_norm = (nn.LayerNorm(width) for _ in range(3))
+        self.query, self.key_value, self.output_projection = (nn.Linear(width, size * width) for size in (1, 2, 1))
+        self.mlp = mlp(width, config.mlp_dim, width)
 
     def forward(
         self, queries: Float[Tensor, "b n d"], tokens: Float[Tensor, "b t d"], seen: Bool[Tensor, "b t"]
     ) -> Float[Tensor, "b n d"]:
         """Return the updated queries; tokens that are not `seen` have no weight."""
         asked = self.query(self.norm(queries)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        keys, values = self.pair(self.token_norm(tokens)).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        keys, values = self.key_value(self.token_norm(tokens)).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(asked, keys, values, seen[:, None, None])
-        queries = queries + self._dropped(self.outgoing(mixed.transpose(1, 2).flatten(2)))
-        return queries + self._dropped(self.perceptron(self.perceptron_norm(queries)))
+        queries = queries + self._dropped(self.output_projection(mixed.transpose(1, 2).flatten(2)))
+        return queries + self._dropped(self.mlp(self.mlp_norm(queries)))
 
     def _dropped(self, values: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         return functional.dropout(values, self.dropout, self.training)

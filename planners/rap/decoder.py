@@ -15,45 +15,45 @@ from swerve.planners.rap.rap_config import RapConfig
 # Scale of the head's outputs: 10 m/s forward, 4 m/s laterally, 0.3 rad/s.
 _USUAL_RATES = (10.0, 4.0, 0.3)
 _CORNERS = 4
-_FIRST_QUERIES = 1.0
 
 
 class Decoder(nn.Module):
-    """Queries, one per pose of each proposal, refined in rounds with shared weights.
+    """Queries, one per pose of each proposal, refined in rounds of layers with shared weights.
 
-    A round decodes poses from the queries, then updates the queries by the image features at these poses and by
-    self-attention. `rounds` are the poses of all rounds; the returned queries include features at the last ones.
+    A refinement round decodes poses from the queries, then updates the queries by the image features at these poses and
+    by self-attention. The poses of all refinement rounds are returned; the returned queries include features at the
+    last ones.
     """
 
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
-        self.rounds, self.proposals, self.poses = config.refinement_rounds, config.proposals, config.poses
-        self.recompute = config.recompute_rounds
+        self.refinement_rounds, self.proposals, self.poses = config.refinement_rounds, config.proposals, config.poses
+        self.activation_checkpointing = config.activation_checkpointing
         self.ego = mlp(STATUS, config.mlp_dim, config.dim)
-        self.queries = nn.Parameter(_FIRST_QUERIES * torch.randn(config.proposals * config.poses, config.dim))
+        self.queries = nn.Parameter(torch.randn(config.proposals * config.poses, config.dim))
         self.head = mlp(config.dim, config.mlp_dim, 3)
-        self.place = mlp(3, config.mlp_dim, config.dim)
-        self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers_per_round)])
+        self.pose_embedding = mlp(3, config.mlp_dim, config.dim)
+        self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.refinement_layers)])
         seconds = config.interval * torch.arange(1, config.poses + 1)
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
 
     def forward(
         self, features: Float[Tensor, "b c d p q"], inputs: ModelInput
     ) -> tuple[Float[Tensor, "r b n k 3"], Float[Tensor, "b n k d"]]:
-        """Return poses (x, y, heading; ego frame) after each round, and the final queries."""
+        """Return poses (x, y, heading; ego frame) of each refinement round, and the final queries."""
         queries = self.queries + self.ego(inputs.status)[:, None]
         # The same in all rounds, which share their layers.
         values = [layer.cross_attention.values_of(features) for layer in self._layers]
-        rounds = []
-        for _ in range(self.rounds):
+        refinements = []
+        for _ in range(self.refinement_rounds):
             raw = self._decoded(queries).unflatten(1, (self.proposals, self.poses))
-            rounds.append(raw * self.scale)
+            refinements.append(raw * self.scale)
             # Sampling locations get no gradient through the poses (Zhu et al., "Deformable DETR", 2021).
-            poses, seen_from = rounds[-1].detach().flatten(1, 2), raw.detach().flatten(1, 2)
-            queries = queries + self.place(seen_from.to(queries.dtype))
+            poses, seen_from = refinements[-1].detach().flatten(1, 2), raw.detach().flatten(1, 2)
+            queries = queries + self.pose_embedding(seen_from.to(queries.dtype))
             for layer, own in zip(self._layers, values, strict=True):
                 queries = self._refined(layer, queries, poses, own, inputs)
-        return torch.stack(rounds), queries.unflatten(1, (self.proposals, self.poses))
+        return torch.stack(refinements), queries.unflatten(1, (self.proposals, self.poses))
 
     @property
     def _layers(self) -> list["DecoderLayer"]:
@@ -67,8 +67,8 @@ class Decoder(nn.Module):
         values: Float[Tensor, "b c d p q"],
         inputs: ModelInput,
     ) -> Float[Tensor, "b m d"]:
-        """Apply a layer; with `recompute`, its activations are computed again for the gradient instead of kept."""
-        if self.recompute and self.training and torch.is_grad_enabled():
+        """Apply a layer, whose activations are computed again for the gradient if `activation_checkpointing`."""
+        if self.activation_checkpointing and self.training and torch.is_grad_enabled():
             again: Float[Tensor, "b m d"] = checkpoint(layer, queries, poses, values, inputs, use_reentrant=False)
             return again
         refined: Float[Tensor, "b m d"] = layer(queries, poses, values, inputs)
@@ -122,7 +122,7 @@ class PoseAttention(nn.Module):
         self.visible_queries = config.visible_queries
         self.offsets = nn.Linear(config.dim, points * 3)
         self.weights = nn.Linear(config.dim, config.heads * points)
-        self.values, self.outgoing = nn.Linear(config.dim, config.dim), nn.Linear(config.dim, config.dim)
+        self.values, self.output_projection = nn.Linear(config.dim, config.dim), nn.Linear(config.dim, config.dim)
         for layer in (self.offsets, self.weights):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -146,13 +146,14 @@ class PoseAttention(nn.Module):
             placed = torch.gather(pixels.unflatten(2, (-1, count)), 2, _over(rows, (count, 2))).flatten(2, 3)
             own = torch.gather(weights, 3, _over(rows[:, :, None].expand(-1, -1, self.heads, -1), (count,)))
             part = self._mixed(values, placed, own, inputs, "bchemn,bchmn->bcmhe")
-            place = _over(rows, part.shape[3:])
+            index = _over(rows, part.shape[3:])
             empty = part.new_zeros(*visible.shape[:3], *part.shape[3:])
-            mixed = empty.scatter_add(2, place, part).sum(dim=1)
+            mixed = empty.scatter_add(2, index, part).sum(dim=1)
         else:
             mixed = self._mixed(values, pixels, weights, inputs, "bchemn,bchmn->bmhe")
-        looked: Float[Tensor, "b m d"] = self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
-        return looked
+        in_view = visible.any(dim=-1).any(dim=1)[..., None]
+        attended: Float[Tensor, "b m d"] = self.output_projection(mixed.flatten(2)) * in_view
+        return attended
 
     def _mixed(
         self,

@@ -12,17 +12,17 @@ class RapConfig(ModelConfig):
     """Sizes of RAP and weights of its losses. Defaults are the paper's (Feng et al., arXiv 2510.04333).
 
     Where the paper and its released code differ, the paper's number is used, except for unpublished ones (heights of
-    the sampled points, weight of earlier rounds), which are the code's. `ModelConfig` has the fields that all families
-    share.
+    the sampled points, weight of earlier refinements), which are the code's. `ModelConfig` has the fields that
+    all families share.
 
     Attributes:
-        layers_per_round: number of attention layers per round.
+        refinement_layers: number of attention layers per refinement round.
         refinement_rounds: number of refinement rounds; all share their weights. The poses of the first do not depend on
-            the images, so that a planner with a single round plans blind, and uses images for scoring only.
+            the images, so that a planner with a single one plans blind, and uses images for scoring only.
         proposals: number of proposed trajectories.
         heights: metres above ground of the sampling points of a pose, at each corner of the body.
-        recompute_rounds: whether activations of the rounds are computed again for the gradient instead of kept: less
-            memory, more time, the same result.
+        activation_checkpointing: whether activations of the refinement layers are computed again for the gradient
+            instead of kept: less memory, more time, the same result.
         visible_queries: whether each camera is sampled only for the queries that it shows: less memory with several
             cameras, the same result but for the order of sums; it waits for the GPU and breaks graphs of torch.compile.
         anchors: number of proposals of a vocabulary beside them: k-means of the set's target trajectories.
@@ -34,11 +34,11 @@ class RapConfig(ModelConfig):
     """
 
     family: ClassVar[str] = "rap"
-    layers_per_round: int = 2
+    refinement_layers: int = 2
     refinement_rounds: int = 4
     proposals: int = 64
     heights: tuple[float, ...] = (-2.0, 2.0 / 3.0, 10.0 / 3.0, 6.0)
-    recompute_rounds: bool = False
+    activation_checkpointing: bool = False
     visible_queries: bool = False
     anchors: int = 0
     profiles: bool = False
@@ -47,7 +47,7 @@ class RapConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = ("layers_per_round", "refinement_rounds", *(() if self.has_vocabulary else ("proposals",)))
+        names = ("refinement_layers", "refinement_rounds", *(() if self.has_vocabulary else ("proposals",)))
         for name in names:
             if not getattr(self, name) > 0:
                 raise SwerveError(f"rap: {name} is {getattr(self, name)}, it must be above 0")
@@ -75,5 +75,5 @@ class RapConfig(ModelConfig):
 
     @classmethod
     def _small(cls) -> dict[str, Any]:
-        own = {"layers_per_round": 1, "refinement_rounds": 2, "proposals": 8, "heights": (0.0, 1.5)}
+        own = {"refinement_layers": 1, "refinement_rounds": 2, "proposals": 8, "heights": (0.0, 1.5)}
         return {**super()._small(), **own}

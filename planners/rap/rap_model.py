@@ -49,16 +49,16 @@ class RapModel(PlannerModel):
         content, placed = self.neck(features, inputs.rig)
         if isinstance(self.scorer, Scorer):
             assert self.decoder is not None
-            rounds, queries = self.decoder(placed, inputs)
-            return ModelOutput(rounds, self.scorer(queries), features, content, placed=placed)
+            refinements, queries = self.decoder(placed, inputs)
+            return ModelOutput(refinements, self.scorer(queries), features, content, placed=placed)
         if self.decoder is None:
-            rounds = placed.new_zeros(1, len(inputs), 0, self.config.poses, 3, dtype=torch.float32)
+            refinements = placed.new_zeros(1, len(inputs), 0, self.config.poses, 3, dtype=torch.float32)
         else:
-            rounds, _ = self.decoder(placed, inputs)
+            refinements, _ = self.decoder(placed, inputs)
         base, anchored = self._anchored(self.scorer, placed, inputs)
-        poses = rounds[-1] if anchored is None else torch.cat([rounds[-1], anchored], dim=1)
+        poses = refinements[-1] if anchored is None else torch.cat([refinements[-1], anchored], dim=1)
         logits = self.scorer(self.scorer.embedding(poses), placed, inputs)
-        return ModelOutput(rounds, logits, features, content, anchored, placed, base)
+        return ModelOutput(refinements, logits, features, content, anchored, placed, base)
 
     def extra_losses(self, output: ModelOutput, batch: TrainingBatch) -> Mapping[str, Float[Tensor, ""]]:
         """Compute the imitation loss of the vocabulary's residuals."""

@@ -41,7 +41,7 @@ def test_the_chain_obeys_the_bicycle(model):
             parameter.mul_(5.0)
     batch = turning_batch(SMALL, 3)
     output = model(batch.inputs)
-    chain, controls = output.rounds[0].detach(), output.extras.controls.detach()
+    chain, controls = output.refinements[0].detach(), output.extras.controls.detach()
     assert controls[..., 1].abs().max() > 0.2
     x = torch.zeros(chain.shape[:2], dtype=torch.float64)
     y, heading, speed = x.clone(), x.clone(), batch.inputs.motion[:, :1].double().expand_as(x).clone()
@@ -64,11 +64,13 @@ def test_the_chain_obeys_the_bicycle(model):
 
 def test_an_untrained_flow_is_the_identity(model):
     output = model(turning_batch(SMALL, 2).inputs)
-    assert torch.equal(output.rounds[0], output.rounds[1])
+    assert torch.equal(output.refinements[0], output.refinements[1])
     with torch.no_grad():
-        model.flow.outgoing.bias.fill_(0.1)
+        model.flow.output_projection.bias.fill_(0.1)
     moved = model(turning_batch(SMALL, 2).inputs)
-    torch.testing.assert_close(moved.rounds[1] - moved.rounds[0], (0.1 * model.scale).expand_as(moved.rounds[0]))
+    torch.testing.assert_close(
+        moved.refinements[1] - moved.refinements[0], (0.1 * model.scale).expand_as(moved.refinements[0])
+    )
 
 
 def test_the_same_seed_gives_the_same_plan(model):

@@ -185,7 +185,7 @@ def test_training_conditions_the_flow_on_them_and_the_planner_plans(made, store,
     with torch.no_grad():
         for block in model.flow.blocks:
             block.modulation[1].bias.fill_(0.5)
-        model.flow.outgoing.weight.normal_(generator=torch.Generator().manual_seed(0))
+        model.flow.output_projection.weight.normal_(generator=torch.Generator().manual_seed(0))
         plain = model(batch.inputs).poses
         other = model(replace(batch.inputs, hidden=batch.inputs.hidden.flip(0))).poses
     assert (plain - other).abs().max() > 1e-4

@@ -83,7 +83,7 @@ def test_groups_have_their_rates_and_decays():
 def test_recomputed_rounds_have_the_same_gradients():
     config = replace(SMALL, dropout=0.2)
     batch = turning_batch(config, 2)
-    kept, again = training_of(config), training_of(replace(config, recompute_rounds=True))
+    kept, again = training_of(config), training_of(replace(config, activation_checkpointing=True))
     assert torch.equal(gradients(kept, batch), gradients(again, batch))
 
 

@@ -372,7 +372,7 @@ def test_cross_agent_samples_weigh_less(trained):
     model, teacher, classifier, batch = trained
     output = model(batch.inputs)
     mixed = replace(batch, cross_agent=torch.arange(6) == 2)
-    distances = pose_distances(output.rounds, batch.targets, batch.valid).amin(dim=2)
+    distances = pose_distances(output.refinements, batch.targets, batch.valid).amin(dim=2)
     weight = torch.tensor([1, 1, 0.1, 1, 1, 1])
     expected = ((distances[1] + 0.1 * distances[0]) * weight).sum() / weight.sum()
     losses = losses_of(output, mixed, CONFIG, teacher, classifier, 0.0, Stopwatch())

@@ -27,7 +27,15 @@ SMALL = {
         "image_height": 40,
         "image_width": 72,
     },
-    **{"dim": 16, "mlp_dim": 16, "heads": 2, "proposals": 2, "refinement_rounds": 1, "layers_per_round": 1, "poses": 8},
+    **{
+        "dim": 16,
+        "mlp_dim": 16,
+        "heads": 2,
+        "proposals": 2,
+        "refinement_rounds": 1,
+        "refinement_layers": 1,
+        "poses": 8,
+    },
 }
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 CHILD = Path(__file__).parents[2] / "support" / "rap_child.py"

@@ -277,7 +277,7 @@ def test_the_command_trains(dataset, tmp_path):
         "heads": 2,
         "proposals": 2,
         "refinement_rounds": 1,
-        "layers_per_round": 1,
+        "refinement_layers": 1,
     }
     (tmp_path / "small.json").write_text(json.dumps({**chosen, **small}))
     given = ("--model", tmp_path / "small.json", "--contexts", dataset / "contexts")

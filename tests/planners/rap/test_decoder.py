@@ -44,18 +44,18 @@ def moved(attention):
 
 def test_shapes(model):
     output = model(inputs(3))
-    assert output.rounds.shape == (2, 3, 3, 8, 3)
+    assert output.refinements.shape == (2, 3, 3, 8, 3)
     assert output.logits.shape == (3, 3, 8)
     assert output.features.shape == (3, 2, 48, 6, 10)
     assert output.content.shape == (3, 2, 16, 6, 10)
-    assert torch.equal(output.poses, output.rounds[1])
+    assert torch.equal(output.poses, output.refinements[1])
 
 
 def test_every_parameter_is_trained(model):
     for layer in model.decoder.layers:
         moved(layer.cross_attention)
     output = model.train()(inputs(3))
-    (output.rounds.sum() + output.logits.sum()).backward()
+    (output.refinements.sum() + output.logits.sum()).backward()
     lazy = [name for name, one in model.named_parameters() if one.grad is None or not one.grad.abs().sum() > 0]
     assert lazy == []
 
@@ -87,8 +87,8 @@ def test_poses_see_where_they_project():
     config = RapConfig.tiny(dim=4, heads=1, heights=(0.0, 1.0))
     attention, given = PoseAttention(config), inputs(1, config)
     torch.nn.init.eye_(attention.values.weight)
-    torch.nn.init.eye_(attention.outgoing.weight)
-    for layer in (attention.values, attention.outgoing):
+    torch.nn.init.eye_(attention.output_projection.weight)
+    for layer in (attention.values, attention.output_projection):
         torch.nn.init.zeros_(layer.bias)
     maps = features_of(config, 1)
     poses = torch.tensor([[[15.0, 1.0, 0.1], [25.0, -3.0, 0.0], [-20.0, 0.0, 0.0]]])
@@ -143,7 +143,7 @@ def test_offsets_are_learned_through_the_projection():
     config = RapConfig.tiny(dim=4, heads=1, heights=(0.0,))
     attention, given = PoseAttention(config), inputs(1, config)
     torch.nn.init.eye_(attention.values.weight)
-    torch.nn.init.eye_(attention.outgoing.weight)
+    torch.nn.init.eye_(attention.output_projection.weight)
     ramp = torch.linspace(0, 1, config.image_width // 8).expand(1, 1, 4, config.image_height // 8, -1)
     seen = attention(torch.zeros(1, 1, 4), torch.tensor([[[15.0, 0.0, 0.0]]]), ramp, given)
     (-seen.sum()).backward()

@@ -21,7 +21,7 @@ def test_older_files_get_the_defaults_of_new_fields():
 def test_the_papers_numbers():
     """Reference: tables of the paper, and the released code's config for what it does not say."""
     config = RapConfig()
-    assert (config.proposals, config.poses, config.refinement_rounds, config.layers_per_round) == (64, 10, 4, 2)
+    assert (config.proposals, config.poses, config.refinement_rounds, config.refinement_layers) == (64, 10, 4, 2)
     assert (config.dim, config.mlp_dim, config.heads, config.dropout) == (1280, 1024, 8, 0.1)
     assert (config.spatial_weight, config.domain_weight, config.reversal_scale) == (0.002, 0.1, 0.1)
     assert (config.direction, config.freeze_backbone) == ("real-to-raster", True)
