@@ -43,6 +43,9 @@ from swerve.scenes import SwerveError
 from swerve.scenes.polyline import arc_lengths
 from swerve.scenes.transforms import wrap_angle
 
+# Speed limit in the place of lower ones, m/s.
+_LEAST_SPEED_LIMIT = 0.1
+
 
 @dataclass(frozen=True)
 class IdmParameters:
@@ -142,7 +145,7 @@ def reference_trajectory(inputs: PrivilegedInput, options: PdmOptions | None = N
     """Compute rear-axle poses (x, y, heading; world) at 0, 0.1, ..., 5 s; options are NAVSIM's if None."""
     options = options or PdmOptions()
     obstacles, scoring_traffic = _obstacles(inputs)
-    limit = inputs.speed_limit or options.default_speed_limit
+    limit = speed_limit_of(inputs, options.default_speed_limit)
     targets = limit * np.array(options.speed_fractions)
     reach = limit * max(1.0, *options.speed_fractions)
     paths = [_path(inputs, offset, reach) for offset in options.lateral_offsets]
@@ -177,11 +180,19 @@ def idm_trajectory(
         idm_parameters: PDM-Closed's if None.
     """
     obstacles, _ = _obstacles(inputs)
-    path = _path(inputs, offset, max(target, inputs.speed_limit or DEFAULT_SPEED_LIMIT))
+    path = _path(inputs, offset, max(target, speed_limit_of(inputs, DEFAULT_SPEED_LIMIT)))
     rollout = _start(path, inputs.ego, 1)
     _unroll(path, rollout, np.array([target]), idm_parameters or IdmParameters(), obstacles, 1, REFERENCE_STEPS)
     poses: Float[np.ndarray, "51 3"] = along_path(path.points, path.lengths, rollout.along)[0]
     return poses
+
+
+def speed_limit_of(inputs: PrivilegedInput, default: float) -> float:
+    """Return the speed limit of the ego's lane, m/s, or a default where it is unknown.
+
+    It is 0.1 m/s at least, since IDM divides by the target speed: under a limit of 0 the car brakes to a standstill.
+    """
+    return default if inputs.speed_limit is None else max(inputs.speed_limit, _LEAST_SPEED_LIMIT)
 
 
 def _best(proposals: Float[np.ndarray, "n t 3"], inputs: PrivilegedInput, scoring_traffic: ScoringTraffic) -> int:

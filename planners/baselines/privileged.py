@@ -6,7 +6,13 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.context.pdm_closed import IdmParameters, PdmOptions, idm_trajectory, reference_trajectory
+from swerve.eval.context.pdm_closed import (
+    IdmParameters,
+    PdmOptions,
+    idm_trajectory,
+    reference_trajectory,
+    speed_limit_of,
+)
 from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.scoring.thresholds import (
     DEFAULT_SPEED_LIMIT,
@@ -82,9 +88,13 @@ class Idm:
         check_numbers(self, positive, ("headway", "gap"))
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Return forty poses."""
+        """Return the poses of IDM on the centreline, every 0.1 s up to 4 s.
+
+        Raises:
+            SwerveError: the observation lacks the simulator state.
+        """
         privileged_input = privileged_state(observation)
-        limit = privileged_input.speed_limit or self.default_speed_limit
+        limit = speed_limit_of(privileged_input, self.default_speed_limit)
         target = self.target_speed or limit * self.speed_share
         driver = IdmParameters(self.headway, self.gap, self.acceleration, self.deceleration)
         return _from_world(idm_trajectory(privileged_input, target, self.lateral_offset, driver), privileged_input)
@@ -129,7 +139,11 @@ class PdmClosed:
         )
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Return forty poses."""
+        """Return the poses of the best proposal, every 0.1 s up to 4 s.
+
+        Raises:
+            SwerveError: the observation lacks the simulator state.
+        """
         privileged_input = privileged_state(observation)
         return _from_world(reference_trajectory(privileged_input, self.options), privileged_input)
 

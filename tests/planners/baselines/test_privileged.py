@@ -92,6 +92,16 @@ def test_idm_without_a_limit_takes_the_default(simple):
     assert Idm(default_speed_limit=8.0).plan(unknown).poses[-1, 0] < same[-1, 0] - 1.0
 
 
+def test_a_limit_of_zero_is_no_unknown_limit(simple):
+    """The car brakes at the most it may, 3 m/s2, until it stands; it does not drive the default's 15 m/s."""
+    observation = without_traffic(simple[0])
+    closed = replace(observation, privileged=replace(observation.privileged, speed_limit=0.0))
+    for planner in (Idm(), PdmClosed()):
+        steps = np.diff(planner.plan(closed).poses[:, 0])
+        np.testing.assert_allclose(np.diff(steps[:32]), -0.03, atol=1e-6)
+        assert (np.abs(steps[33:]) <= 0.1 * 0.1 + 1e-9).all()
+
+
 def test_idm_drives_beside_the_line(simple):
     poses = Idm(lateral_offset=0.7).plan(simple[0]).poses
     np.testing.assert_allclose(poses[:, 1], 0.7, atol=1e-9)
