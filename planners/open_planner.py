@@ -41,14 +41,14 @@ def open_planner(spec: str, limits: PlannerLimits, threads: int | None = None) -
         SwerveError: the planner is unknown or cannot be created, see `load_planner`.
     """
     if limits.in_process or ships_with_swerve(spec):
-        planner, texts = load_with_identity(spec)
-        return OpenedPlanner(texts["label"], spec, texts["identity"], planner)
+        planner, metadata = load_with_identity(spec)
+        return OpenedPlanner(metadata["label"], spec, metadata["identity"], planner)
     planner = ProcessPlanner(load_with_identity, spec, limits, threads)
-    texts = planner.facts.texts
-    unknown = hashlib.sha256(f"{spec} {planner.facts.failure}".encode()).hexdigest()
+    metadata = planner.info.metadata
+    unknown = hashlib.sha256(f"{spec} {planner.info.failure}".encode()).hexdigest()
     # A planner that failed for a limit is run again under another one.
-    identity = f"{texts.get('identity', unknown)} within {limits.plan_timeout:g} s, {limits.planner_memory:g} GB"
-    return OpenedPlanner(texts.get("label", _label(spec)), spec, identity, planner)
+    identity = f"{metadata.get('identity', unknown)} within {limits.plan_timeout:g} s, {limits.planner_memory:g} GB"
+    return OpenedPlanner(metadata.get("label", _label(spec)), spec, identity, planner)
 
 
 class PlannerLoader:

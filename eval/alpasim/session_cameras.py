@@ -121,7 +121,9 @@ class CameraImages:
 
 def prepares_images(planner: Planner) -> bool:
     """Return whether a planner prepares images when they arrive, in this process or in its own."""
-    return planner.facts.prepares if isinstance(planner, ProcessPlanner) else preparation_of(planner) is not None
+    return (
+        planner.info.has_prepare_image if isinstance(planner, ProcessPlanner) else preparation_of(planner) is not None
+    )
 
 
 def timed_image(time_us: int, load: LoadImage, camera: Camera, planner: Planner) -> TimedImage:
@@ -140,7 +142,7 @@ def timed_image(time_us: int, load: LoadImage, camera: Camera, planner: Planner)
     camera = sized(camera, image.shape[1], image.shape[0])
     try:
         if isinstance(planner, ProcessPlanner):
-            held = planner.hold_image(image, camera, load) if planner.facts.prepares else image
+            held = planner.hold_image(image, camera, load) if planner.info.has_prepare_image else image
             return TimedImage(time_us, held, camera)
         if (prepare := preparation_of(planner)) is not None:
             image, camera = prepare(image, camera)

@@ -12,8 +12,8 @@ from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
     from swerve.eval.planner_process.planner_limits import PlannerLimits
-    from swerve.eval.planner_process.process_planner import LoadPlanner, PlannerFacts, ProcessPlanner
+    from swerve.eval.planner_process.process_planner import LoadPlanner, PlannerInfo, ProcessPlanner
 
-__all__ = ["LoadPlanner", "PlannerFacts", "PlannerLimits", "ProcessPlanner"]
+__all__ = ["LoadPlanner", "PlannerInfo", "PlannerLimits", "ProcessPlanner"]
 
 make_lazy(__name__)

@@ -65,20 +65,21 @@ def main(arguments: list[str]) -> None:
 def _loaded(load: Any, spec: str) -> tuple[Planner | None, dict[str, Any]]:  # noqa: ANN401
     """Load the planner; return it with what the other process needs to know of it."""
     try:
-        planner, facts = load(spec)
+        planner, metadata = load(spec)
         cameras = getattr(planner, "cameras", None)
         return planner, {
-            **facts,
             "name": type(planner).__name__,
-            "cameras": "ask" if callable(cameras) else None if cameras is None else [str(name) for name in cameras],
+            "cameras": None if cameras is None or callable(cameras) else [str(name) for name in cameras],
+            "chooses_cameras": callable(cameras),
             "privileged": bool(getattr(planner, "privileged", False)),
             "future_only": bool(getattr(planner, "future_only", False)),
             "recording": bool(getattr(planner, "recording", False)),
             "route": bool(getattr(planner, "route", False)),
-            "images": {name: _plain(getattr(planner, name)) for name in _OF_IMAGES if hasattr(planner, name)},
-            "prepares": preparation_of(planner) is not None,
-            "batches": callable(getattr(planner, "plan_batch", None)),
-            "checks": callable(getattr(planner, "check_sensors", None)),
+            "image_limits": {name: _plain(getattr(planner, name)) for name in _OF_IMAGES if hasattr(planner, name)},
+            "has_prepare_image": preparation_of(planner) is not None,
+            "has_plan_batch": callable(getattr(planner, "plan_batch", None)),
+            "has_check_sensors": callable(getattr(planner, "check_sensors", None)),
+            "metadata": dict(metadata),
         }
     except SwerveError as error:
         return None, {"refused": str(error)}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
+from swerve.eval.benchmark.evaluate.call_planner import OutputPlanner, PlannerOutput
 from swerve.eval.planner_process.held_images import HeldImage, HeldKeys, HeldObservation, LoadImage
 from swerve.eval.planner_process.messages import PlannerGone, PlannerTimeout, decode_json, decode_outputs
 from swerve.eval.planner_process.own_process import OwnProcess
@@ -26,40 +26,49 @@ LOGGER = logging.getLogger(__name__)
 LoadPlanner = Callable[[str], tuple[Planner, Mapping[str, str]]]
 
 
+# Declarations of a planner that are true or false.
+_FLAGS = (
+    *("chooses_cameras", "privileged", "future_only", "recording", "route"),
+    *("has_check_sensors", "has_plan_batch", "has_prepare_image"),
+)
+
+
 @dataclass(frozen=True)
-class PlannerFacts:
+class PlannerInfo:
     """Declarations of a planner.
 
     Attributes:
         name: of its class.
-        cameras: names of its cameras; None for all; "ask" where it chooses among those of a rig.
+        cameras: names of its cameras; None for all.
+        chooses_cameras: whether it chooses among the cameras of a rig; `cameras` is None then.
         privileged: see `Planner`.
         future_only: see `Planner`.
         recording: see `Planner`.
-        checks: whether it has `check_sensors`.
-        batches: whether it has `plan_batch`.
-        texts: what its loader says of it.
-        failure: reason why its process could not load it; empty if it could.
         route: see `Planner`.
-        images: its `max_image_age` and `missing_images`, where it declares them.
-        prepares: whether it has `prepare_image`, see `ProcessPlanner.hold_image`.
+        has_check_sensors: whether it has `check_sensors`.
+        has_plan_batch: whether it has `plan_batch`.
+        has_prepare_image: whether it has `prepare_image`, see `ProcessPlanner.hold_image`.
+        image_limits: its `max_image_age` and `missing_images`, where it declares them.
+        metadata: texts about it from its loader.
+        failure: reason why its process could not load it; empty if it could.
     """
 
     name: str
-    cameras: tuple[str, ...] | str | None
-    privileged: bool
-    future_only: bool
-    recording: bool
-    checks: bool
-    batches: bool
-    texts: Mapping[str, str]
-    failure: str = ""
+    cameras: tuple[str, ...] | None = ()
+    chooses_cameras: bool = False
+    privileged: bool = False
+    future_only: bool = False
+    recording: bool = False
     route: bool = False
-    images: Mapping[str, object] = field(default_factory=dict)
-    prepares: bool = False
+    has_check_sensors: bool = False
+    has_plan_batch: bool = False
+    has_prepare_image: bool = False
+    image_limits: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
 
 
-class ProcessPlanner:
+class ProcessPlanner(OutputPlanner):
     """Planner in a process of its own, see the package. Calls of several threads are made one after the other.
 
     Args:
@@ -80,40 +89,40 @@ class ProcessPlanner:
         # Plans have deadlines: they come before images that wait to be prepared.
         self._lock, self._held = PriorityLock(), HeldKeys()
         try:
-            self.facts = self._started()
+            self.info = self._started()
         except _Ended as error:
             # Its scenes fail; those of other planners do not.
             self._starts, reason = limits.planner_restarts + 1, str(error)
-            self.facts = PlannerFacts(spec, (), False, False, False, False, False, {}, reason)
+            self.info = PlannerInfo(spec, failure=reason)
 
     @property
     def class_name(self) -> str:
         """Name of the planner's class."""
-        return self.facts.name
+        return self.info.name
 
     @property
     def privileged(self) -> bool:
         """Declares the privileged input, see `Planner`."""
-        return self.facts.privileged
+        return self.info.privileged
 
     @property
     def future_only(self) -> bool:
         """Declares that the logged future is enough, see `Planner`."""
-        return self.facts.future_only
+        return self.info.future_only
 
     @property
     def recording(self) -> bool:
         """Declares recordings, see `Planner`."""
-        return self.facts.recording
+        return self.info.recording
 
     @property
     def route(self) -> bool:
         """Declares the route, see `Planner`."""
-        return self.facts.route
+        return self.info.route
 
     def __getattr__(self, name: str) -> object:
         """Return what it declares on late and missing images, if it does."""
-        images = self.__dict__["facts"].images if "facts" in self.__dict__ else {}
+        images = self.__dict__["info"].image_limits if "info" in self.__dict__ else {}
         if name in images:
             return images[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -121,7 +130,7 @@ class ProcessPlanner:
     @property
     def cameras(self) -> CameraChoice:
         """Cameras that it declares."""
-        return self._chosen if isinstance(self.facts.cameras, str) else self.facts.cameras
+        return self._chosen if self.info.chooses_cameras else self.info.cameras
 
     def check_sensors(self) -> None:
         """Check that observations have the sensors that the planner needs.
@@ -130,7 +139,7 @@ class ProcessPlanner:
             SwerveError: they have not.
             PlannerError: the planner raised anything else, or its process ended.
         """
-        if self.facts.checks:
+        if self.info.has_check_sensors:
             with self._lock.acquired():
                 self._asked("check", None)
 
@@ -170,12 +179,12 @@ class ProcessPlanner:
         Raises:
             SwerveError: the planner failed.
         """
-        (output,) = self.swerve_outputs([observation])
+        (output,) = self.plan_outputs([observation])
         if output.plan is None:
             raise SwerveError(output.error)
         return output.plan
 
-    def swerve_outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
+    def plan_outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
         """Return the planner's output for each observation, as `call_planner` does.
 
         If the process ends, or takes longer than `plan_timeout` for each observation of a batch, the observations are
@@ -185,14 +194,14 @@ class ProcessPlanner:
             return self._outputs(observations)
 
     def _outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
-        if len(observations) > 1 and not self.facts.batches:
+        if len(observations) > 1 and not self.info.has_plan_batch:
             return [output for one in observations for output in self._outputs([one])]
         start = time.perf_counter()
         try:
             sent = [self._sent(one) for one in observations]
             reply = self._request("plan", sent, self.limits.plan_timeout * len(observations))
             outputs = decode_outputs(reply, len(observations))
-            self._starts = 1  # only ends in a row count
+            self._starts = 1  # count consecutive failures only
             return outputs
         except PlannerGone as error:
             reason = self._end(str(error) or "ended")
@@ -272,7 +281,7 @@ class ProcessPlanner:
             raise _Ended("was closed")
         if self._process is None:
             if self._starts > self.limits.planner_restarts:
-                raise _Ended(self.facts.failure or f"was started {self._starts} times, and is not started again")
+                raise _Ended(self.info.failure or f"was started {self._starts} times, and is not started again")
             self._started()
         assert self._process is not None
         try:
@@ -282,7 +291,7 @@ class ProcessPlanner:
         except PlannerGone as error:
             raise _Ended(self._end(str(error) or "ended")) from None
 
-    def _started(self) -> PlannerFacts:
+    def _started(self) -> PlannerInfo:
         """Start the process, and return what it says of the planner.
 
         Raises:
@@ -308,7 +317,7 @@ class ProcessPlanner:
         if "failed" in head:
             self._end("")
             raise _Ended(f"could not be loaded: {head['failed']}")
-        return _facts_of(head)
+        return _info_of(head)
 
     def _end(self, reason: str) -> str:
         """End the process; return the reason, with the way it ended and what it printed last."""
@@ -322,20 +331,14 @@ class _Ended(Exception):
     """The planner's process ended; the message says how."""
 
 
-def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
+def _info_of(head: Mapping[str, Any]) -> PlannerInfo:
     """Return what a process said of its planner."""
-    known = {*PlannerFacts.__dataclass_fields__} - {"texts", "failure"}
     cameras = head["cameras"]
-    return PlannerFacts(
-        str(head["name"]),
-        tuple(cameras) if isinstance(cameras, list) else cameras,
-        bool(head["privileged"]),
-        bool(head["future_only"]),
-        bool(head["recording"]),
-        bool(head["checks"]),
-        bool(head["batches"]),
-        {str(name): str(text) for name, text in head.items() if name not in known},
-        route=bool(head["route"]),
-        images=dict(head["images"]),
-        prepares=bool(head["prepares"]),
+    return PlannerInfo(
+        name=str(head["name"]),
+        cameras=None if cameras is None else tuple(cameras),
+        image_limits=dict(head["image_limits"]),
+        metadata={str(name): str(text) for name, text in head["metadata"].items()},
+        failure="",
+        **{name: bool(head[name]) for name in _FLAGS},
     )

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -36,11 +37,11 @@ class _BatchPlanner(Protocol):
         """Plan a trajectory for each observation."""
 
 
-@runtime_checkable
-class _OutputPlanner(Protocol):
+class OutputPlanner(ABC):
     """A planner that calls another one elsewhere, and returns its outputs as `call_planner` does."""
 
-    def swerve_outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
+    @abstractmethod
+    def plan_outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
         """Return the output for each observation."""
 
 
@@ -50,8 +51,8 @@ def call_planner(planner: Planner, observations: Sequence[Observation]) -> list[
     If a batch fails, its observations are planned one by one, so that only the scenes that break the planner fail.
     Cameras and privileged inputs are copied for every call, so that a planner that modifies them affects no other.
     """
-    if isinstance(planner, _OutputPlanner):
-        return planner.swerve_outputs(observations)
+    if isinstance(planner, OutputPlanner):
+        return planner.plan_outputs(observations)
     if isinstance(planner, _BatchPlanner):
         return _call_batch(planner, observations)
     return [_call_single(planner, observation) for observation in observations]
