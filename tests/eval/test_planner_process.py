@@ -132,7 +132,7 @@ def test_restarts_are_counted():
     assert "was started 3 times, and is not started again" in errors[3]
 
 
-def test_only_ends_in_a_row_count():
+def test_only_consecutive_failures_count():
     dying = planner("DiesInSome", PlannerLimits(planner_restarts=1))
     even, odd = (moving(token=token) for token in ("10", "11"))
     for _ in range(3):
