@@ -43,8 +43,9 @@ from swerve.scenes import SwerveError
 from swerve.scenes.polyline import arc_lengths
 from swerve.scenes.transforms import wrap_angle
 
-# Speed limit in the place of lower ones, m/s.
-_LEAST_SPEED_LIMIT = 0.1
+# Walking pace in the place of a speed limit of 0, m/s: IDM divides by target speeds, and its steps of 0.1 s would let a
+# car that has braked drive backwards at targets below 0.27 m/s; the lowest target is a fifth of the limit.
+_WALKING_PACE = 1.5
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,8 @@ def idm_trajectory(
 
 
 def speed_limit_of(inputs: PrivilegedInput, default: float) -> float:
-    """Return the speed limit of the ego's lane, m/s, or a default where it is unknown.
-
-    It is 0.1 m/s at least, since IDM divides by the target speed: under a limit of 0 the car brakes to a standstill.
-    """
-    return default if inputs.speed_limit is None else max(inputs.speed_limit, _LEAST_SPEED_LIMIT)
+    """Return the speed limit of the ego's lane, m/s: a default where it is unknown, walking pace where it is 0."""
+    return default if inputs.speed_limit is None else inputs.speed_limit or _WALKING_PACE
 
 
 def _best(proposals: Float[np.ndarray, "n t 3"], inputs: PrivilegedInput, scoring_traffic: ScoringTraffic) -> int:

@@ -93,13 +93,14 @@ def test_idm_without_a_limit_takes_the_default(simple):
 
 
 def test_a_limit_of_zero_is_no_unknown_limit(simple):
-    """The car brakes at the most it may, 3 m/s2, until it stands; it does not drive the default's 15 m/s."""
+    """The car brakes at the most it may, 3 m/s2, to walking pace; it does not drive the default's 15 m/s."""
     observation = without_traffic(simple[0])
     closed = replace(observation, privileged=replace(observation.privileged, speed_limit=0.0))
     for planner in (Idm(), PdmClosed()):
         steps = np.diff(planner.plan(closed).poses[:, 0])
-        np.testing.assert_allclose(np.diff(steps[:32]), -0.03, atol=1e-6)
-        assert (np.abs(steps[33:]) <= 0.1 * 0.1 + 1e-9).all()
+        np.testing.assert_allclose(np.diff(steps[:26]), -0.03, atol=1e-6)
+        assert (steps > 0).all()
+        assert (steps[-8:] < 0.16).all()
 
 
 def test_idm_drives_beside_the_line(simple):
