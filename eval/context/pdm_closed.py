@@ -43,10 +43,6 @@ from swerve.scenes import SwerveError
 from swerve.scenes.polyline import arc_lengths
 from swerve.scenes.transforms import wrap_angle
 
-# Walking pace in the place of a speed limit of 0, m/s: IDM divides by target speeds, and its steps of 0.1 s would let a
-# car that has braked drive backwards at targets below 0.27 m/s; the lowest target is a fifth of the limit.
-_WALKING_PACE = 1.5
-
 
 @dataclass(frozen=True)
 class IdmParameters:
@@ -189,8 +185,11 @@ def idm_trajectory(
 
 
 def speed_limit_of(inputs: PrivilegedInput, default: float) -> float:
-    """Return the speed limit of the ego's lane, m/s: a default where it is unknown, walking pace where it is 0."""
-    return default if inputs.speed_limit is None else inputs.speed_limit or _WALKING_PACE
+    """Return the speed limit of the ego's lane, m/s: a default where it is unknown.
+
+    0 counts as unknown, as maps write it for lanes without one: IDM divides by the target speed.
+    """
+    return inputs.speed_limit or default
 
 
 def _best(proposals: Float[np.ndarray, "n t 3"], inputs: PrivilegedInput, scoring_traffic: ScoringTraffic) -> int:
