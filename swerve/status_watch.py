@@ -11,11 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 from swerve.data.jobs.array_runs import RUNS
 from swerve.data.jobs.job_status import JobStatus, job_status
 from swerve.data.jobs.run_state import ENDING
+from swerve.data.jobs.sparse_lines import SparseLines
 from swerve.data.storage.mirror import reread
 
 _PERIOD: Final = 2.0
-# Seconds between two lines where there is no terminal.
-_BETWEEN_LINES: Final = 30.0
 
 
 def watch(folder: Path, console: Console) -> JobStatus:
@@ -23,18 +22,19 @@ def watch(folder: Path, console: Console) -> JobStatus:
 
     Args:
         folder: output of the job.
-        console: where a bar is shown; a line each half minute if it is no terminal.
+        console: where a bar is shown; `SparseLines` if it is no terminal.
 
     Raises:
         SwerveError: it is no job's, or its store does not answer.
     """
     columns = (TextColumn("{task.percentage:3.0f} %"), BarColumn(), TextColumn("{task.description}"))
-    status, waited = job_status(folder), 0.0
+    status, waited, lines = job_status(folder), 0.0, SparseLines(at_once=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task("", total=1.0)
         while status.is_running and not status.complete:
             bar.update(line, completed=status.share, description=_told(status), refresh=True)
-            if not console.is_terminal and waited % _BETWEEN_LINES < _PERIOD:
+            said = (round(100 * status.share), status.count, status.failures, status.is_finishing)
+            if not console.is_terminal and lines.is_due(waited, status.share, said):
                 console.print(f"{100 * status.share:.0f} %  {_told(status)}", highlight=False, soft_wrap=True)
             _wait(_PERIOD)
             waited += _PERIOD

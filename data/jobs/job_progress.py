@@ -11,10 +11,10 @@ from swerve.data.jobs.execution import ProgressKind
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.run_state import WHOLE, Phase, RunState, StateFile
 from swerve.data.jobs.schedule import Schedule, Task
+from swerve.data.jobs.sparse_lines import SparseLines
 from swerve.scenes.notices import is_new
 from swerve.scenes.printable import printable_lines
 
-_SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_STATES = 2.0
 
 
@@ -48,7 +48,8 @@ class JobProgress:
         self._done = sum(self._shares.values(), 0.0)
         self._state_file, self._kind, self._first_share = state, kind, 0.0
         self._running, self._compiling = dict[Task, tuple[int, float]](), dict[int, str]()
-        self._start = self._last_line = self._last_state = time.monotonic()
+        self._lines = SparseLines()
+        self._start = self._last_state = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.percentage:3.0f} %"),
             BarColumn(),
@@ -155,8 +156,9 @@ class JobProgress:
         if now - self._last_state >= _SECONDS_BETWEEN_STATES:
             self._last_state = now
             self._tell("running")
-        if self._kind == "bar" and not self._console.is_terminal and now - self._last_line >= _SECONDS_BETWEEN_LINES:
-            self._last_line = now
+        if self._kind != "bar" or self._console.is_terminal:
+            return
+        if self._lines.is_due(self.elapsed, self._share(), self._made()):
             self._console.print(f"{100 * self._share():.0f} %  {self._state()}", highlight=False, soft_wrap=True)
 
     def _refresh(self) -> None:
@@ -168,13 +170,18 @@ class JobProgress:
         running = sum(share / self._chunks.get(task.log, 1) for task, (_, share) in self._running.items())
         return (self._done + running) / self._logs
 
+    def _made(self) -> tuple[int, int, int, str]:
+        """Return percents, the number of items, the number of failures, and the groups of kernels being compiled."""
+        count = self.count + sum(count for count, _ in self._running.values())
+        groups = ", ".join(dict.fromkeys(filter(None, self._compiling.values())))
+        return round(100 * self._share()), count, self._failures, groups
+
     def _state(self) -> str:
         """Return the number of items, the rate and the failures."""
-        groups = ", ".join(dict.fromkeys(filter(None, self._compiling.values())))
+        _, count, failed, groups = self._made()
         compiling = f"; compiling kernels, once after installation: {groups}" if groups else ""
         if not self._running and not self._done:
             return f"starting{compiling}"
-        count = self.count + sum(count for count, _ in self._running.values())
         rate = count / max(self.elapsed, 1e-3)
-        failures = f", {self._failures} failed" if self._failures else ""
+        failures = f", {failed} failed" if failed else ""
         return f"{count} {self._noun}, {rate:.1f}/s{failures}{compiling}"

@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import partial
 
 import pytest
 from rich.console import Console
@@ -70,13 +71,14 @@ def test_an_array_is_one_bar(folder, monkeypatch, terminal):
     assert "50 %" in text
 
 
-def test_without_a_terminal_a_line_is_printed_each_half_minute(folder, monkeypatch):
+def test_without_a_terminal_no_line_is_printed_twice(folder, monkeypatch):
     tell(folder, "whole", 0.1)
-    steps = [lambda: tell(folder, "whole", 0.2)] * 30 + [lambda: complete(folder)]
+    shares = [0.1] * 10 + [0.2] * 50 + [0.21] * 50 + [0.3] * 2
+    steps = [partial(tell, folder, "whole", share) for share in shares] + [lambda: complete(folder)]
     status, text, waits = watched(folder, monkeypatch, *steps)
     assert status.progress == "complete"
-    assert len(waits) == 31
-    assert [line.split(" %")[0].strip() for line in text.splitlines()] == ["10", "20", "20"]
+    assert len(waits) == len(steps)
+    assert [line.split(" %")[0].strip() for line in text.splitlines()] == ["10", "20", "21", "30"]
 
 
 def test_a_run_that_has_not_told_yet_is_no_error(folder, monkeypatch):
