@@ -2,10 +2,12 @@
 
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, get_args
 
 from tyro.conf import Suppress, arg
 from tyro.constructors import PrimitiveConstructorSpec
+
+_DEFAULT: Final = "default"
 
 # On an option that holds other options: they are given without a prefix of its name.
 FLAT: Any = arg(name="")
@@ -39,6 +41,28 @@ def _size_or_own(texts: list[str]) -> tuple[int, int] | None:
 
 def _size_texts(size: tuple[int, int] | None) -> list[str]:
     return ["own" if size is None else f"{size[0]}x{size[1]}"]
+
+
+def or_default(values: Any) -> PrimitiveConstructorSpec[Any]:  # noqa: ANN401 a Literal
+    """Return how one of several values is written, or `default` for None.
+
+    Of a union, tyro lists None among the choices, and in an order that changes from run to run.
+    """
+    choices = (_DEFAULT, *get_args(values))
+
+    def from_texts(texts: list[str]) -> Any:  # noqa: ANN401
+        if texts[0] not in (*choices, "None"):  # null in config files of earlier versions
+            raise ValueError(f"{texts[0]!r} must be one of {', '.join(choices)}")
+        return texts[0] if texts[0] in get_args(values) else None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{{{','.join(choices)}}}",
+        instance_from_str=from_texts,
+        is_instance=lambda value: value is None or value in get_args(values),
+        str_from_instance=lambda value: [_DEFAULT if value is None else value],
+        choices=choices,
+    )
 
 
 # Radians; degrees on the command line and in config files.

@@ -1,11 +1,12 @@
 """Options of a study."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
+from swerve.scenes.option_types import or_default
 
 Reference = Literal["independent", "same", "replay", "crossed"]
 REFERENCES: tuple[Reference, ...] = ("independent", "same", "replay", "crossed")
@@ -29,7 +30,7 @@ class StudyOptions:
     """Options that determine a study's records, besides the benchmark and the planners.
 
     Attributes:
-        traffic: How annotated agents move in open loop and in the closed loop `same`; None: as in the benchmark.
+        traffic: How annotated agents move in open loop and in the closed loop `same`; default: as in the benchmark.
         references: Closed loops to compare with, the headline first. independent: a dynamic bicycle, nuPlan's metrics
             and replayed traffic, nothing of which pseudo-simulation has; same: its tracker, scorer and traffic; replay,
             crossed: these in replayed traffic, and in another reactive one.
@@ -43,7 +44,7 @@ class StudyOptions:
             ClosedLoopOptions.
     """
 
-    traffic: Policy | None = None
+    traffic: Annotated[Policy | None, or_default(Policy)] = None
     references: tuple[Reference, ...] = REFERENCES
     seconds: float = 8.0
     rate: float = 2.0

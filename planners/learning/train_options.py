@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 from swerve.scenes.errors import SwerveError
 
@@ -52,7 +54,7 @@ class TrainingOptions:
     tf32: bool = False
     fsdp: bool = False
     compile: bool = False
-    initial_weights: Path | None = None
+    initial_weights: Annotated[Path | None, arg(metavar="FILE.safetensors")] = None
     seed: int = 0
     scoring_threads: int = 2
 
@@ -109,7 +111,7 @@ class LoopOptions:
     prefetch: int = 2
     checkpoint_every: int = 1000
     tensorboard: bool = False
-    wandb: str | None = None
+    wandb: Annotated[str | None, arg(metavar="PROJECT")] = None
 
     def __post_init__(self) -> None:
         if self.checkpoint_every < 1:

@@ -23,7 +23,7 @@ from swerve.options.shared import (
     Splats,
     Workers,
 )
-from swerve.scenes.option_types import FLAT
+from swerve.scenes.option_types import FLAT, or_default
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class EvaluateOptions:
             train, val or test: only shards whose names begin so.
         clusters: With wod_e2e:PATH, the JSON file that names the scenario cluster of every sequence; None:
             val_sequence_name_to_scenario_cluster.json, in the folder of the shards or one of the two above it.
-        traffic: How annotated agents move; None: as in the benchmark; of NAVSIM's splits as in its scripts, that is
+        traffic: How annotated agents move; default: as in the benchmark; of NAVSIM's splits as in its scripts, that is
             navsim-reactive in two stages and log-replay in one.
         weighting: Weights of follow-up scenes.
         views: Images that planners see; with several, each planner takes part with each of them and they are compared.
@@ -48,7 +48,7 @@ class EvaluateOptions:
 
     split: NavsimSplit = None
     clusters: Annotated[Path | None, arg(metavar="FILE.json")] = None
-    traffic: Policy | None = None
+    traffic: Annotated[Policy | None, or_default(Policy)] = None
     weighting: Weighting = "navsim-exact"
     views: tuple[ViewKind, ...] = ()
     splats: Splats = None

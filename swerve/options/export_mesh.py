@@ -30,5 +30,5 @@ class ExportMesh:
     source: Source
     out: Annotated[Positional[Path], arg(metavar="OUT.glb|OUT.ply", help="The file to write."), WRITES_FILE]
     log: Log = None
-    at: float | None = None
+    at: Annotated[float | None, arg(metavar="SECONDS")] = None
     config: Config = None

@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.options.shared import Benchmark, Config, Splats
+from swerve.scenes.option_types import or_default
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class ExportNavsim:
     ] = None
     views: Annotated[
         ViewKind | None,
-        arg(help="Kind of the images: raster, photo, splat. None: what planners get in swerve evaluate."),
+        or_default(ViewKind),
+        arg(help="Kind of the images: raster, photo, splat; default: what planners get in swerve evaluate."),
     ] = None
     splats: Splats = None
     images: bool = True

@@ -52,7 +52,7 @@ class HiddenStates:
     images: Literal["raster", "photo", "both"] = "both"
     layer: int = -1
     tokens: int = 16
-    prompt: str | None = None
+    prompt: Annotated[str | None, arg(metavar="TEXT")] = None
     workers: Annotated[int, arg(metavar="COUNT", help=_WORKERS)] = 1
     part: Part = None
     on: On = "local"

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.options.shared import WRITES_FILE, Benchmark, Config, Splats
 from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import or_default
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Proposals:
     out: Annotated[Positional[Path], arg(metavar="OUT", help="HTML file."), WRITES_FILE]
     views: Annotated[
         ViewKind | None,
-        arg(help="Kind of images: raster, photo, splat. None: those that are stored, or raster if several are."),
+        or_default(ViewKind),
+        arg(help="Kind of images: raster, photo, splat; default: those that are stored, or raster if several are."),
     ] = None
     splats: Splats = None
     groups: int = 100

@@ -38,8 +38,8 @@ class Score:
     ]
     out: Annotated[Positional[Path], arg(metavar="OUT", help="Table of scores, .csv or .parquet."), WRITES_FILE]
     log: Log = None
-    name: str | None = None
-    benchmark: Path | None = None
+    name: Annotated[str | None, arg(metavar="NAME")] = None
+    benchmark: Annotated[Path | None, arg(metavar="FILE")] = None
     traffic: Policy = "log-replay"
     weighting: Weighting = "navsim-exact"
     config: Config = None

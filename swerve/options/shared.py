@@ -147,7 +147,7 @@ class Shown:
     """
 
     log: Log = None
-    at: float | None = None
+    at: Annotated[float | None, arg(metavar="SECONDS")] = None
     scene: int = 0
     planner: Annotated[str | None, arg(metavar="LABEL|FILE")] = None
     splats: Annotated[Path | None, arg(metavar="FOLDER")] = None

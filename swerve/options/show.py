@@ -46,7 +46,7 @@ class Show:
     ]
     out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for sheet.png and index.html.")]
     log: Log = None
-    at: float | None = None
+    at: Annotated[float | None, arg(metavar="SECONDS")] = None
     seed: int = 0
     photos: bool = False
     video: bool = False

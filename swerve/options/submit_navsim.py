@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.submission.submission import SubmissionInfo
 from swerve.options.shared import Config, On, Part, PlannerOption, PlanWorkers, ProgressForm
-from swerve.scenes.option_types import FLAT
+from swerve.scenes.option_types import FLAT, or_default
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,11 @@ class SubmitNavsim:
     ]
     info: Annotated[SubmissionInfo, FLAT]
     planner_option: PlannerOption = ()
-    version: Annotated[Literal["v1", "v2"] | None, arg(help="Form of the file: v1, v2, or None: by the split.")] = None
+    version: Annotated[
+        Literal["v1", "v2"] | None,
+        or_default(Literal["v1", "v2"]),
+        arg(help="Form of the file: v1, v2, or default: by the split."),
+    ] = None
     incomplete: bool = False
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     workers: PlanWorkers = 1

@@ -13,7 +13,7 @@ from swerve.options.shared import Config, Dataset
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.round_options import RoundOptions
 from swerve.scenes.errors import SwerveError
-from swerve.scenes.option_types import FLAT
+from swerve.scenes.option_types import FLAT, or_default
 from swerve.scenes.split import Split
 
 BatchPart = Annotated[
@@ -65,7 +65,7 @@ class Train:
         training: The training.
         loop: The run.
         validate: Benchmark of swerve build, of other logs, to validate on.
-        validate_views: Images for validation; None: those that are stored, or raster if several are.
+        validate_views: Images for validation; default: those that are stored, or raster if several are.
         validate_every: Steps between validations.
         rounds: Rounds of training.
         config: Options to start from.
@@ -89,7 +89,7 @@ class Train:
     training: Annotated[TrainingOptions, FLAT] = field(default_factory=TrainingOptions)
     loop: Annotated[LoopOptions, FLAT] = field(default_factory=LoopOptions)
     validate: Annotated[Path | None, arg(metavar="BENCHMARK")] = None
-    validate_views: ViewKind | None = None
+    validate_views: Annotated[ViewKind | None, or_default(ViewKind)] = None
     validate_every: int = 1000
     rounds: Annotated[RoundOptions, FLAT] = field(default_factory=RoundOptions)
     config: Config = None

@@ -185,6 +185,8 @@ def test_help_explains_every_option(command, capsys):
     options = re.findall(r"^│ +(--[\w.-]+)[^│]*│\n(│[^\n]*│)", output, re.MULTILINE)
     for option, following in options:
         assert re.search(r"│ {6,}\S", following) or re.search(rf"{option} .*\S  +\S", output), option
+    listed = re.findall(r"--[\w.-]+ [^ ]*\{None[^ ]*", output)
+    assert not listed, f"tyro lists None among choices; annotate or_default, or a metavar: {listed}"
 
 
 def test_lists_and_positions_are_told_apart():

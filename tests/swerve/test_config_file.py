@@ -173,3 +173,20 @@ def test_options_without_a_default_are_missing(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("traffic: log-replay")
     assert read_config(path, options_class("evaluate")).planners is tyro.MISSING
+
+
+def test_a_choice_that_may_be_left_out_is_written_as_default(tmp_path):
+    """In the order in which the type states them; null is that of files of earlier versions."""
+    given = ["bench", "out", "--planners", "human"]
+    assert as_config(parse("evaluate", given))["traffic"] == "default"
+    assert parse("evaluate", [*given, "--traffic", "default"]).options.traffic is None
+    assert parse("evaluate", [*given, "--traffic", "log-replay"]).options.traffic == "log-replay"
+    for text, expected in (("null", None), ("default", None), ("log-replay", "log-replay")):
+        (tmp_path / "own.yaml").write_text(f"traffic: {text}\n")
+        assert parse("evaluate", [*given, "--config", str(tmp_path / "own.yaml")]).options.traffic == expected
+    choices = "'default', 'log-replay', 'constant-velocity', 'navsim-reactive', 'lane-following'"
+    with pytest.raises(SwerveError, match=f"'replay' .choose from {choices}"):
+        parse("evaluate", [*given, "--traffic", "replay"])
+    (tmp_path / "own.yaml").write_text("traffic: replay\n")
+    with pytest.raises(SwerveError, match=r"traffic: 'replay' must be .default,log-replay"):
+        parse("evaluate", [*given, "--config", str(tmp_path / "own.yaml")])
