@@ -107,7 +107,8 @@ def format_error(error: BaseException) -> str:
 def _checked(returned: object, seconds: float) -> PlannerOutput:
     """Validate a planner's return value."""
     if not isinstance(returned, Trajectory):
-        return PlannerOutput(None, f"the planner returned {type(returned).__name__} instead of Trajectory", seconds)
+        problem = f"the planner returned {type(returned).__name__} instead of swerve.Trajectory(poses, interval)"
+        return PlannerOutput(None, problem, seconds)
     try:
         poses = np.array(returned.poses, dtype=float)
         if poses.ndim != 2 or poses.shape[1] != 3:

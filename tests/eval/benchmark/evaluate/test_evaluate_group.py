@@ -79,8 +79,8 @@ FAILURES = {
     "no numbers": (lambda: spoiled([["a", "b", "c"]] * 8), "ValueError"),
     "no time": (lambda: spoiled(np.zeros((8, 3)), 0.0), "the interval is 0.0 s"),
     "no end": (lambda: Trajectory(np.zeros((8, 3)), np.inf), "the interval is inf s"),
-    "wrong type": (lambda: np.zeros((8, 3)), "returned ndarray instead of Trajectory"),
-    "nothing": (lambda: None, "returned NoneType instead of Trajectory"),
+    "wrong type": (lambda: np.zeros((8, 3)), "returned ndarray instead of swerve.Trajectory"),
+    "nothing": (lambda: None, "returned NoneType instead of swerve.Trajectory"),
     "absurd": (lambda: straight(1e7), "farther than any vehicle can drive"),
 }
 
