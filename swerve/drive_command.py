@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from swerve.cells import cell
@@ -28,13 +27,13 @@ from swerve.eval.closed_loop.rollout_record import WORST, displayed_record, save
 from swerve.eval.report.privileged_inputs import privileged_input_of
 from swerve.eval.scoring.inactive_scores import describe_missing
 from swerve.eval.scoring.score_tables import provenance, write_rows
-from swerve.job_report import execution_of, open_sources, show_failures, stoppable
+from swerve.job_report import execution_of, open_sources, show_failures, show_planner_failures, stoppable
 from swerve.options.drive import Drive
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import OpenedPlanner, PlannerLoader, open_planner
 from swerve.scene_rollouts import ViewSettings
 from swerve.scenes import SwerveError
-from swerve.scenes.printable import printable, sentence
+from swerve.scenes.printable import sentence
 from swerve.scenes.resize import Resize
 from swerve.views.rollout_view import view_of_rollout
 from swerve.viz.film import film_of, import_av
@@ -76,7 +75,7 @@ def run(args: Drive) -> int:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
     where = f"tables and images in {shown(args.out)}, page {shown(args.out)}/{PAGE}"
     console.print(f"{len(found.rows)} rollouts; {where}", highlight=False, markup=False, soft_wrap=True)
-    _print_failures(console, found.rows)
+    show_planner_failures(console, list(_failed(found.rows)), args.out)
     return 1 if outcome.failures or any(row["failed"] for row in found.rows) else 0
 
 
@@ -250,16 +249,3 @@ def _two_digits(share: float) -> str:
 def _mean(rows: list[dict[str, Any]], name: str) -> float:
     values = [row[name] for row in rows if row[name] is not None]
     return float(np.mean(values)) if values else np.nan
-
-
-def _print_failures(console: Console, rows: list[dict[str, Any]]) -> None:
-    """Print the first failure of each planner."""
-    for label in dict.fromkeys(row["planner"] for row in rows if row["failed"]):
-        first = next(row for row in rows if row["failed"] and row["planner"] == label)
-        where = f"{label} failed in log {first['log']}, scene {first['token']}, after {first['seconds']} s"
-        console.print(
-            printable(f"{where}: {_last_line(first['error'])}"),
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )

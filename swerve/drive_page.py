@@ -166,14 +166,24 @@ def _failures(rows: Sequence[Mapping[str, Any]]) -> str:
     failed = [row for row in rows if row["failed"]]
     if not failed:
         return ""
-    items = "".join(
-        f"<li><b>{html.escape(row['planner'])}</b>, log {html.escape(row['log'])}, scene {html.escape(row['token'])}, "
-        f'after {row["seconds"]} s: <span class="failed">{html.escape(_last_line(row["error"]))}</span></li>'
-        for row in failed[:_FAILURES]
-    )
-    more = f"<li>and {len(failed) - _FAILURES} more in rollouts.csv</li>" if len(failed) > _FAILURES else ""
+    groups = dict[tuple[str, str], list[Mapping[str, Any]]]()
+    for row in failed:
+        groups.setdefault((row["planner"], _last_line(row["error"])), []).append(row)
+    items = "".join(_failure(own, reason) for (_, reason), own in list(groups.items())[:_FAILURES])
+    left = sum(map(len, list(groups.values())[_FAILURES:]))
+    more = f"<li>and {left} more in rollouts.csv</li>" if left else ""
     count = f"{len(failed)} of {len(rows)} rollouts ended without a valid plan, and score 0."
     return f"<h2>Failed</h2><p>{count}</p><ul>{items}{more}</ul>"
+
+
+def _failure(rows: Sequence[Mapping[str, Any]], reason: str) -> str:
+    """Render the rollouts of one planner that failed for one reason."""
+    first, others = rows[0], f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return (
+        f"<li><b>{html.escape(first['planner'])}</b>, log {html.escape(first['log'])}, scene "
+        f"{html.escape(first['token'])}, after {first['seconds']} s{others}: "
+        f'<span class="failed">{html.escape(reason)}</span></li>'
+    )
 
 
 def _legend() -> str:

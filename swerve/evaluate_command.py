@@ -1,7 +1,6 @@
 """Run `swerve evaluate`."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,15 @@ from rich.table import Table
 
 from swerve.cells import cell
 from swerve.consoles import print_table, progress_console, results_console
-from swerve.data.jobs import Failure
 from swerve.data.storage.mirror import shown
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
 from swerve.evaluate_wod_e2e import print_rater_feedback
 from swerve.evaluation import evaluate_planners
-from swerve.job_report import counted, execution_of, stoppable
+from swerve.job_report import counted, execution_of, show_planner_failures, stoppable
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
-from swerve.scenes.printable import printable
 from swerve.short_names import SHORT
-
-_SHOWN_FAILURES = 10
 
 
 def run(args: Evaluate) -> int:
@@ -38,7 +33,7 @@ def run(args: Evaluate) -> int:
         print_rater_feedback(evaluation.summary, console)
     else:
         _print_epdms(evaluation.summary, console)
-    _print_failures(evaluation.failures, args.out, console)
+    show_planner_failures(console, evaluation.failures, args.out)
     plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
     where = shown(args.out)
     console.print(f"{plans} plans in {seconds:.1f} s; wrote {where}", highlight=False, markup=False, soft_wrap=True)
@@ -98,21 +93,3 @@ def leaderboard(summary: Mapping[str, Any]) -> Table:
 
 def _cells(stage: Mapping[str, float]) -> list[str]:
     return ["-" if np.isnan(stage[name]) else f"{stage[name]:.2f}" for name in SHORT]
-
-
-def _print_failures(failures: Sequence[Failure], out: Path, console: Console) -> None:
-    """Print the first failures, and the path of the complete list."""
-    for failure in failures[:_SHOWN_FAILURES]:
-        console.print(
-            printable(f"failed: {failure.item} in {failure.token}: {failure.reason}"),
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )
-    if failures:
-        console.print(
-            f"{len(failures)} failures, each scored 0: {out / 'failures.json'}",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from rich.console import Console
@@ -10,7 +11,9 @@ from rich.console import Console
 from swerve.data import Source, open_source
 from swerve.data.jobs import Execution, Failure
 from swerve.data.jobs.execution import ProgressKind
+from swerve.data.jobs.failures import FAILURES
 from swerve.data.sources.source import require_scenes
+from swerve.data.storage.mirror import shown
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import printable
 from swerve.stopping import resumable, stop_message
@@ -110,6 +113,27 @@ def show_failures(console: Console, failures: Sequence[Failure]) -> None:
     if len(places) > _REASONS_SHOWN:
         left = sum(map(len, list(places.values())[_REASONS_SHOWN:]))
         console.print(f"  and {left} more in failures.json", highlight=False)
+
+
+def show_planner_failures(console: Console, failures: Sequence[Failure], out: Path) -> None:
+    """Print the failures of planners in scenes, one line for each planner and reason; nothing if there are none."""
+    groups = dict[tuple[str, str], list[Failure]]()
+    for failure in failures:
+        groups.setdefault((failure.item, failure.reason.replace(failure.token, "")), []).append(failure)
+    lines = [_planner_failure(own) for own in list(groups.values())[:_REASONS_SHOWN]]
+    if failures:
+        kinds = f" for {len(groups)} reasons" if len(groups) > len(lines) else ""
+        each = "each scored 0" if len(failures) > 1 else "scored 0"
+        lines.append(f"{counted(len(failures), 'failure')}{kinds}, {each}: {shown(out / FAILURES)}")
+    for line in lines:
+        console.print(printable(line), style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _planner_failure(failures: Sequence[Failure]) -> str:
+    """Return a line on the failures of one planner for one reason."""
+    first, others = failures[0], f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    scene = first.token if first.token.startswith(first.log) else f"{first.log} {first.token}"
+    return f"failed: {first.item} in {scene}{others}: {first.reason}"
 
 
 def timing_line(timing: dict[str, Any], noun: str, failures: int = 0) -> str:

@@ -133,7 +133,7 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     result = run("town:1", "rollouts", "--planners", "wheel:Bad", "stationary", *FAST, "--traffic", "lane-following")
     assert result.exit_code == 1
-    assert "wheel:Bad failed in log town-000000" in result.output
+    assert "failed: wheel:Bad in town-000000 " in result.output
     assert "RuntimeError: no idea" in result.output
     rows = pq.read_table(tmp_path / "rollouts" / "rollouts.parquet").to_pylist()
     assert all(row["failed"] == (row["planner"] == "wheel:Bad") for row in rows)

@@ -93,7 +93,7 @@ def test_command(tmp_path):
     assert result.exit_code == 1, result.output
     assert "failed: fails in train-a-" in result.output
     assert "RuntimeError: no idea where to go" in result.output
-    assert "failures, each scored 0" in result.output
+    assert "1 failure, scored 0" in result.output
     assert "<!doctype html>" in (tmp_path / "out" / "index.html").read_text()[:50].lower()
     again = invoke(*words[:-1], "constant-velocity", "--no-report")
     assert again.exit_code == 0, again.output

@@ -1,11 +1,12 @@
 """What a job says at its end."""
 
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
 from swerve.data.jobs import Failure
-from swerve.job_report import show_failures, timing_line
+from swerve.job_report import show_failures, show_planner_failures, timing_line
 
 
 def timing(count, **stages):
@@ -31,3 +32,19 @@ def test_failures_of_one_reason_are_one_line():
         "  log-0, log-1, log-2 and 2 more: has no map",
         "  log-9 t i: is empty",
     ]
+
+
+def test_failures_of_one_planner_for_one_reason_are_one_line():
+    """Reasons that differ in the scene alone are equal; an equal reason of another planner is another line."""
+    console = Console(file=StringIO())
+    failures = [Failure("log", f"log-{number}", "nan", f"scene log-{number}: not finite") for number in range(3)]
+    failures += [Failure("log", f"s{number}", "other", "no idea") for number in range(2)]
+    show_planner_failures(console, [*failures, Failure("log", "s7", "nan", "no idea")], Path("out"))
+    assert console.file.getvalue().splitlines() == [
+        "failed: nan in log-0 and 2 more: scene log-0: not finite",
+        "failed: other in log s0 and 1 more: no idea",
+        "failed: nan in log s7: no idea",
+        "6 failures, each scored 0: out/failures.json",
+    ]
+    show_planner_failures(silent := Console(file=StringIO()), [], Path("out"))
+    assert not silent.file.getvalue()
