@@ -185,6 +185,9 @@ MISTAKES = (
     Mistake(f"{RAP} --contexts emptyfolder", "swerve contexts"),
     Mistake(f"{RAP} --validate set", "swerve build"),
     Mistake("train set out --steps 0", "--steps"),
+    Mistake("fit av2:av2log out", "no photographs"),
+    Mistake("build kitti:sequence out", "no map"),
+    Mistake("drive kitti:sequence out --planners human", "no map"),
     Mistake("fit town:1 out --cameras nowhere", "nowhere"),
     Mistake("fit town:1 out --steps 0", "--steps"),
 )
@@ -228,6 +231,10 @@ def prepare(folder: Path) -> None:
     augment([town], folder / "set", options, workers=1)
     (folder / "emptyfolder").mkdir()
     (folder / "notes").mkdir()
+    for place in ("av2log/map", "sequence/image_0"):
+        (folder / place).mkdir(parents=True)
+    for place in ("av2log/annotations.feather", "sequence/calib.txt"):
+        (folder / place).touch()
     (folder / "notes" / "diary.txt").write_text("dear diary")
     (folder / "afile").write_text("text")
     (folder / "my_planner.py").write_text(_PLANNERS)

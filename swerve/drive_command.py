@@ -14,6 +14,7 @@ from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.jobs import Failure, log_names, write_failures
 from swerve.data.jobs.failures import FAILURES
+from swerve.data.sources.source import require_holding
 from swerve.data.storage.files import make_folder, remove_leftovers, safe_name, write_atomically
 from swerve.data.storage.mirror import shown
 from swerve.drive_job import JOB, DriveSettings, DriveWork, run_drive
@@ -83,11 +84,13 @@ def _work(args: Drive, sources: Sequence[Source], planners: Sequence[OpenedPlann
     """Return the work of the job.
 
     Raises:
-        SwerveError: no source has a log of a name, or two have.
+        SwerveError: no source has a log of a name, two have, or the logs of one have no map.
     """
     owners = log_names(sources)
     if unknown := [name for name in args.logs if name not in owners]:
         raise SwerveError(f"the source has no log {unknown[0]!r}; it has {', '.join(list(owners)[:5])}")
+    chosen = {name: owners[name] for name in args.logs or owners}
+    require_holding(sources, chosen, "map", "rollouts are driven and scored on its lanes and roads")
     view_settings = ViewSettings(
         renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
     )
@@ -96,7 +99,6 @@ def _work(args: Drive, sources: Sequence[Source], planners: Sequence[OpenedPlann
         for one in planners
     )
     settings = DriveSettings(specs, view_settings, args.options, args.scene_interval)
-    chosen = {name: owners[name] for name in args.logs or owners}
     return DriveWork(args.out / JOB, tuple(sources), chosen, settings, PlannerLoader(args.limits, planners))
 
 

@@ -76,7 +76,8 @@ def check_rigs(sources: Sequence[Source], owners: Mapping[str, int], rig: RigNam
     rigs = _known_rigs(sources, owners)
     if blind := [log for log, cameras in rigs.items() if not cameras]:
         raise SwerveError(
-            f"{_of(blind, len(owners))} no cameras, the first {blind[0]}: there is nothing to render. Use --rig default"
+            f"{_of(blind, len(owners))} no cameras, the first {blind[0]}: there is nothing to render. Use "
+            "--rig default where the command has it"
         )
     _check(names, rigs)
     differences = _other_names(rigs, names) if names else _differences(rigs)

@@ -5,8 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from swerve.data.sources.source import split_of
+from swerve.data.sources.source import Holding, absent_in_all, split_of
 from swerve.scenes import Camera, Log, LogError, Split
+
+
+def nothing_absent(_: Path) -> frozenset[Holding]:
+    """Say that nothing is known to be absent."""
+    return frozenset()
 
 
 def whole_folder(folder: Path) -> tuple[Path, ...]:
@@ -27,6 +32,7 @@ class FolderSource:
         read_log: function that reads a log, given the split named by its folders.
         read_rig: function that reads the cameras of a log, see `RigSource`.
         list_files: function that lists the files and folders of a log that there are.
+        find_absent: function that returns what a log lacks, see `PartialSource`.
     """
 
     path: Path
@@ -37,6 +43,7 @@ class FolderSource:
     read_log: Callable[[Path, Split | None], Log]
     read_rig: Callable[[Path], tuple[Camera, ...]]
     list_files: Callable[[Path], tuple[Path, ...]] = whole_folder
+    find_absent: Callable[[Path], frozenset[Holding]] = nothing_absent
 
     def names(self) -> tuple[str, ...]:
         """Return the folders' names.
@@ -69,6 +76,10 @@ class FolderSource:
                 with suppress(LogError):
                     found[folder.name] = self.read_rig(folder)
         return found
+
+    def absent(self, names: Collection[str]) -> frozenset[Holding]:
+        """Return what all of these logs lack, see `PartialSource`."""
+        return absent_in_all((folder for folder in self._folders() if folder.name in names), self.find_absent)
 
     def _folders(self) -> list[Path]:
         folders = self.find_logs(self.path)

@@ -1,13 +1,17 @@
 """Interface of log sources: one light handle per archive, independent of its format."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os.path import abspath
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from swerve.scenes import Camera, Log, Split, SwerveError
 
+# What jobs need of logs, and some sources lack.
+Holding = Literal["map", "photographs"]
+HOLDINGS: Final[frozenset[Holding]] = frozenset({"map", "photographs"})
+_Place = TypeVar("_Place")
 _SPLITS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -62,6 +66,53 @@ class FileSource(Protocol):
         Raises:
             LogError: there is no such log.
         """
+
+
+@runtime_checkable
+class PartialSource(Protocol):
+    """Source that says what its logs lack without reading them: from their format, and from the folders there are."""
+
+    def absent(self, names: Collection[str]) -> frozenset[Holding]:
+        """Return what none of the logs of these names has; what cannot be known is left out.
+
+        Raises:
+            LogError: there are no logs.
+        """
+
+
+def absent_in_all(places: Iterable[_Place], absent: Callable[[_Place], frozenset[Holding]]) -> frozenset[Holding]:
+    """Return what is absent at every place, such as the folders of logs; nothing if there is none.
+
+    Places after the first that has everything are not looked at.
+    """
+    found: frozenset[Holding] | None = None
+    for place in places:
+        found = absent(place) if found is None else found & absent(place)
+        if not found:
+            break
+    return found or frozenset()
+
+
+def require_holding(sources: Sequence[Source], owners: Mapping[str, int], holding: Holding, purpose: str) -> None:
+    """Check that no source says that all of its logs lack what a job needs.
+
+    Args:
+        sources: of the logs.
+        owners: index of the source of each log.
+        holding: what is needed.
+        purpose: what needs it, as the beginning of a clause: "swerve fit fits Gaussians to them".
+
+    Raises:
+        SwerveError: one does.
+    """
+    for number, source in enumerate(sources):
+        names = [name for name, owner in owners.items() if owner == number]
+        if isinstance(source, PartialSource) and holding in source.absent(names):
+            whose = "its log has" if len(names) == 1 else f"none of its {len(names)} logs has"
+            what = "a map" if holding == "map" else holding
+            what = f"no {holding}" if len(names) == 1 else what
+            place = f"{source.kind}:{getattr(source, 'path', '')}"
+            raise SwerveError(f"{place}: {whose} {what}: {purpose}. docs/sources.md lists what sources have")
 
 
 def require_scenes(source: Source) -> None:

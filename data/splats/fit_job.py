@@ -29,7 +29,7 @@ from swerve.data.jobs import (
     write_failures,
 )
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.sources.source import Source
+from swerve.data.sources.source import Source, require_holding
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.fit_log import AGAIN, fit_log
 from swerve.data.splats.fit_outputs import FIT
@@ -138,11 +138,12 @@ def fit_logs(
         checkpoint_seconds: time between checkpoints of a fit.
 
     Raises:
-        SwerveError: there are no logs, a log has not the cameras that are asked for, or has changed since it was
-            fitted, or the folder is another job's, in use, or cannot be written.
+        SwerveError: there are no logs, those of a source have no photographs, a log lacks the cameras that are asked
+            for, or has changed since it was fitted, or the folder is another job's, in use, or cannot be written.
         ArrayPartDone: this run of an array made its part.
     """
     folder, execution, owners = Path(folder), execution or Execution(1), log_names(sources)
+    require_holding(sources, owners, "photographs", "Gaussians are fitted to photographs")
     check_rigs(sources, owners, "own", (*options.cameras, *options.test_cameras))
     kinds = [(sources[number].kind, name) for name, number in owners.items()]
     config = job_config(_job_options(options), kinds, PACKAGES)

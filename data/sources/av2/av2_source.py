@@ -18,6 +18,7 @@ from swerve.data.sources.av2.av2_tables import (
 from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.folder_source import FolderSource
+from swerve.data.sources.source import HOLDINGS, Holding
 from swerve.data.sources.velocities import causal_velocities
 from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Split, Sweep, Tracks, TrafficLights, Vehicle
 from swerve.scenes.lane_graph import derive_lane_groups, match_route
@@ -41,7 +42,7 @@ def av2_source(path: str | Path) -> FolderSource:
     """Open a log folder, a folder of log folders, or one with train, val and test folders of them."""
     path = Path(path)
     hint = f"A log is a folder with {_POSES} and {_MAP}/"
-    return FolderSource(path, "av2", "Argoverse 2 log", hint, log_folders, read_log, read_rig)
+    return FolderSource(path, "av2", "Argoverse 2 log", hint, log_folders, read_log, read_rig, find_absent=_absent)
 
 
 def log_folders(path: Path) -> list[Path]:
@@ -56,6 +57,13 @@ def log_folders(path: Path) -> list[Path]:
         for child in sorted(parent.absolute().iterdir())
         if _is_log(child)
     ]
+
+
+def _absent(folder: Path) -> frozenset[Holding]:
+    """Return what a log lacks; photos belong to a rig, and are not read without its calibration."""
+    pictured = (folder / _CALIBRATION).is_dir() and any((folder / "sensors" / "cameras").glob("*/*.jpg"))
+    there = {"photographs": pictured, "map": (folder / _MAP).is_dir()}
+    return frozenset(name for name in HOLDINGS if not there[name])
 
 
 def _is_log(path: Path) -> bool:

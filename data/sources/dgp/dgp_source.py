@@ -14,6 +14,7 @@ from swerve.data.sources.dgp.dgp_boxes import read_tracks
 from swerve.data.sources.dgp.dgp_documents import DATASET
 from swerve.data.sources.dgp.dgp_scene import read_scene
 from swerve.data.sources.folder_source import FolderSource
+from swerve.data.sources.source import Holding
 from swerve.data.storage.checked_json import read_json
 from swerve.scenes import Camera, Ego, Log, LogError, Split, TrafficLights, Vehicle
 
@@ -27,7 +28,12 @@ def dgp_source(path: str | Path) -> FolderSource:
     """Open a scene's folder, or a folder of them as DDAD's is."""
     path = Path(path)
     hint = "A scene is a folder with one scene_*.json"
-    return FolderSource(path, "dgp", "DGP scene", hint, scene_folders, read_dgp_log, read_dgp_rig)
+    return FolderSource(path, "dgp", "DGP scene", hint, scene_folders, read_dgp_log, read_dgp_rig, find_absent=_absent)
+
+
+def _absent(_: Path) -> frozenset[Holding]:
+    """Return what the data set lacks."""
+    return frozenset({"map"})
 
 
 def scene_folders(path: Path) -> list[Path]:

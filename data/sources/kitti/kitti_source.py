@@ -23,6 +23,7 @@ from swerve.data.sources.kitti.tracking_sequence import (
     tracking_files,
     tracking_sequences,
 )
+from swerve.data.sources.source import Holding
 from swerve.data.storage.checked_image import size_of
 from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights
 from swerve.scenes.transforms import inverse, rigid_transform
@@ -47,7 +48,14 @@ def kitti_source(path: str | Path) -> FolderSource:
         "Odometry is a folder with calib.txt and image_0/ (or image_l/), tracking one with calib/ and oxts/, raw data "
         "DATE/DATE_drive_NNNN_sync"
     )
-    return FolderSource(path, "kitti", "KITTI sequence", hint, kitti_logs, read_kitti, read_kitti_rig, kitti_files)
+    return FolderSource(
+        path, "kitti", "KITTI sequence", hint, kitti_logs, read_kitti, read_kitti_rig, kitti_files, _absent
+    )
+
+
+def _absent(_: Path) -> frozenset[Holding]:
+    """Return what the data set lacks."""
+    return frozenset({"map"})
 
 
 def kitti_logs(path: Path) -> list[Path]:

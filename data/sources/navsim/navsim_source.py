@@ -1,6 +1,7 @@
 """OpenScene / NAVSIM logs as a source: `navsim:ROOT`."""
 
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -16,6 +17,7 @@ from swerve.data.sources.navsim.navsim_log import log_of, parts_of
 from swerve.data.sources.navsim.read_frames import read_log_frames
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneFilter, files_of_split, read_split
 from swerve.data.sources.navsim.scene_windows import missing_line, windows_of
+from swerve.data.sources.source import HOLDINGS, Holding
 from swerve.data.storage.files import file_version
 from swerve.scenes import Log, LogError, Split, SwerveError
 
@@ -110,6 +112,12 @@ class NavsimSource:
         found = (pair for split in self.folders.splits for pair in self.folders.log_files(split).items())
         own = tuple(file for stem, file in found if name == stem or name.startswith(f"{stem}."))
         return (*own, *self.split_files)
+
+    def absent(self, _: Collection[str]) -> frozenset[Holding]:
+        """Return what all logs lack, see `PartialSource`: whose folder is not there."""
+        pictured = any(self.folders.sensors(split).is_dir() for split in self.folders.splits)
+        there = {"photographs": pictured, "map": self.folders.maps.is_dir()}
+        return frozenset(name for name in HOLDINGS if not there[name])
 
     def _load(self, name: str, file: Path, split: str) -> Log:
         frames, parts = _frames(file, file_version(file)), self._parts(file)

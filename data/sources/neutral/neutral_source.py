@@ -18,6 +18,7 @@ from swerve.data.sources.neutral.neutral_shapes import (
     tracks_of,
 )
 from swerve.data.sources.nuplan_classes import CLASSES
+from swerve.data.sources.source import Holding
 from swerve.data.storage.checked_json import check_shape, describe, read_json
 from swerve.data.storage.files import file_version
 from swerve.scenes import (
@@ -80,6 +81,10 @@ class NeutralSource:
     def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
         """Return the cameras of logs: the format has none."""
         return dict.fromkeys(names, ())
+
+    def absent(self, _: Collection[str]) -> frozenset[Holding]:
+        """Return what the format has not, see `PartialSource`."""
+        return frozenset({"photographs"})
 
     def scenes(self, name: str) -> dict[str, NeutralScene]:
         """Return the scenes that the log's file lists, by token.

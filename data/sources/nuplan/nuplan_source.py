@@ -11,7 +11,7 @@ import numpy as np
 from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_folders import log_files, maps_root, sensor_folder
 from swerve.data.sources.nuplan.nuplan_log import LogPart, read_part, read_rig
-from swerve.data.sources.source import split_of
+from swerve.data.sources.source import Holding, absent_in_all, split_of
 from swerve.scenes import Camera, Log, LogError, SwerveError
 
 # Recordings longer than this are read in parts of `_PART_US`, plus what their scenes need before and after.
@@ -100,6 +100,15 @@ class NuplanSource:
             with suppress(LogError):
                 found.update(dict.fromkeys(own, read_rig(NuplanDb(file)) if own else ()))
         return found
+
+    def absent(self, names: Collection[str]) -> frozenset[Holding]:
+        """Return what all of these logs lack, see `PartialSource`: whose folders are not there."""
+        files = (file for file in self._files() if any(f"{name}.".startswith(f"{file.stem}.") for name in names))
+        absent = frozenset[Holding]() if maps_root(self.path) else frozenset[Holding]({"map"})
+        return absent_in_all(
+            files,
+            lambda file: absent if sensor_folder(self.path, file, file.stem) else absent | {"photographs"},
+        )
 
     def _files(self) -> list[Path]:
         files = log_files(self.path)

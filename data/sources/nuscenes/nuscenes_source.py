@@ -7,6 +7,7 @@ from pathlib import Path
 
 from swerve.data.sources.nuscenes.nuscenes_log import read_log, read_rig
 from swerve.data.sources.nuscenes.tables import NuscenesTables
+from swerve.data.sources.source import HOLDINGS, Holding
 from swerve.scenes import Camera, Log, LogError
 
 _HINT = "ROOT has samples, sweeps, maps, and the tables in a folder such as v1.0-mini"
@@ -47,6 +48,15 @@ class NuscenesSource:
             with suppress(LogError):
                 found[name] = read_rig(self._tables(), name)
         return found
+
+    def absent(self, _: Collection[str]) -> frozenset[Holding]:
+        """Return what all scenes lack, see `PartialSource`: whose folders are not there."""
+        root = self._tables().folder.parent
+        there = {
+            "photographs": any(True for folder in ("samples", "sweeps") for _ in (root / folder).glob("CAM_*")),
+            "map": any(True for folder in ("maps/expansion", "maps") for _ in (root / folder).glob("*.json")),
+        }
+        return frozenset(name for name in HOLDINGS if not there[name])
 
     def _tables(self) -> NuscenesTables:
         folders = version_folders(self.path)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from swerve.data.sources.source import split_of
+from swerve.data.sources.source import Holding, absent_in_all, split_of
 from swerve.data.sources.waymo.motion_scenario import read_scenario
 from swerve.data.sources.waymo.perception import read_segment, segment_rig
 from swerve.data.sources.waymo.tfrecords import count_records, holds_scenarios
@@ -69,6 +69,11 @@ class WaymoSource:
             with suppress(LogError):
                 found[name] = segment_rig(files[name])
         return found
+
+    def absent(self, names: Collection[str]) -> frozenset[Holding]:
+        """Return what all of these logs lack, see `PartialSource`: segments have no map, scenarios no photos."""
+        segments = {name for name, _ in self._files()}
+        return absent_in_all(names, lambda name: frozenset({"map" if name in segments else "photographs"}))
 
     def _files(self) -> list[tuple[str, Path]]:
         files = record_files(self.path)

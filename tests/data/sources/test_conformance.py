@@ -17,7 +17,8 @@ from PIL import Image
 
 from swerve.data.jobs.source_records import file_state
 from swerve.data.sources.registry import open_source
-from swerve.data.sources.source import FileSource, RigSource, Source, require_scenes
+from swerve.data.sources.source import HOLDINGS as HOLDINGS_OF_JOBS
+from swerve.data.sources.source import FileSource, PartialSource, RigSource, Source, require_scenes
 from swerve.data.splats.log_images import read_photo
 from swerve.scenes import Log, LogError, ObjectClass, SwerveError
 from swerve.scenes.transforms import inverse, transform_points, wrap_angle
@@ -84,6 +85,15 @@ def test_a_log_has_what_its_row_declares_and_nothing_else(example):
     }
     assert {name for name in HOLDINGS if holds[name]} == example.row.has
     assert bool(log.cameras) == example.row.cameras
+
+
+def test_what_logs_lack_is_known_without_reading_them(example):
+    """Of every source of ours, but for 123D's maps; and nothing that is there."""
+    lacking = HOLDINGS_OF_JOBS - example.row.has
+    if example.row.kind in ("town", "wod_e2e"):  # towns' photographs are rendered; WOD-E2E's logs lack more
+        assert not isinstance(example.source, PartialSource)
+        return
+    assert example.source.absent(example.source.names()) == lacking
 
 
 def test_names_are_unique_and_of_the_log(example):
