@@ -92,6 +92,9 @@ MISTAKES = (
     Mistake("evaluate nowhere out --planners human", "nowhere"),
     Mistake("evaluate navsim:emptyfolder out --planners human", "--split"),
     Mistake("evaluate bench out --planners human --split navtest", "navsim:"),
+    Mistake("evaluate navsim:data out train_test_split=navtest agent=human_agent", "--split"),
+    Mistake("evaluate navsim:data out --planners human traffic_agents=reactive", "--traffic"),
+    Mistake(f"{EVALUATE} navsim:nowhere.yaml", "No such file"),
     Mistake("evaluate bench out --planners human --views splat", "--splats"),
     Mistake("contexts town:1 bench out", "bench"),
     Mistake("contexts town:2-2 set out", "town-0000"),
@@ -101,6 +104,9 @@ MISTAKES = (
     Mistake("submit check nowhere.pkl --split navtest", "nowhere.pkl"),
     Mistake("submit navsim emptyfolder out --split navtest --planner human", "--team-name"),
     Mistake("augment out town:1", "town:1 is a source"),
+    Mistake("augment town:1 --viewpoints logged out", "options come after it"),
+    Mistake("augment town:1 out --cameras front,left", "separated by spaces"),
+    Mistake("augment town:1 out --config half.yaml", "half.yaml: not a YAML file of options (line 3"),
     Mistake("augment town:1 out --viewpoints logged,recovery", "separated by spaces"),
     Mistake("augment waymo:emptyfolder out", ".tfrecord"),
     Mistake("augment set out", "swerve train"),
@@ -251,6 +257,7 @@ def prepare(folder: Path) -> None:
     for name, content in contents.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     (folder / "text.json").write_text("token: poses")
+    (folder / "half.yaml").write_text("seed: 1\nviewpoints: [logged\n")
     (folder / "unknown.yaml").write_text("vewpoints: [recovery]\n")
     (folder / "wrong.yaml").write_text("seed: three\n")
     with suppress(ImportError):

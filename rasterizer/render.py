@@ -81,6 +81,8 @@ def render(
         SwerveError: unknown outputs, primitives or poses that cannot be rendered, an unsuitable `out`, or no such
             back end on this machine.
     """
+    if isinstance(cameras, Camera):
+        raise SwerveError("cameras: one camera is given, not a list, as in [camera]")
     check_outputs(outputs, PIXELS)
     check_poses(world_from_ego)
     if (chosen := resolve_backend(backend)) == "cuda":

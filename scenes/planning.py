@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -87,6 +88,10 @@ class LoggedFuture:
     interval: float
 
 
+# Seconds between poses at most: one in milliseconds is refused.
+LONGEST_INTERVAL: Final = 4.0
+
+
 @dataclass(frozen=True)
 class Trajectory:
     """Future poses of the rear axle.
@@ -96,18 +101,26 @@ class Trajectory:
         interval: seconds between poses.
 
     Raises:
-        SwerveError: there is no pose, one or the interval is not finite, or they end before 4 s.
+        SwerveError: poses are not numbers of that shape, one is not finite, the interval is not in its range, or they
+            end before 4 s.
     """
 
     poses: Float[np.ndarray, "k 3"]
     interval: float = 0.5
 
     def __post_init__(self) -> None:
+        kind, shape = np.asarray(self.poses).dtype.kind, np.shape(self.poses)
+        if kind not in "fiu" or len(shape) != 2 or shape[1] != 3:
+            raise SwerveError(f"trajectory: poses of shape {shape} and type {kind!r} are not numbers of shape (k, 3)")
+        if not isinstance(self.interval, Real):
+            raise SwerveError(f"trajectory: the interval is {self.interval!r}, not a number of seconds")
         if not np.isfinite(self.poses).all():
             bad = np.flatnonzero(~np.isfinite(self.poses).all(axis=1))
             raise SwerveError(f"trajectory: poses {bad[:5].tolist()} are not finite")
-        if not 0 < self.interval < np.inf:
-            raise SwerveError(f"trajectory: the interval is {self.interval} s, it must be finite and above 0")
+        if not 0 < self.interval <= LONGEST_INTERVAL:
+            raise SwerveError(
+                f"trajectory: the interval is {self.interval} s, it must be above 0 and at most {LONGEST_INTERVAL:g} s"
+            )
         if len(self.poses) * self.interval < 4.0 - 1e-6:
             raise SwerveError(f"trajectory: {len(self.poses)} poses every {self.interval} s end before 4 s")
 

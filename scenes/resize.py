@@ -32,6 +32,8 @@ class Resize:
     fit: Fit = "crop"
 
     def __post_init__(self) -> None:
+        if self.size is not None and (isinstance(self.size, str) or len(self.size) != 2):
+            raise SwerveError(f"size: {self.size!r} is not (width, height) in pixels, as in (960, 560)")
         if self.size is not None and not all(0 < side <= 16384 for side in self.size):
             raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
 

@@ -18,6 +18,7 @@ from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
 from swerve.scenes import Scene, SwerveError
+from swerve.scenes.option_types import check_list
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 
@@ -113,6 +114,7 @@ def viewpoints_of(
     Raises:
         SwerveError: A kind is none of these.
     """
+    check_list("kinds", kinds)
     if unknown := [kind for kind in kinds if kind not in _KINDS_OF_SCENES]:
         raise SwerveError(f"kinds: {unknown[0]!r} is none of {', '.join(_KINDS_OF_SCENES)}")
     return build_viewpoints(

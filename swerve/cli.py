@@ -57,6 +57,8 @@ COMMANDS = {
 }
 # Words after train in earlier versions.
 _FORMER = ("rap", "ego-mlp")
+# Commands in the place of a script of NAVSIM, whose options are NAME=VALUE.
+_NAVSIM_COMMANDS = ("evaluate", "submit navsim")
 # Exit code of a run of an array that is to be started again when the others have come as far.
 _AGAIN = os.EX_TEMPFAIL
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
@@ -184,7 +186,7 @@ def parse(command: str, arguments: Sequence[str]) -> Any:  # noqa: ANN401 the op
     """
     import tyro
 
-    from swerve.usage import check_positions, usage_errors
+    from swerve.usage import check_assignments, check_positions, usage_errors
 
     # Of the two parsers that tyro has, this one gives OUT the last of SOURCE... OUT where options follow.
     tyro._experimental_options["backend"] = "argparse"
@@ -198,7 +200,9 @@ def parse(command: str, arguments: Sequence[str]) -> Any:  # noqa: ANN401 the op
         raise SwerveError("--config: a value is missing, the file of options") from error
     if known.config:
         default, given = _configured(known.config, kind, given)
-    with usage_errors(command, kind):
+    if command in _NAVSIM_COMMANDS:
+        check_assignments(given)
+    with usage_errors(command, kind, given):
         options = tyro.cli(
             kind,
             prog=f"swerve {command}",

@@ -28,8 +28,10 @@ def read_config(path: Path, command: type[Command]) -> Command:
     """
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SwerveError(f"{path}: not a YAML file of options ({' '.join(str(error).split())})") from error
+    except OSError as error:
+        raise SwerveError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SwerveError(f"{path}: not a YAML file of options ({_problem(error)})") from error
     if not isinstance(content, dict):
         raise SwerveError(f"{path}: must state options, one `name: value` per line")
     given = {str(key).replace("-", "_"): value for key, value in content.items()}
@@ -37,6 +39,13 @@ def read_config(path: Path, command: type[Command]) -> Command:
         return _built(command, given, "")
     except (_ConfigError, SwerveError) as error:
         raise SwerveError(f"{path}: {error}") from error
+
+
+def _problem(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """Return where a file is no YAML and why, without the line that is quoted over several lines."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def write_config(path: Path, options: object) -> None:

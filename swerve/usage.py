@@ -9,19 +9,29 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import Any, Final, NoReturn, get_args, get_type_hints
 
 from swerve.config_file import annotations_of, option_names, positional_names
 from swerve.scenes.errors import SwerveError
 
+# Options of NAVSIM's scripts, which are typed NAME=VALUE, and what takes their place.
+_NAVSIM_OPTIONS: Final = {
+    "train_test_split": "--split",
+    "agent": "--planners navsim:FILE.yaml",
+    "traffic_agents": "--traffic",
+    "worker": "--workers",
+    "experiment_name": "OUT",
+}
+
 
 @contextmanager
-def usage_errors(command: str, kind: type) -> Iterator[None]:
+def usage_errors(command: str, kind: type, given: Sequence[str] = ()) -> Iterator[None]:
     """Raise what tyro finds wrong with the arguments of a command.
 
     Args:
         command: name of the command.
         kind: its options class.
+        given: the arguments.
 
     Raises:
         SwerveError: from within the block, in the place of tyro's box and exit.
@@ -34,7 +44,7 @@ def usage_errors(command: str, kind: type) -> Iterator[None]:
     original = parser_class.error
 
     def raise_error(_: object, message: str) -> NoReturn:
-        raise SwerveError(_worded(command, kind, message, [name for name, _ in unknown]))
+        raise SwerveError(_worded(command, kind, message, [name for name, _ in unknown], given))
 
     def raise_value_error(event: Any) -> None:  # noqa: ANN401 classes of tyro that may change
         if isinstance(event, _errors.InstantiationFailure):
@@ -80,7 +90,20 @@ def as_typed(message: str, kind: type) -> str:
     return f"{_flag(flags[0])}{message[found.end() :]}"
 
 
-def _worded(command: str, kind: type, message: str, unknown: Sequence[str]) -> str:
+def check_assignments(given: Sequence[str]) -> None:
+    """Check that no argument is one of NAVSIM's scripts.
+
+    Raises:
+        SwerveError: one is.
+    """
+    for before, word in zip(("", *given), given, strict=False):
+        name, equals, _ = word.partition("=")
+        if equals and name in _NAVSIM_OPTIONS and not before.startswith("--planner-option"):
+            place = _NAVSIM_OPTIONS[name]
+            raise SwerveError(f"{word} is an option of NAVSIM's scripts: here it is {place}. docs/navsim.md has others")
+
+
+def _worded(command: str, kind: type, message: str, unknown: Sequence[str], given: Sequence[str]) -> str:
     """Return an error of argparse in words that help."""
     if unknown:
         said = "; ".join(_unknown(name, kind) for name in dict.fromkeys(unknown))
@@ -94,6 +117,10 @@ def _worded(command: str, kind: type, message: str, unknown: Sequence[str]) -> s
         return f"{_unknown(unknown[0], kind)}. See swerve {command} --help"
     if re.search(r"invalid choice: '[^']*,", message):
         message += ". Lists are separated by spaces"
+    wrong = re.search(r"invalid choice: '([^']*)'", message)
+    if wrong and given and wrong[1] == given[-1] and "out" in positional_names(kind):
+        form = " ".join(_metavars(kind, positional_names(kind)))
+        message += f". If it is OUT: options come after it, as in swerve {command} {form} [OPTIONS]"
     return re.sub(
         r"expected (\d+|one|at least one) argument.*", "a value is missing", message.removeprefix("argument ")
     )

@@ -7,7 +7,7 @@ from swerve.data.dataset.image_format import ImageFormat
 from swerve.rasterizer.backends import BACKENDS, Backend
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_checks import check_range
-from swerve.scenes.option_types import ImageSize
+from swerve.scenes.option_types import ImageSize, check_list
 from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.split import Split
 from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions
@@ -93,6 +93,8 @@ class AugmentOptions:
     follow_up: StartDrawOptions = field(default_factory=StartDrawOptions)
 
     def __post_init__(self) -> None:
+        for name in ("viewpoints", "extra_outputs", "cameras"):
+            check_list(name, getattr(self, name))
         _check_names("viewpoints", self.viewpoints, KINDS)
         _check_names("extra_outputs", self.extra_outputs, EXTRAS)
         _check_names("image_format", (self.image_format,), ("jpeg", "png"))

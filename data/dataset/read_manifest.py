@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swerve.data.dataset.manifest import SCHEMA, UNKNOWN_OFFSET
+from swerve.data.storage.mirror import mirror_of
 from swerve.data.storage.stored_folder import is_fetched
 from swerve.scenes import SwerveError
 from swerve.scenes.printable import first_line, printable
@@ -37,7 +38,7 @@ def read_manifest(folder: Path, columns: Sequence[str], encoded: Sequence[str] =
     """
     path = folder / MANIFEST
     if not path.is_file() and not is_fetched(path):
-        raise SwerveError(f"{folder}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
+        raise SwerveError(f"{folder}: {_why_no_set(folder)}")
     wanted = pa.schema([SCHEMA.field(name) for name in columns])
     older = _OFFSET in columns and not _has_column(path, _OFFSET)
     if older:
@@ -51,6 +52,15 @@ def read_manifest(folder: Path, columns: Sequence[str], encoded: Sequence[str] =
             told = printable(f"{shard!r:.120} is no tar in the folder of split {split!r:.40}")
             raise SwerveError(f"{path}: shard: {told}. {_AGAIN}")
     return table
+
+
+def _why_no_set(folder: Path) -> str:
+    """Return why a folder is no finished set, and what to give or do instead."""
+    if (folder.parent / MANIFEST).is_file():
+        return f"not a set, but a part of one: give its folder, {folder.parent}"
+    if not folder.exists() and mirror_of(folder) is None:
+        return f"no such folder. A set is an output folder of swerve augment, with {MANIFEST}"
+    return f"no {MANIFEST}: not a finished set. Run `swerve augment` to its end"
 
 
 def _has_column(path: Path, name: str) -> bool:

@@ -114,11 +114,12 @@ def _check(names: Sequence[str], rigs: Mapping[str, tuple[Camera, ...]]) -> None
     if affected := [log for log, names_of_log in lacking.items() if names_of_log]:
         first = affected[0]
         missing = next(name for name in names if name in lacking[first])
+        hint = "Lists are separated by spaces. " if "," in missing else ""
         known = ", ".join(camera.name for camera in rigs[first])
         count = _of(affected, len(rigs)) if len(rigs) > 1 else "the log has"
         raise SwerveError(
-            f"cameras: {count} no camera {missing!r}, the first {first}, which has {known}. {HINT}. Choose cameras "
-            "that all logs have, or --rig default where the command has it"
+            f"cameras: {count} no camera {missing!r}, the first {first}, which has {known}. {hint}{HINT}. Choose "
+            "cameras that all logs have, or --rig default where the command has it"
         )
 
 
@@ -153,4 +154,4 @@ def _of(logs: Sequence[str], all_logs: int) -> str:
 
 
 def _logs(logs: Sequence[str]) -> str:
-    return f"{len(logs)} logs, the first {logs[0]}" if len(logs) > 1 else f"log {logs[0]}"
+    return f"{len(logs)} logs (the first: {logs[0]})" if len(logs) > 1 else f"log {logs[0]}"

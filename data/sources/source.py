@@ -100,7 +100,7 @@ def require_holding(sources: Sequence[Source], owners: Mapping[str, int], holdin
         sources: of the logs.
         owners: index of the source of each log.
         holding: what is needed.
-        purpose: what needs it, as the beginning of a clause: "swerve fit fits Gaussians to them".
+        purpose: what it is needed for: "Gaussians are fitted to photographs".
 
     Raises:
         SwerveError: one does.
@@ -108,11 +108,9 @@ def require_holding(sources: Sequence[Source], owners: Mapping[str, int], holdin
     for number, source in enumerate(sources):
         names = [name for name, owner in owners.items() if owner == number]
         if isinstance(source, PartialSource) and holding in source.absent(names):
-            whose = "its log has" if len(names) == 1 else f"none of its {len(names)} logs has"
-            what = "a map" if holding == "map" else holding
-            what = f"no {holding}" if len(names) == 1 else what
             place = f"{source.kind}:{getattr(source, 'path', '')}"
-            raise SwerveError(f"{place}: {whose} {what}: {purpose}. docs/sources.md lists what sources have")
+            whose = "its log has" if len(names) == 1 else f"all of its {len(names)} logs have"
+            raise SwerveError(f"{place}: {whose} no {holding}: {purpose}. docs/sources.md lists what sources have")
 
 
 def require_scenes(source: Source) -> None:

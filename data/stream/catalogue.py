@@ -168,7 +168,9 @@ def _read(folder: Path, split: Split) -> Catalogue:
 
 
 def _no_samples(folder: Path, split: str, splits: list[str] | tuple[str, ...]) -> SwerveError:
-    there = ", ".join(splits) or "none"
+    there = ", ".join(splits)
+    if not there:
+        return SwerveError(f"{folder}: has no samples. Its failures.json says why none was made")
     return SwerveError(f"{folder}: no samples of split {split!r}; there are of {there}. Choose one with --split")
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from jaxtyping import UInt8
@@ -33,6 +34,12 @@ class ImageFit:
     trim: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
+        if (
+            isinstance(self.size, str)
+            or len(self.size) != 2
+            or not all(isinstance(side, Integral) for side in self.size)
+        ):
+            raise SwerveError(f"size: {self.size!r} is not (width, height) in whole pixels, as in (192, 112)")
         if min(self.size) < 1:
             raise SwerveError(f"size {self.size[0]}x{self.size[1]} must be 1 pixel or more each way")
         left, top, right, bottom = self.trim

@@ -35,6 +35,7 @@ class StreamLoader:
 
     Raises:
         MissingExtraError: torch is not installed.
+        SwerveError: there is no stream, or the number of workers is negative.
     """
 
     def __init__(self, stream: SampleStream, steps: int, workers: int = 0) -> None:
@@ -42,6 +43,10 @@ class StreamLoader:
             import torch.utils.data
         except ImportError as error:
             raise MissingExtraError("torch", INSTALL_TORCH) from error
+        if not isinstance(stream, SampleStream):
+            raise SwerveError(f"stream: {stream!r} is not a SampleStream: give SampleStream(FOLDER, options)")
+        if workers < 0:
+            raise SwerveError(f"workers: {workers} must be 0 or more")
         self._stream, self._steps, self._workers, self._torch = stream, steps, workers, torch
         self.step = 0
 
@@ -79,8 +84,10 @@ class StreamLoader:
         samples of a step, of all processes together, must stay the same.
 
         Raises:
-            SwerveError: the state is of another stream; the message names the difference.
+            SwerveError: it is no state, or of another stream; the message names the difference.
         """
+        if not isinstance(state, dict) or not {"step", "stream", "consumed"} <= state.keys():
+            raise SwerveError("the state is not one of state_dict(): it needs step, stream and consumed")
         here, there = self._stream.identity, state["stream"]
         if differing := [name for name in sorted({*here, *there}) if _plain(here.get(name)) != _plain(there.get(name))]:
             name = differing[0]

@@ -7,7 +7,7 @@ from swerve.data.dataset.augment_options import RigName, StyleName
 from swerve.eval.benchmark.frame_steps import ENDPOINT, FIRST
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes.errors import SwerveError
-from swerve.scenes.option_types import ImageSize
+from swerve.scenes.option_types import ImageSize, check_list
 from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
 
@@ -69,6 +69,8 @@ class BuildOptions:
         ):
             if getattr(self, name) not in get_args(kind):
                 raise SwerveError(f"{name}: {getattr(self, name)!r} is not known, choose among {get_args(kind)}")
+        check_list("views", self.views)
+        check_list("cameras", self.cameras)
         check_kinds(self.views)
         if not 0.1 <= self.scene_interval <= 3600:
             raise SwerveError(f"scene_interval: {self.scene_interval} must lie between 0.1 and 3600")

@@ -35,7 +35,9 @@ def read_agent_config(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.load(path.read_text(), Loader=_Loader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SwerveError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SwerveError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from error
     config = content.get("agent", content) if isinstance(content, dict) else content
     if not isinstance(config, dict) or not isinstance(config.get(TARGET), str):

@@ -85,6 +85,36 @@ def test_kinds_that_no_scene_has_are_refused(kind):
         swerve.viewpoints_of(scene, [kind])
 
 
+WRONG = {
+    "swerve.AugmentOptions(viewpoints='recovery')": "viewpoints: 'recovery' is one text, not a list",
+    "swerve.AugmentOptions(cameras='front')": "cameras: 'front' is one text, not a list, as in ('front',)",
+    "swerve.AugmentOptions(size='96x56')": "size: '96x56' is not (width, height) in pixels",
+    "swerve.BuildOptions(views='raster')": "views: 'raster' is one text, not a list",
+    "swerve.viewpoints_of(scene, 'recovery')": "kinds: 'recovery' is one text, not a list",
+    "swerve.viewpoints_of(scene, ['recov'])": "kinds: 'recov' is none of logged, recovery",
+    "swerve.render(None, log.cameras[0], None)": "cameras: one camera is given, not a list",
+    "swerve.Trajectory(np.zeros((1, 8, 3)))": "trajectory: poses of shape (1, 8, 3) and type 'f' are not numbers of shape",
+    "swerve.Trajectory(np.full((8, 3), 'a'))": "and type 'U' are not numbers",
+    "swerve.Trajectory(np.zeros((8, 3)), '0.5')": "trajectory: the interval is '0.5', not a number of seconds",
+    "swerve.Trajectory(np.zeros((8, 3)), 500)": "the interval is 500 s, it must be above 0 and at most 4 s",
+    "ImageFit((96.0, 56.0))": "size: (96.0, 56.0) is not (width, height) in whole pixels",
+}
+
+
+def test_values_of_another_type_are_told(tmp_path):
+    """In a process of its own, which has no checks of types as the tests have."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np\nimport swerve\nfrom swerve.data.stream import ImageFit\n"
+        "log = swerve.open_source('town:1').load('town-000000')\nscene = swerve.extract_scenes(log)[10]\n"
+        f"for call in {list(WRONG)}:\n    try:\n        eval(call)\n"
+        "    except swerve.SwerveError as error:\n        print(error)\n    else:\n        print('accepted')\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    for (call, message), told in zip(WRONG.items(), done.stdout.splitlines(), strict=True):
+        assert message in told, call
+
+
 def test_sources_are_a_list_and_planners_can_be_imported(tmp_path):
     with pytest.raises(swerve.SwerveError, match=r"sources: give a list, as in \['town:1'\]"):
         swerve.augment("town:1", tmp_path)

@@ -127,7 +127,11 @@ def index_scenes(folders: NavsimFolders, split: NavsimSplit, read_files: ReadFil
         )
     logged, final = _logged(list(used.values()), given, read_files)
     if not logged:
-        raise SwerveError(f"split {split.name}: none of its scenes is in the {len(used)} logs that are there")
+        there = "the log that is there" if len(used) == 1 else f"the {len(used)} logs that are there"
+        raise SwerveError(
+            f"split {split.name}: none of its scenes is in {there}. A scene has {given.num_history_frames} frames up "
+            f"to its moment and {given.num_future_frames} after it"
+        )
     synthetic = _synthetic(folders, split, final, read_files) if given.include_synthetic_scenes else {}
     return SceneIndex(split, folders, logged, synthetic, tuple(_missing(split, used, logged, synthetic)))
 

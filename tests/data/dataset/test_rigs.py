@@ -35,7 +35,7 @@ def test_differing_rigs_are_told_with_the_roles_that_all_have(tmp_path):
     uncalibrated, *lines = told(mixed(tmp_path))
     assert uncalibrated == ("log bare has no calibration: its images are of the default rig, and there are no photos")
     assert lines[0] == "The logs have different cameras:"
-    assert lines[1].startswith("2 logs, the first bare: back, back_left, back_right, front, front_left")
+    assert lines[1].startswith("2 logs (the first: bare): back, back_left, back_right, front, front_left")
     assert lines[2] == "log calibrated: ring_front_center"
     assert lines[3].startswith("--cameras front takes those that look the same way, under these names")
     assert told(mixed(tmp_path / "again"), "default") == []

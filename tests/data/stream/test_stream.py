@@ -230,6 +230,12 @@ def test_what_is_not_there_is_told(small_set, tmp_path):
 
     with pytest.raises(SwerveError, match=r"no manifest\.parquet: not a finished set"):
         opened(tmp_path)
+    with pytest.raises(SwerveError, match="no such folder. A set is an output folder of swerve augment"):
+        opened(tmp_path / "nowhere")
+    with pytest.raises(SwerveError, match=f"a part of one: give its folder, {small_set}"):
+        opened(small_set / "train")
+    with pytest.raises(SwerveError, match="workers: -1 must be 0 or more"):
+        StreamLoader(opened(), 1, workers=-1)
     with pytest.raises(SwerveError, match=r"no samples of split 'val'; there are of train"):
         opened(split="val")
     with pytest.raises(SwerveError, match=r"has no camera 'top'; it has front, back\. Choose"):
@@ -307,6 +313,7 @@ def test_options_are_checked_without_torch():
         ("{'parts': Part('recovery')}", r"parts: Part\(.*is not a tuple of Part"),
         ("{'parts': ('recovery',)}", "is not a tuple of Part"),
         ("{'fit': (192, 112)}", r"fit: \(192, 112\) is not an ImageFit, as in ImageFit"),
+        ("{'batch': 2.0}", r"batch: 2\.0 is not a whole number"),
         ("{'cameras': 'front'}", r"cameras: 'front' is one text, not a tuple, as in \('front',\)"),
     ],
 )

@@ -77,7 +77,7 @@ FAILURES = {
     "spoiled": (lambda: spoiled(np.full((8, 3), np.inf)), "are not finite"),
     "wrong shape": (lambda: spoiled(np.zeros((8, 2))), "shape (8, 2) instead of (k, 3)"),
     "no numbers": (lambda: spoiled([["a", "b", "c"]] * 8), "ValueError"),
-    "no time": (lambda: spoiled(np.zeros((8, 3)), 0.0), "the interval is 0.0 s"),
+    "no time": (lambda: spoiled(np.zeros((8, 3)), 0.0), "the interval is 0.0 s, it must be above 0"),
     "no end": (lambda: Trajectory(np.zeros((8, 3)), np.inf), "the interval is inf s"),
     "wrong type": (lambda: np.zeros((8, 3)), "returned ndarray instead of swerve.Trajectory"),
     "nothing": (lambda: None, "returned NoneType instead of swerve.Trajectory"),
