@@ -93,7 +93,7 @@ WRONG = {
     "swerve.viewpoints_of(scene, 'recovery')": "kinds: 'recovery' is one text, not a list",
     "swerve.viewpoints_of(scene, ['recov'])": "kinds: 'recov' is none of logged, recovery",
     "swerve.render(None, log.cameras[0], None)": "cameras: one camera is given, not a list",
-    "swerve.Trajectory(np.zeros((1, 8, 3)))": "trajectory: poses of shape (1, 8, 3) and type 'f' are not numbers of shape",
+    "swerve.Trajectory(np.zeros((1, 8, 3)))": "poses of shape (1, 8, 3) and type 'f' are not numbers of shape",
     "swerve.Trajectory(np.full((8, 3), 'a'))": "and type 'U' are not numbers",
     "swerve.Trajectory(np.zeros((8, 3)), '0.5')": "trajectory: the interval is '0.5', not a number of seconds",
     "swerve.Trajectory(np.zeros((8, 3)), 500)": "the interval is 500 s, it must be above 0 and at most 4 s",

@@ -134,7 +134,7 @@ def test_what_a_file_lacks_must_be_given(tmp_path, capsys):
         ("workers: many", "workers: 'many' must be of type int"),
         ("jpeg_quality: 700", "jpeg_quality: 700 must lie between 1 and 100"),
         ("- a", "must state options"),
-        ("seed: 1\nviewpoints: [logged\n", r"not a YAML file of options \(line 3: expected ',' or '\]'"),
+        ("seed: 1\nviewpoints: [logged\n", "not a YAML file of options (line 3: expected ',' or ']'"),
     ],
 )
 def test_mistakes_are_named(text, complaint, tmp_path):

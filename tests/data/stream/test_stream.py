@@ -230,7 +230,7 @@ def test_what_is_not_there_is_told(small_set, tmp_path):
 
     with pytest.raises(SwerveError, match=r"no manifest\.parquet: not a finished set"):
         opened(tmp_path)
-    with pytest.raises(SwerveError, match="no such folder. A set is an output folder of swerve augment"):
+    with pytest.raises(SwerveError, match=r"no such folder\. A set is an output folder of swerve augment"):
         opened(tmp_path / "nowhere")
     with pytest.raises(SwerveError, match=f"a part of one: give its folder, {small_set}"):
         opened(small_set / "train")
