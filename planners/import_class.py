@@ -32,8 +32,9 @@ def import_class(spec: str, module: str, name: str, kind: str = "planner") -> An
         found: Any = getattr(import_module(module), name, None)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
+            own = f"; perhaps {module.removesuffix('.py')}:{name}" if module.endswith(".py") else ""
             raise SwerveError(
-                f"{kind} {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
+                f"{kind} {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}{own}"
             ) from error
         agent = f". An agent of NAVSIM is named navsim:{module}.{name}" if error.name == "navsim" else ""
         raise SwerveError(f"{kind} {spec}: {module} cannot be imported ({error}){agent}") from error

@@ -152,6 +152,8 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
 
 def _meant(head: str) -> str:
     """Return what a name that is none may stand for; empty if there is nothing to guess."""
+    if "=" in head:
+        return ": parameters follow their planner after a comma, without a space"
     if close := get_close_matches(head.lower(), BUILT_INS, 1, 0.8):
         return f"; perhaps {close[0]}"
     if (folder := Path(head)).is_dir():

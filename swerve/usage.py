@@ -118,7 +118,7 @@ def _worded(command: str, kind: type, message: str, unknown: Sequence[str], give
     if re.search(r"invalid choice: '[^']*,", message):
         message += ". Lists are separated by spaces"
     wrong = re.search(r"invalid choice: '([^']*)'", message)
-    if wrong and given and wrong[1] == given[-1] and "out" in positional_names(kind):
+    if wrong and wrong[1] == given[-1] and not given[-2].startswith("-") and "out" in positional_names(kind):
         form = " ".join(_metavars(kind, positional_names(kind)))
         message += f". If it is OUT: options come after it, as in swerve {command} {form} [OPTIONS]"
     return re.sub(

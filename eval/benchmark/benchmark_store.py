@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from swerve.data.dataset.read_manifest import read_parquet
 from swerve.data.sources.checks import check_log, check_motion
+from swerve.data.sources.registry import names_source
 from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.checked_json import check_shape, describe, read_json
 from swerve.data.storage.stored_folder import local_folder
@@ -235,8 +236,7 @@ def open_benchmark(
     folder = local_folder(folder)
     path = folder / BENCHMARK
     if not path.is_file():
-        hint = "Run `swerve build` to its end" if (folder / "job.json").is_file() else "Make one with `swerve build`"
-        raise SwerveError(f"{folder}: no {BENCHMARK}: not a finished benchmark. {hint}")
+        raise SwerveError(f"{folder}: {_why_no_benchmark(folder)}")
     info = read_json(path, hint=_AGAIN)
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         raise SwerveError(f"{path}: not of a benchmark of Swerve")
@@ -320,3 +320,13 @@ def _cached_renderer(renderer: ViewRenderer, path: Path) -> LogRenderer:
 
 def _table(path: Path, schema: pa.Schema) -> pa.Table:
     return read_parquet(path, schema, _AGAIN, nulls=True)
+
+
+def _why_no_benchmark(folder: Path) -> str:
+    """Return why a folder is no finished benchmark, and what to give or do instead."""
+    if (folder.parent / BENCHMARK).is_file():
+        return f"not a benchmark, but a part of one: give its folder, {folder.parent}"
+    if names_source(str(folder)):
+        return "a source of logs, not a benchmark. Make one of it with `swerve build`"
+    hint = "Run `swerve build` to its end" if (folder / "job.json").is_file() else "Make one with `swerve build`"
+    return f"no {BENCHMARK}: not a finished benchmark. {hint}"

@@ -16,10 +16,13 @@ from tests.support.command import invoke
         ("../elsewhere/my_planner:Mine", "is not the name of a module"),
         ("users_agent:Braking", "An agent of NAVSIM is named navsim:users_agent.Braking"),
         ("navsim:users_agent:Braking", "perhaps users_agent.Braking"),
+        ("plain.py:Braking", "neither installed nor in .*; perhaps plain:Braking"),
+        ("speed=3", "parameters follow their planner after a comma"),
     ],
 )
 def test_planners_named_wrongly(spec, said, tmp_path, monkeypatch):
     (tmp_path / "users_agent.py").write_text("from navsim.agents import abstract_agent\n")
+    (tmp_path / "plain.py").write_text("class Braking: pass")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SwerveError, match=said):
         load_planner(spec)
@@ -68,3 +71,14 @@ def test_a_run_is_not_its_planner(tmp_path):
     (tmp_path / "planner.safetensors").write_bytes(b"")
     with pytest.raises(SwerveError, match=r"is a folder, not a file of .*; in it are planner\.safetensors"):
         read_header(tmp_path, "a trained planner")
+
+
+def test_a_value_of_another_option_is_not_taken_for_out():
+    from swerve.cli import parse
+
+    with pytest.raises(SwerveError) as told:
+        parse("drive", ["town:1", "out", "--planners", "idm", "--traffic", "idm"])
+    assert "invalid choice: 'idm'" in str(told.value)
+    assert "OUT" not in str(told.value)
+    with pytest.raises(SwerveError, match=r"If it is OUT: options come after it, as in swerve build SOURCE\.\.\. OUT"):
+        parse("build", ["town:1", "--views", "raster", "out"])
