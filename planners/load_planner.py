@@ -33,6 +33,8 @@ BUILT_INS: Mapping[str, Callable[..., Planner]] = {
 }
 DISTURBANCES = tuple(field.name for field in fields(DisturbedPlanner) if field.name != "planner")
 TRAINED = ".safetensors"
+# Name, without that, of the planner of a run, beside which its checkpoint lies.
+_PLANNER = "planner"
 _NAVSIM = "navsim:"
 REMOTE = "grpc://"
 _PLAIN = (bool, int, float, str, type(None))
@@ -157,10 +159,14 @@ def _meant(head: str) -> str:
     if close := get_close_matches(head.lower(), BUILT_INS, 1, 0.8):
         return f"; perhaps {close[0]}"
     if (folder := Path(head)).is_dir():
-        file = next(iter(sorted(folder.glob(f"*{TRAINED}"))), None)
+        files = sorted(folder.glob(f"*{TRAINED}"), key=lambda file: (file.stem != _PLANNER, file))
+        file = next(iter(files), None)
         return f", which is a folder; perhaps {file}" if file else ", which is a folder"
     if head.endswith((".yaml", ".yml")):
         return f"; a NAVSIM agent is {_NAVSIM}{head}"
+    beside = {file.name: str(file) for file in Path(head).parent.glob(f"*{TRAINED}")} if "/" in head else {}
+    if near := get_close_matches(Path(head).name, beside, 1, 0.8):
+        return f"; perhaps {beside[near[0]]}"
     module, dot, name = head.rpartition(".")
     if dot and head.replace(".", "").isidentifier():
         return f"; perhaps {module}:{name}, or of a NAVSIM agent {_NAVSIM}{head}"

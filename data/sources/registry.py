@@ -28,6 +28,8 @@ def open_source(text: str | Path) -> Source:
             return _OPENERS[name](str(path))
     if (path / "benchmark.json").is_file():
         raise SwerveError(f"{text}: a benchmark, not a source of logs: swerve evaluate and swerve show take it")
+    if (path / "provenance.json").is_file():
+        raise SwerveError(f"{text}: an evaluation, not a source of logs: swerve view and swerve compare take it")
     if (path / "manifest.parquet").is_file() or (path.parent / "manifest.parquet").is_file():
         raise SwerveError(f"{text}: a training set, not a source of logs: swerve train and swerve show take its folder")
     raise SwerveError(

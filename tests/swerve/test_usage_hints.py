@@ -32,6 +32,7 @@ def test_planners_named_wrongly(spec, said, tmp_path, monkeypatch):
     ("inside", "name", "said"),
     [
         ("benchmark.json", "", "a benchmark, not a source of logs"),
+        ("provenance.json", "", "an evaluation, not a source of logs: swerve view and swerve compare take it"),
         ("manifest.parquet", "", "a training set, not a source of logs"),
         ("manifest.parquet", "train", "a training set, not a source of logs"),
     ],
@@ -64,6 +65,16 @@ def test_a_place_given_as_an_option_is_told():
 def test_a_folder_of_splats_that_does_not_exist(tmp_path):
     with pytest.raises(SwerveError, match="no such folder of splat scenes"):
         default_renderers("rap", 0, tmp_path / "absent")
+
+
+def test_files_of_a_run_are_hinted_at(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    for name in ("checkpoint", "planner"):
+        (tmp_path / "run" / f"{name}.safetensors").touch()
+    monkeypatch.chdir(tmp_path)
+    for spec in ("run", "run/planner.safetensor"):
+        with pytest.raises(SwerveError, match=r"perhaps run/planner\.safetensors\. Available"):
+            load_planner(spec)
 
 
 def test_a_run_is_not_its_planner(tmp_path):
