@@ -184,4 +184,5 @@ class JobProgress:
             return f"starting{compiling}"
         rate = count / max(self.elapsed, 1e-3)
         failures = f", {failed} failed" if failed else ""
-        return f"{count} {self._noun}, {rate:.1f}/s{failures}{compiling}"
+        noun = self._noun.removesuffix("s") if count == 1 else self._noun
+        return f"{count} {noun}, {rate:.1f}/s{failures}{compiling}"
