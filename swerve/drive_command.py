@@ -240,8 +240,12 @@ def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:
     for label, group in sorted(groups.items(), key=lambda item: -_mean(item[1], "score")):
         values = [f"{_mean(group, 'score'):.3f}", *(_two_digits(_mean(group, name)) for name in metric_names(options))]
         failed = str(sum(row["failed"] for row in group))
-        table.add_row(cell(label), *values, str(len(group)), failed, f"{1e3 * _mean(group, 'seconds_per_plan'):.1f}")
+        table.add_row(cell(label), *values, str(len(group)), failed, _milliseconds(_mean(group, "seconds_per_plan")))
     return table
+
+
+def _milliseconds(seconds: float) -> str:
+    return "-" if np.isnan(seconds) else f"{1e3 * seconds:.1f}"
 
 
 def _two_digits(share: float) -> str:

@@ -135,6 +135,7 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
     assert result.exit_code == 1
     assert "failed: wheel:Bad in town-000000 " in result.output
     assert "RuntimeError: no idea" in result.output
+    assert " nan" not in result.output, "of a planner without a plan no time is known"
     rows = pq.read_table(tmp_path / "rollouts" / "rollouts.parquet").to_pylist()
     assert all(row["failed"] == (row["planner"] == "wheel:Bad") for row in rows)
     page = (tmp_path / "rollouts" / "index.html").read_text()

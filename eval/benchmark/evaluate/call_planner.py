@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from swerve.scenes.errors import SwerveError
 from swerve.scenes.planning import FARTHEST_POSE, Observation, Planner, Trajectory
 from swerve.scenes.printable import printable_lines
 
@@ -101,7 +102,8 @@ def _copied(observation: Observation) -> Observation:
 def format_error(error: BaseException) -> str:
     """Format the traceback of an error without the frame that caught it."""
     inside = error.__traceback__.tb_next if error.__traceback__ else None
-    return printable_lines("".join(traceback.format_exception(type(error), error, inside)).strip())
+    text = "".join(traceback.format_exception(type(error), error, inside)).strip()
+    return printable_lines(text.replace(f"{SwerveError.__module__}.", ""))
 
 
 def _checked(returned: object, seconds: float) -> PlannerOutput:

@@ -73,7 +73,7 @@ FAILURES = {
     "raises": (raises, "RuntimeError: no idea where to go"),
     "leaves": (sys.exit, "SystemExit"),
     "short": (lambda: straight(10.0, seconds=3.5), "end before 4 s"),
-    "not finite": (lambda: Trajectory(np.full((8, 3), np.nan)), "are not finite"),
+    "not finite": (lambda: Trajectory(np.full((8, 3), np.nan)), "\nSwerveError: trajectory: poses [0, 1, 2, 3, 4] are"),
     "spoiled": (lambda: spoiled(np.full((8, 3), np.inf)), "are not finite"),
     "wrong shape": (lambda: spoiled(np.zeros((8, 2))), "shape (8, 2) instead of (k, 3)"),
     "no numbers": (lambda: spoiled([["a", "b", "c"]] * 8), "ValueError"),
