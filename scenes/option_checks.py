@@ -1,5 +1,7 @@
 """Checks of options."""
 
+from typing import Any
+
 from swerve.scenes.errors import SwerveError
 
 
@@ -11,3 +13,13 @@ def check_range(option: str, value: float | int, low: float | int, high: float |
     """
     if not low <= value <= high:
         raise SwerveError(f"{option}: {value:g} must lie between {low:g} and {high:g}")
+
+
+def check_list(name: str, values: Any) -> None:  # noqa: ANN401 what a user gave
+    """Check that a list of names is no text, whose letters would be taken for names.
+
+    Raises:
+        SwerveError: it is.
+    """
+    if isinstance(values, str):
+        raise SwerveError(f"{name}: {values!r} is one text, not a list, as in ({values!r},)")

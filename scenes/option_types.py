@@ -7,8 +7,6 @@ from typing import Annotated, Any, Final, get_args
 from tyro.conf import Suppress, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
-from swerve.scenes.errors import SwerveError
-
 _DEFAULT: Final = "default"
 
 # On an option that holds other options: they are given without a prefix of its name.
@@ -65,16 +63,6 @@ def or_default(values: Any) -> PrimitiveConstructorSpec[Any]:  # noqa: ANN401 a 
         str_from_instance=lambda value: [_DEFAULT if value is None else value],
         choices=choices,
     )
-
-
-def check_list(name: str, values: Any) -> None:  # noqa: ANN401 what a user gave
-    """Check that a list of names is no text, whose letters would be taken for names.
-
-    Raises:
-        SwerveError: it is.
-    """
-    if isinstance(values, str):
-        raise SwerveError(f"{name}: {values!r} is one text, not a list, as in ({values!r},)")
 
 
 # Radians; degrees on the command line and in config files.

@@ -18,7 +18,7 @@ from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
 from swerve.scenes import Scene, SwerveError
-from swerve.scenes.option_types import check_list
+from swerve.scenes.option_checks import check_list
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 

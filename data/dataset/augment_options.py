@@ -6,8 +6,8 @@ from typing import Literal, get_args
 from swerve.data.dataset.image_format import ImageFormat
 from swerve.rasterizer.backends import BACKENDS, Backend
 from swerve.scenes.errors import SwerveError
-from swerve.scenes.option_checks import check_range
-from swerve.scenes.option_types import ImageSize, check_list
+from swerve.scenes.option_checks import check_list, check_range
+from swerve.scenes.option_types import ImageSize
 from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.split import Split
 from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions

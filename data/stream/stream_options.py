@@ -50,8 +50,8 @@ class StreamOptions:
     def _check_types(self) -> None:
         if isinstance(self.parts, (str, Part)) or not all(isinstance(part, Part) for part in self.parts):
             raise SwerveError(f"parts: {self.parts!r} is not a tuple of Part, as in (Part('recovery'),)")
-        if isinstance(self.batch, bool) or not isinstance(self.batch, int):
-            raise SwerveError(f"batch: {self.batch!r} is not a whole number")
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
+            raise SwerveError(f"batch_size: {self.batch_size!r} is not a whole number")
         if not isinstance(self.fit, ImageFit):
             raise SwerveError(f"fit: {self.fit!r} is not an ImageFit, as in ImageFit((192, 112))")
         if isinstance(self.cameras, str):  # its letters would be taken for names

@@ -7,7 +7,8 @@ from swerve.data.dataset.augment_options import RigName, StyleName
 from swerve.eval.benchmark.frame_steps import ENDPOINT, FIRST
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes.errors import SwerveError
-from swerve.scenes.option_types import ImageSize, check_list
+from swerve.scenes.option_checks import check_list
+from swerve.scenes.option_types import ImageSize
 from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
 

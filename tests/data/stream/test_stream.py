@@ -313,7 +313,7 @@ def test_options_are_checked_without_torch():
         ("{'parts': Part('recovery')}", r"parts: Part\(.*is not a tuple of Part"),
         ("{'parts': ('recovery',)}", "is not a tuple of Part"),
         ("{'fit': (192, 112)}", r"fit: \(192, 112\) is not an ImageFit, as in ImageFit"),
-        ("{'batch': 2.0}", r"batch: 2\.0 is not a whole number"),
+        ("{'batch_size': 2.0}", r"batch_size: 2\.0 is not a whole number"),
         ("{'cameras': 'front'}", r"cameras: 'front' is one text, not a tuple, as in \('front',\)"),
     ],
 )
