@@ -41,19 +41,19 @@ class Arm:
         return round(sum(part.share for part in self.parts))
 
 
-LOGGED, PAIRED = Part("paired", 8, "photo"), Part("paired", 8, "both")
+LOGGED, PAIRED = Part("paired", 8.0, "photo"), Part("paired", 8.0, "both")
 RECOVERY, CROSS, FOLLOW_UP, VISITED = (
-    Part("recovery", 4),
-    Part("cross_agent", 4),
-    Part("follow_up", 8),
-    Part("visited", 8),
+    Part("recovery", 4.0),
+    Part("cross_agent", 4.0),
+    Part("follow_up", 8.0),
+    Part("visited", 8.0),
 )
 ALIGNED: Final = {"spatial_weight": 0.1, "domain_weight": 0.1, "reversal_scale": 1.0}
 RECIPE: Final = (PAIRED, RECOVERY, CROSS, FOLLOW_UP)
 
 ARMS: Final = (
     Arm("photographs", (LOGGED,)),
-    Arm("photographs, 3x", (Part("paired", 24, "photo"),)),
+    Arm("photographs, 3x", (Part("paired", 24.0, "photo"),)),
     Arm("+ recovery", (PAIRED, RECOVERY)),
     Arm("+ cross-agent", (PAIRED, RECOVERY, CROSS)),
     Arm("+ alignment", (PAIRED, RECOVERY, CROSS), ALIGNED),

@@ -23,7 +23,7 @@ from swerve.planners.learning.selection import chosen_proposals
 from swerve.scenes import Split
 
 # Photographs of logged viewpoints, rasters of follow-up viewpoints.
-PARTS: Final = {"logged": Part("paired", 1, "photo"), "follow-up": Part("follow_up", 1)}
+PARTS: Final = {"logged": Part("paired", 1.0, "photo"), "follow-up": Part("follow_up", 1.0)}
 SPLITS: Final[Mapping[str, tuple[Split, ...]]] = {"training towns": ("train",), "others": ("val", "test")}
 _BATCH: Final = 32
 

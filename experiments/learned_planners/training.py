@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from experiments.learned_planners.arms import CAMERAS, SIZE, VISITED, Arm, config_of
+from swerve.data.storage.files import replaced, write_atomically
 from swerve.data.stream import Batch, ImageFit, Part, SampleStream, StreamOptions
 from swerve.data.stream.order import PartOrder
 from swerve.eval.closed_loop import ClosedLoopOptions
@@ -94,7 +95,7 @@ def vocabulary_of(base: Sets) -> Path:
         parts = tuple(Part(name) for name in ("paired", "recovery", "cross_agent", "follow_up"))
         options = StreamOptions(parts, ImageFit(SIZE), CAMERAS, len(parts))
         targets = SampleStream([one.dataset for one in base.both], options).targets(0.5, 8)
-        path.write_bytes(save({ANCHORS: torch.as_tensor(kmeans_anchors(targets, 64)).float()}))
+        write_atomically(path, save({ANCHORS: torch.as_tensor(kmeans_anchors(targets, 64)).float()}))
     return path
 
 
@@ -140,9 +141,7 @@ def uses_visited(arm: Arm) -> bool:
 
 
 def _backed_up(source: Path, target: Path) -> None:
-    """Copy a database with what is in its write-ahead log."""
-    part = target.with_name(f"{target.name}.part")
-    part.unlink(missing_ok=True)
-    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(part)) as other:
-        one.backup(other)
-    part.replace(target)
+    """Copy a database with what is in its write-ahead log; of several processes at once, the last one's is kept."""
+    with replaced(target) as part:
+        with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(part)) as other:
+            one.backup(other)
