@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -63,12 +63,12 @@ class ArmStream(SampleStream):
         self._vocabulary, self._blind, self._towns = vocabulary, arm.blind, arm.towns
         super().__init__(folders, options)
 
-    def _order(self, part: Part) -> PartOrder:
-        whole = super()._order(part)
-        if self._towns is None:
-            return whole
-        kept = set(sorted(self.logs)[: self._towns])
-        return PartOrder(part, np.array([row for row in whole.rows if self._log(int(row)) in kept]), self.options.seed)
+    def _order(self, part: Part, known: Mapping[str, Int[np.ndarray, "_"]]) -> PartOrder:
+        if self._towns is not None:
+            kept = set(sorted(self.logs)[: self._towns])
+            rows = np.array([row for row in known[part.name] if self._log(int(row)) in kept], int)
+            known = {**known, part.name: rows}
+        return super()._order(part, known)
 
     def _log(self, row: int) -> str:
         number, place = self._sets.where(row)
