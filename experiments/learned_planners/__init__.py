@@ -25,11 +25,12 @@ Rules, written down before any planner was evaluated on the test towns:
 - **Visited** states are those of the first seed's "+ follow-up" planner, driven by photographs on the training towns:
   one round, one set for all seeds, because drawing takes longer than training here.
 - **Pilots** (seed 0, towns of val and test): "photographs" and "+ follow-up" at 600, 1,200 and 2,400 steps, learning
-  rate 0.001. The number of steps of all runs is the one at which the mean of the two is best in two stages.
-- **Runs** are made in three passes, each seed by seed: the arms up to "follow-up, blind"; "+ visited"; the other
-  families. A run that is finished is never repeated or left out. If time runs out, complete seeds count, and the tables
-  say how many there are. Closed loop needs a rendered photograph for every plan, so it is for the arms photographs,
-  photographs 3x, + follow-up and + visited first.
+  rate 0.001. The number of steps of all runs is the one at which the mean of the two is best in two stages. They were
+  made once; repeated runs keep their choice, 600.
+- **Runs** are made in passes, each seed by seed: the arms up to "follow-up, blind"; then "+ visited", when its states
+  are drawn, and the other families. A run that is finished is never repeated or left out. If time runs out, complete
+  seeds count, and the tables say how many there are. Closed loop needs a rendered photograph for every plan, and is
+  made in the same order.
 
 The commands, each resumed by itself:
 

@@ -36,11 +36,10 @@ class Results:
         self.logs = np.array(next(iter(self.notes.values()))["logs"])
 
     def _compare_alike(self) -> None:
-        """Leave closed-loop scores out of scene groups that were not driven by all runs; `all_loops` keeps them."""
+        """Leave closed-loop scores out of scene groups that were not driven by all runs."""
         driven = {
             key: np.array(note["values"]["closed loop"]) for key, note in self.notes.items() if LOOP in note["values"]
         }
-        self.all_loops = driven
         lost = np.any([np.isnan(one) for one in driven.values()], axis=0)
         for key, values in driven.items():
             self.notes[key]["values"][LOOP] = np.where(lost, np.nan, values).tolist()
@@ -148,22 +147,6 @@ def difference_table(results: Results) -> list[str]:
     return _table("difference", _DIFFERENCES, rows)
 
 
-def loop_table(results: Results) -> list[str]:
-    """Return closed-loop scores of the arms that were driven in all towns, on the seeds that all of them have."""
-    names = ("photographs", "+ follow-up")
-    whole = {
-        key for key, one in results.all_loops.items() if len({*results.logs[~np.isnan(one)]}) == len({*results.logs})
-    }
-    seeds = sorted(set.intersection(*({seed for name, seed in whole if name == arm} for arm in names)))
-    if not seeds:
-        return ["(not driven)"]
-    found = {arm: np.stack([results.all_loops[arm, seed] for seed in seeds]) for arm in names}
-    found |= {arm: results.all_loops[arm, None][None] for arm in REFERENCES if (arm, None) in whole}
-    found["+ follow-up less photographs"] = found["+ follow-up"] - found["photographs"]
-    rows = [(arm, ["{:.3f} [{:.3f}, {:.3f}]".format(*interval_of(one, results.logs))]) for arm, one in found.items()]
-    return _table(f"first scene groups of {len({*results.logs})} towns, {len(seeds)} seeds", ("closed loop",), rows)
-
-
 def sample_table(results: Results) -> list[str]:
     """Return the scores of the chosen and the best proposal on samples of training towns and of others."""
     rows, columns = [], []
@@ -197,7 +180,6 @@ def _title(results: Results) -> str:
 TABLES: Final = {
     "learned_benchmark": benchmark_table,
     "learned_differences": difference_table,
-    "learned_loops": loop_table,
     "learned_choice": choice_table,
     "learned_samples": sample_table,
     "learned_costs": cost_table,

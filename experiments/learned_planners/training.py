@@ -142,6 +142,5 @@ def uses_visited(arm: Arm) -> bool:
 
 def _backed_up(source: Path, target: Path) -> None:
     """Copy a database with what is in its write-ahead log; of several processes at once, the last one's is kept."""
-    with replaced(target) as part:
-        with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(part)) as other:
-            one.backup(other)
+    with replaced(target) as part, closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(part)) as other:
+        one.backup(other)
