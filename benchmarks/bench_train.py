@@ -42,8 +42,8 @@ def run():
             f"Batches of {BATCH}, half of them with both domains: {BATCH * 3 // 2} views; images stored "
             f"at {STORED[0]}x{STORED[1]}. Shares of the time between two steps, medians of {STEPS - WARM}.",
             "Batches and contexts are prefetched during the step: `wait` is the time that it waits for them.",
-            "Proposals are scored in a thread while the other losses are computed: `scorer` is the waiting time,",
-            "`scoring` its CPU time, as a share of the step's CPU time, and per proposal.",
+            "Proposals are scored in a thread while the other losses are computed: `scoring_wait` is the waiting time,",
+            "`scoring_cpu` its CPU time, as a share of the step's CPU time, and per proposal.",
         ]
         report("train", "Training RAP, one thread", rows, notes)
         report("scoring", "Scoring proposals, microseconds of CPU each", scoring(folder))
@@ -53,7 +53,14 @@ def run():
 def configs():
     from swerve.planners.rap import RapConfig
 
-    middle = {"cameras": CAMERAS, "width": STORED[0], "height": STORED[1], "dim": 128, "mlp_dim": 256, "proposals": 16}
+    middle = {
+        "cameras": CAMERAS,
+        "image_width": STORED[0],
+        "image_height": STORED[1],
+        "dim": 128,
+        "mlp_dim": 256,
+        "proposals": 16,
+    }
     return {"tiny": RapConfig.tiny(), "3 cameras 256x144, dim 128": RapConfig.tiny(**middle)}
 
 

@@ -154,14 +154,14 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
 
 def _meant(head: str) -> str:
     """Return what a name that is none may stand for; empty if there is nothing to guess."""
-    if "=" in head:
-        return ": parameters follow their planner after a comma, without a space"
     if close := get_close_matches(head.lower(), BUILT_INS, 1, 0.8):
         return f"; perhaps {close[0]}"
     if (folder := Path(head)).is_dir():
         files = sorted(folder.glob(f"*{TRAINED}"), key=lambda file: (file.stem != _PLANNER, file))
         file = next(iter(files), None)
         return f", which is a folder; perhaps {file}" if file else ", which is a folder"
+    if "=" in head and "/" not in head:
+        return ": parameters follow their planner after a comma, without a space"
     if head.endswith((".yaml", ".yml")):
         return f"; a NAVSIM agent is {_NAVSIM}{head}"
     beside = {file.name: str(file) for file in Path(head).parent.glob(f"*{TRAINED}")} if "/" in head else {}

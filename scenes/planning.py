@@ -109,7 +109,11 @@ class Trajectory:
     interval: float = 0.5
 
     def __post_init__(self) -> None:
-        kind, shape = np.asarray(self.poses).dtype.kind, np.shape(self.poses)
+        try:
+            poses = np.asarray(self.poses)
+        except ValueError as error:
+            raise SwerveError("trajectory: poses are not all of the same length") from error
+        kind, shape = poses.dtype.kind, poses.shape
         if kind not in "fiu" or len(shape) != 2 or shape[1] != 3:
             raise SwerveError(f"trajectory: poses of shape {shape} and type {kind!r} are not numbers of shape (k, 3)")
         if not isinstance(self.interval, Real):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_checks import check_size
 
 if TYPE_CHECKING:  # options classes import this module, and cameras import numba
     from swerve.scenes.camera import Camera
@@ -32,10 +32,8 @@ class Resize:
     fit: Fit = "crop"
 
     def __post_init__(self) -> None:
-        if self.size is not None and (isinstance(self.size, str) or len(self.size) != 2):
-            raise SwerveError(f"size: {self.size!r} is not (width, height) in pixels, as in (960, 560)")
-        if self.size is not None and not all(0 < side <= 16384 for side in self.size):
-            raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
+        if self.size is not None:
+            check_size(self.size, 16384)
 
     def camera(self, camera: "Camera") -> "Camera":
         """Return the camera of the resized image. Its lens distortion is that of the rays, and stays."""

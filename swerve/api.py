@@ -115,7 +115,7 @@ def viewpoints_of(
         SwerveError: A kind is none of these.
     """
     check_list("kinds", kinds)
-    if unknown := [kind for kind in kinds if kind not in _KINDS_OF_SCENES]:
+    if unknown := [kind for kind in kinds if getattr(kind, "value", kind) not in _KINDS_OF_SCENES]:
         raise SwerveError(f"kinds: {unknown[0]!r} is none of {', '.join(_KINDS_OF_SCENES)}")
     return build_viewpoints(
         scene, [ViewpointKind(kind) for kind in kinds], options, seed, build_log_geometry(scene.log)

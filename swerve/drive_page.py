@@ -168,21 +168,21 @@ def _failures(rows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     groups = dict[tuple[str, str], list[Mapping[str, Any]]]()
     for row in failed:
-        groups.setdefault((row["planner"], _last_line(row["error"])), []).append(row)
-    items = "".join(_failure(own, reason) for (_, reason), own in list(groups.items())[:_FAILURES])
+        groups.setdefault((row["planner"], _last_line(row["error"]).replace(row["token"], "")), []).append(row)
+    items = "".join(_failure(own) for own in list(groups.values())[:_FAILURES])
     left = sum(map(len, list(groups.values())[_FAILURES:]))
     more = f"<li>and {left} more in rollouts.csv</li>" if left else ""
     count = f"{len(failed)} of {len(rows)} rollouts ended without a valid plan, and score 0."
     return f"<h2>Failed</h2><p>{count}</p><ul>{items}{more}</ul>"
 
 
-def _failure(rows: Sequence[Mapping[str, Any]], reason: str) -> str:
+def _failure(rows: Sequence[Mapping[str, Any]]) -> str:
     """Render the rollouts of one planner that failed for one reason."""
     first, others = rows[0], f" and {len(rows) - 1} more" if len(rows) > 1 else ""
     return (
         f"<li><b>{html.escape(first['planner'])}</b>, log {html.escape(first['log'])}, scene "
         f"{html.escape(first['token'])}, after {first['seconds']} s{others}: "
-        f'<span class="failed">{html.escape(reason)}</span></li>'
+        f'<span class="failed">{html.escape(_last_line(first["error"]))}</span></li>'
     )
 
 

@@ -118,7 +118,9 @@ def _worded(command: str, kind: type, message: str, unknown: Sequence[str], give
     if re.search(r"invalid choice: '[^']*,", message):
         message += ". Lists are separated by spaces"
     wrong = re.search(r"invalid choice: '([^']*)'", message)
-    if wrong and wrong[1] == given[-1] and not given[-2].startswith("-") and "out" in positional_names(kind):
+    names = positional_names(kind)
+    first = next((place for place, word in enumerate(given) if word.startswith("-")), len(given))
+    if wrong and wrong[1] == given[-1] and not given[-2].startswith("-") and "out" in names and first < len(names):
         form = " ".join(_metavars(kind, positional_names(kind)))
         message += f". If it is OUT: options come after it, as in swerve {command} {form} [OPTIONS]"
     return re.sub(

@@ -32,7 +32,7 @@ def import_av() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise SwerveError("films need PyAV: pip install 'PATH[video]'") from error
+        raise SwerveError("films need PyAV: pip install 'PATH[video]', where PATH is Swerve's folder") from error
     module: ModuleType = av
     return module
 

@@ -70,7 +70,9 @@ def import_mcap() -> ModuleType:
     try:
         import mcap.writer
     except ImportError as error:
-        raise SwerveError("MCAP files need the package mcap: pip install 'PATH[mcap]'") from error
+        raise SwerveError(
+            "MCAP files need the package mcap: pip install 'PATH[mcap]', where PATH is Swerve's folder"
+        ) from error
     module: ModuleType = mcap.writer
     return module
 

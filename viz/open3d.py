@@ -21,7 +21,9 @@ def import_open3d() -> ModuleType:
     try:
         import open3d
     except ImportError as error:
-        raise SwerveError(f"these geometries need Open3D ({error}): pip install 'PATH[open3d]'") from error
+        raise SwerveError(
+            f"these geometries need Open3D ({error}): pip install 'PATH[open3d]', where PATH is Swerve's folder"
+        ) from error
     module: ModuleType = open3d
     return module
 

@@ -30,7 +30,9 @@ def import_rerun() -> ModuleType:
     try:
         import rerun
     except ImportError as error:
-        raise SwerveError("recordings for Rerun need its SDK: pip install 'PATH[rerun]'") from error
+        raise SwerveError(
+            "recordings for Rerun need its SDK: pip install 'PATH[rerun]', where PATH is Swerve's folder"
+        ) from error
     module: ModuleType = rerun
     return module
 

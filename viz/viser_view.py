@@ -34,7 +34,10 @@ def import_viser() -> ModuleType:
     try:
         import viser
     except ImportError as error:
-        raise SwerveError("the viewer needs viser: pip install 'PATH[view]'. --once OUT.png does without") from error
+        raise SwerveError(
+            "the viewer needs viser: pip install 'PATH[view]', where PATH is Swerve's folder. --once OUT.png does "
+            "without"
+        ) from error
     module: ModuleType = viser
     return module
 

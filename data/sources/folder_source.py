@@ -79,7 +79,8 @@ class FolderSource:
 
     def absent(self, names: Collection[str]) -> frozenset[Holding]:
         """Return what all of these logs lack, see `PartialSource`."""
-        return absent_in_all((folder for folder in self._folders() if folder.name in names), self.find_absent)
+        wanted = set(names)
+        return absent_in_all((folder for folder in self._folders() if folder.name in wanted), self.find_absent)
 
     def _folders(self) -> list[Path]:
         folders = self.find_logs(self.path)

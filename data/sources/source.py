@@ -107,10 +107,13 @@ def require_holding(sources: Sequence[Source], owners: Mapping[str, int], holdin
     """
     for number, source in enumerate(sources):
         names = [name for name, owner in owners.items() if owner == number]
-        if isinstance(source, PartialSource) and holding in source.absent(names):
+        if names and isinstance(source, PartialSource) and holding in source.absent(names):
             place = f"{source.kind}:{getattr(source, 'path', '')}"
-            whose = "its log has" if len(names) == 1 else f"all of its {len(names)} logs have"
-            raise SwerveError(f"{place}: {whose} no {holding}: {purpose}. docs/sources.md lists what sources have")
+            whose = "its log" if len(names) == 1 else f"all of its {len(names)} logs"
+            raise SwerveError(
+                f"{place}: there is no {holding} of {whose}: {purpose}. docs/sources.md says which sources have it, "
+                "and their pages where it must lie"
+            )
 
 
 def require_scenes(source: Source) -> None:

@@ -28,6 +28,7 @@ from swerve.data.jobs import (
     run_work,
     write_failures,
 )
+from swerve.data.jobs.folder import JOB
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source, require_holding
 from swerve.data.splats.fit_job_options import SceneOptions
@@ -143,7 +144,8 @@ def fit_logs(
         ArrayPartDone: this run of an array made its part.
     """
     folder, execution, owners = Path(folder), execution or Execution(1), log_names(sources)
-    require_holding(sources, owners, "photographs", "Gaussians are fitted to photographs")
+    if not (folder / JOB).is_file():  # a job that goes on may need no more logs
+        require_holding(sources, owners, "photographs", "Gaussians are fitted to photographs")
     check_rigs(sources, owners, "own", (*options.cameras, *options.test_cameras))
     kinds = [(sources[number].kind, name) for name, number in owners.items()]
     config = job_config(_job_options(options), kinds, PACKAGES)

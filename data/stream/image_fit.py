@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,6 +9,7 @@ from PIL import Image
 
 from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.option_checks import check_size
 from swerve.scenes.resize import WHOLE, Window
 
 
@@ -34,14 +34,7 @@ class ImageFit:
     trim: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.size, str)
-            or len(self.size) != 2
-            or not all(isinstance(side, Integral) for side in self.size)
-        ):
-            raise SwerveError(f"size: {self.size!r} is not (width, height) in whole pixels, as in (192, 112)")
-        if min(self.size) < 1:
-            raise SwerveError(f"size {self.size[0]}x{self.size[1]} must be 1 pixel or more each way")
+        check_size(self.size, 16384)
         left, top, right, bottom = self.trim
         if min(self.trim) < 0 or left + right > 0.95 or top + bottom > 0.95:
             raise SwerveError(f"trim {self.trim} must leave a twentieth of the image or more each way")

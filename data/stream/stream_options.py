@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class StreamOptions:
     def _check_types(self) -> None:
         if isinstance(self.parts, (str, Part)) or not all(isinstance(part, Part) for part in self.parts):
             raise SwerveError(f"parts: {self.parts!r} is not a tuple of Part, as in (Part('recovery'),)")
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, Integral):
             raise SwerveError(f"batch_size: {self.batch_size!r} is not a whole number")
         if not isinstance(self.fit, ImageFit):
             raise SwerveError(f"fit: {self.fit!r} is not an ImageFit, as in ImageFit((192, 112))")

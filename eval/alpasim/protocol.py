@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from swerve.scenes.errors import MissingExtraError, SwerveError
 
-INSTALL: Final = "pip install 'PATH[alpasim]'"
+INSTALL: Final = "pip install 'PATH[alpasim]', where PATH is Swerve's folder"
 # Of the .proto files, as AlpaSim counts.
 API_VERSION: Final = (0, 54, 0)
 DRIVER: Final = "egodriver.EgodriverService"

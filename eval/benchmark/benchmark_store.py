@@ -328,5 +328,7 @@ def _why_no_benchmark(folder: Path) -> str:
         return f"not a benchmark, but a part of one: give its folder, {folder.parent}"
     if names_source(str(folder)):
         return "a source of logs, not a benchmark. Make one of it with `swerve build`"
+    if not folder.exists():
+        return f"no such folder. A benchmark is an output folder of swerve build, with {BENCHMARK}"
     hint = "Run `swerve build` to its end" if (folder / "job.json").is_file() else "Make one with `swerve build`"
     return f"no {BENCHMARK}: not a finished benchmark. {hint}"

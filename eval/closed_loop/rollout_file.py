@@ -22,7 +22,7 @@ from swerve.scenes.printable import printable
 
 FOLDER: Final = "rollouts"
 INDEX: Final = "rollouts.json"
-_KIND, _VERSION = "rollouts of a log", 1
+_KIND, _VERSION = "rollouts of a log", 2
 _REMEDY: Final = "Run swerve drive --record again"
 _FILE: Final = fields(
     {**dict.fromkeys(("log", "planner", "file"), plain_name), "identity": text, "sha256": text, "rollouts": integer(0)}

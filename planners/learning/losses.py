@@ -1,7 +1,7 @@
 """Training losses: imitation, sub-scores, ranking, alignment, and further ones of a model or of auxiliary heads."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,11 +30,36 @@ from swerve.planners.learning.training_batch import TrainingBatch
 from swerve.scenes import SwerveError
 
 Targets = Callable[[], tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]]
-_SHARED = {"imitation", "score", "spatial", "domain", "ranking", "total"}
+# Other losses, and other columns of the training log.
+_TAKEN = {
+    "imitation",
+    "score",
+    "spatial",
+    "domain",
+    "ranking",
+    "total",
+    "agents",
+    "drivable",
+    "step",
+    "lr",
+    "grad_norm",
+}
+_TAKEN_PREFIX, _TAKEN_SUFFIX = "ade_", "_seconds"
 # Pairs whose exact scores differ by less are not ranked.
 _LEAST_DIFFERENCE = 0.01
 # Proposals of a scene that are ranked against each other.
 _RANKED = 128
+
+
+def check_loss_names(names: Iterable[str]) -> None:
+    """Check that losses of a model's own have names that no other column of the training log has.
+
+    Raises:
+        SwerveError: one has not.
+    """
+    for name in names:
+        if name in _TAKEN or name.startswith(_TAKEN_PREFIX) or name.endswith(_TAKEN_SUFFIX):
+            raise SwerveError(f"extra_losses: {name}: another column of the log has this name. Choose another")
 
 
 @dataclass(frozen=True)
@@ -90,10 +115,8 @@ def losses_of(
         own: unweighted losses of the model (`PlannerModel.extra_losses`) and of auxiliary heads.
 
     Raises:
-        SwerveError: a proposal cannot be scored, or one of `own` has the name of another loss.
+        SwerveError: a proposal cannot be scored.
     """
-    if taken := _SHARED & {*(own or {})}:
-        raise SwerveError(f"extra_losses: {', '.join(sorted(taken))}: another loss has this name. Choose another")
     importance = batch.weight if config.importance_weights else torch.ones_like(batch.weight)
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0) * importance
     score = spatial = domain = output.refinements.new_zeros(())

@@ -76,8 +76,8 @@ class TrainingOptions:
             raise SwerveError(f"weight_decay is {self.weight_decay}, it must be finite and not below 0")
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise SwerveError(
-                f"final_learning_rate is {self.final_learning_rate}, it must be between 0 and learning_rate "
-                f"({self.learning_rate})"
+                f"learning_rate is {self.learning_rate} and final_learning_rate {self.final_learning_rate}, which must "
+                "be between 0 and the former"
             )
 
     def learning_rate_at(self, step: int) -> float:

@@ -18,7 +18,7 @@ from swerve.planners.learning.auxiliary import AuxiliaryHeads, auxiliary_figures
 from swerve.planners.learning.families import build_model
 from swerve.planners.learning.image_augmentation import grid_masked, jittered
 from swerve.planners.learning.inputs import ModelInput
-from swerve.planners.learning.losses import losses_of
+from swerve.planners.learning.losses import check_loss_names, losses_of
 from swerve.planners.learning.model import PlannerModel
 from swerve.planners.learning.model_config import ModelConfig
 from swerve.planners.learning.parameter_groups import parameter_groups
@@ -234,6 +234,7 @@ class _Forward(nn.Module):
             inputs = augmented(batch.inputs, config)
             output = self.model(inputs)
             own, figures = dict(self.model.extra_losses(output, batch)), {}
+            check_loss_names(own)
             if self.heads is not None:
                 found = bev_output(self.heads, output.placed, inputs)
                 own |= auxiliary_losses(found, batch)

@@ -1,8 +1,11 @@
 """Options of `swerve info`."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from swerve.options.shared import Sources
+from tyro.conf import arg
+
+from swerve.options.shared import Sources, unset
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Info:
         logs: Number of logs of each source that are read.
     """
 
-    sources: Sources = ()
+    sources: Annotated[Sources, arg(help_behavior_hint=unset("default: this machine"))] = ()
     logs: int = 5
 
     def __post_init__(self) -> None:

@@ -88,7 +88,7 @@ def test_kinds_that_no_scene_has_are_refused(kind):
 WRONG = {
     "swerve.AugmentOptions(viewpoints='recovery')": "viewpoints: 'recovery' is one text, not a list",
     "swerve.AugmentOptions(cameras='front')": "cameras: 'front' is one text, not a list, as in ('front',)",
-    "swerve.AugmentOptions(size='96x56')": "size: '96x56' is not (width, height) in pixels",
+    "swerve.AugmentOptions(size='96x56')": "size: '96x56' is not (width, height) in whole pixels",
     "swerve.BuildOptions(views='raster')": "views: 'raster' is one text, not a list",
     "swerve.viewpoints_of(scene, 'recovery')": "kinds: 'recovery' is one text, not a list",
     "swerve.viewpoints_of(scene, ['recov'])": "kinds: 'recov' is none of logged, recovery",

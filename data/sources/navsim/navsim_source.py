@@ -52,6 +52,11 @@ class NavsimSource:
     split: NavsimSplit | None = None
     split_files: tuple[Path, ...] = ()
 
+    @property
+    def path(self) -> Path:
+        """Return the data set's folder."""
+        return self.folders.root
+
     def of_split(self, text: str | Path) -> "NavsimSource":
         """Return the source of a NAVSIM split's scenes, of which second-stage scenes are left out.
 

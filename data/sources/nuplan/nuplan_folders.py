@@ -52,10 +52,20 @@ def sensor_folder(path: Path, file: Path, log: str) -> Path | None:
     Raises:
         LogError: the variable is set, and names no folder.
     """
-    named = _named(SENSORS_VARIABLE)
-    roots = [named] if named else [folder / "sensor_blobs" for folder in (*_upwards(path), *_upwards(file.parent))]
+    roots = sensor_roots(path, file)
     candidates = [folder for root in roots for folder in (root, root / file.parent.name, *sorted(root.glob("*")))]
     return next((folder for folder in candidates if (folder / log).is_dir()), None)
+
+
+def sensor_roots(path: Path, file: Path) -> list[Path]:
+    """Return the folders in which `sensor_folder` looks, whether they exist or not.
+
+    Raises:
+        LogError: the variable is set, and names no folder.
+    """
+    if named := _named(SENSORS_VARIABLE):
+        return [named]
+    return [folder / "sensor_blobs" for folder in (*_upwards(path), *_upwards(file.parent))]
 
 
 def _upwards(path: Path) -> list[Path]:

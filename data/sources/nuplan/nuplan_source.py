@@ -9,9 +9,9 @@ from urllib.parse import parse_qs
 import numpy as np
 
 from swerve.data.sources.nuplan.nuplan_db import NuplanDb
-from swerve.data.sources.nuplan.nuplan_folders import log_files, maps_root, sensor_folder
+from swerve.data.sources.nuplan.nuplan_folders import log_files, maps_root, sensor_folder, sensor_roots
 from swerve.data.sources.nuplan.nuplan_log import LogPart, read_part, read_rig
-from swerve.data.sources.source import Holding, absent_in_all, split_of
+from swerve.data.sources.source import Holding, split_of
 from swerve.scenes import Camera, Log, LogError, SwerveError
 
 # Recordings longer than this are read in parts of `_PART_US`, plus what their scenes need before and after.
@@ -101,14 +101,12 @@ class NuplanSource:
                 found.update(dict.fromkeys(own, read_rig(NuplanDb(file)) if own else ()))
         return found
 
-    def absent(self, names: Collection[str]) -> frozenset[Holding]:
-        """Return what all of these logs lack, see `PartialSource`: whose folders are not there."""
-        files = (file for file in self._files() if any(f"{name}.".startswith(f"{file.stem}.") for name in names))
+    def absent(self, _: Collection[str]) -> frozenset[Holding]:
+        """Return what all logs lack, see `PartialSource`: whose folders are nowhere."""
         absent = frozenset[Holding]() if maps_root(self.path) else frozenset[Holding]({"map"})
-        return absent_in_all(
-            files,
-            lambda file: absent if sensor_folder(self.path, file, file.stem) else absent | {"photographs"},
-        )
+        beside = {file.parent: file for file in self._files()}.values()
+        pictured = any(root.is_dir() for file in beside for root in sensor_roots(self.path, file))
+        return absent if pictured else absent | {"photographs"}
 
     def _files(self) -> list[Path]:
         files = log_files(self.path)

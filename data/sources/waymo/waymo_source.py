@@ -71,9 +71,9 @@ class WaymoSource:
         return found
 
     def absent(self, names: Collection[str]) -> frozenset[Holding]:
-        """Return what all of these logs lack, see `PartialSource`: segments have no map, scenarios no photos."""
+        """Return what all of these logs lack, see `PartialSource`: scenarios have no photos; segments may have all."""
         segments = {name for name, _ in self._files()}
-        return absent_in_all(names, lambda name: frozenset({"map" if name in segments else "photographs"}))
+        return absent_in_all(names, lambda name: frozenset() if name in segments else frozenset({"photographs"}))
 
     def _files(self) -> list[tuple[str, Path]]:
         files = record_files(self.path)

@@ -24,6 +24,7 @@ from swerve.data.jobs import (
     run_work,
     write_failures,
 )
+from swerve.data.jobs.folder import JOB
 from swerve.data.sources.source import Source, require_holding
 from swerve.data.storage.files import os_errors_as_swerve_errors, remove_file, safe_name, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import (
@@ -113,7 +114,8 @@ def build(
     """
     folder, execution = Path(folder), Execution.of(workers)
     owners = log_names(sources)
-    require_holding(sources, owners, "map", "follow-ups are placed and scored by its lanes and roads")
+    if not (folder / JOB).is_file():  # a build that goes on may need no more logs
+        require_holding(sources, owners, "map", "follow-ups are placed and scored by its lanes and roads")
     if options.views or options.cameras:
         report_rigs(sources, owners, options.rig, options.cameras, console)
     known = renderers or default_renderers(options.style, options.seed, splats)

@@ -31,7 +31,6 @@ RESULTS, PROVENANCE = "results.parquet", "provenance.json"
 # Raise whenever columns of the results or keys of the provenance change: older evaluations are then refused.
 RESULTS_VERSION: Final = 3
 _FIRST: Final = "Run `swerve evaluate` first"
-_PROVENANCE_V1 = "provenance.json"
 _REASON = pa.struct(
     {
         "metric": pa.string(),
@@ -229,8 +228,7 @@ def _read(folder: Path) -> tuple[pa.Table, tuple[str, ...], dict[str, Any]]:
         SwerveError: there are none, or they are of another version.
     """
     try:
-        old = (folder / _PROVENANCE_V1).is_file() and not (folder / PROVENANCE).is_file()
-        provenance = read_json(folder / (_PROVENANCE_V1 if old else PROVENANCE), mapping_of(anything), _FIRST)
+        provenance = read_json(folder / PROVENANCE, mapping_of(anything), _FIRST)
         version = provenance.get("version", 1)
         table = read_parquet(folder / RESULTS, SCHEMA, _FIRST, nulls=True) if version == RESULTS_VERSION else None
     except SwerveError as error:

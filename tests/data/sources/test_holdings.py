@@ -44,10 +44,15 @@ def check(*sources):
 
 
 def test_a_source_whose_logs_all_lack_it_is_refused():
-    with pytest.raises(SwerveError, match="own:data: all of its 2 logs have no map: scores need lanes"):
+    with pytest.raises(SwerveError, match="own:data: there is no map of all of its 2 logs: scores need lanes"):
         check(Silent(), Partial({"a": {"map"}, "b": {"map", "photographs"}}))
-    with pytest.raises(SwerveError, match="own:data: its log has no map: scores need lanes"):
+    with pytest.raises(SwerveError, match="own:data: there is no map of its log: scores need lanes"):
         check(Partial({"a": {"map"}}))
+
+
+def test_a_source_of_which_no_log_is_chosen_is_not_asked():
+    sources = (Partial({"a": {"map"}}), Silent())
+    require_holding(sources, {"c": 1}, "map", "scores need lanes")
 
 
 def test_logs_that_may_have_it_are_left_to_the_job():

@@ -18,7 +18,14 @@ from swerve.planners.learning.alignment import (
     reverse_gradient,
     spatial_alignment,
 )
-from swerve.planners.learning.losses import imitation_loss, losses_of, pose_distances, score_loss, score_proposals
+from swerve.planners.learning.losses import (
+    check_loss_names,
+    imitation_loss,
+    losses_of,
+    pose_distances,
+    score_loss,
+    score_proposals,
+)
 from swerve.planners.learning.model import ModelOutput
 from swerve.planners.learning.selection import best_proposal, expected_score
 from swerve.planners.rap.rap_config import RapConfig
@@ -352,8 +359,13 @@ def test_losses_are_noted_unweighted_and_weighted_once(trained):
     total = total + config.spatial_weight * second["spatial"] + config.domain_weight * second["domain"]
     total = total + 0.3 * own["residual"] + 0.9 * own["agents"] + own["mine"] + 0.7 * second["ranking"]
     assert second["total"].item() == total.item()
-    with pytest.raises(SwerveError, match="score: another loss has this name"):
-        losses_of(output, batch, CONFIG, teacher, classifier, 0.5, Stopwatch(), own={"score": torch.tensor(0.0)})
+
+
+@pytest.mark.parametrize("name", ["score", "agents", "step", "ade_best", "scoring_wait_seconds"])
+def test_losses_of_ones_own_have_names_of_their_own(name):
+    check_loss_names(["mine", "residual"])
+    with pytest.raises(SwerveError, match=f"{name}: another column of the log has this name"):
+        check_loss_names(["mine", name])
 
 
 def test_mixed_precision_does_not_round_losses(trained):
