@@ -10,39 +10,39 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("swerve", "planners", "eval", "data", "viz", "rasterizer", "scenes")
+PACKAGES = ("swerve", "planners", "eval", "data", "viz", "rasterizer", "scenes")
 # Numba's kernels are called by their neighbours alone.
 PRIVATE = ("_kernels", "__init__", "__main__")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Links the rooms under one name for mkdocstrings, and enters the pages in the navigation."""
-    _link_rooms()
+    """Links the packages under one name for mkdocstrings, and enters the pages in the navigation."""
+    _link_packages()
     entries: list[Any] = next(item["API reference"] for item in config["nav"] if "API reference" in item)
-    for room in ROOMS:
-        entries.append({room: [{_title(package): _page(package)} for package in _packages(room)]})
+    for name in PACKAGES:
+        entries.append({name: [{_title(package): _page(package)} for package in _packages_of(name)]})
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages."""
-    for room in ROOMS:
-        for package in _packages(room):
+    for name in PACKAGES:
+        for package in _packages_of(name):
             files.append(File.generated(config, _page(package), content=_content(package)))
     return files
 
 
-def _link_rooms() -> None:
+def _link_packages() -> None:
     target = ROOT / "build" / "types" / "swerve"
     target.mkdir(parents=True, exist_ok=True)
-    for item in [*(ROOT / "swerve").iterdir(), *(ROOT / room for room in ROOMS[1:])]:
+    for item in [*(ROOT / "swerve").iterdir(), *(ROOT / name for name in PACKAGES[1:])]:
         link = target / item.name
         if item.name != "__pycache__" and not link.is_symlink():
             link.symlink_to(item)
 
 
-def _packages(room: str) -> list[Path]:
-    found = sorted(path.parent for path in (ROOT / room).rglob("__init__.py"))
+def _packages_of(name: str) -> list[Path]:
+    found = sorted(path.parent for path in (ROOT / name).rglob("__init__.py"))
     return [package for package in found if _modules(package)]
 
 

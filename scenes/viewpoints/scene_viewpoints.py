@@ -57,7 +57,7 @@ def logged(scene: Scene, geometry: LogGeometry) -> Viewpoint:
     """Return the scene as it was recorded; the target is the human's trajectory."""
     log, path = scene.log, geometry.path
     human = log.ego.world_from_ego[scene.now + 1 : scene.now + scene.future + 1]
-    foot = float(path.arc_lengths[scene.now])
+    along = float(path.arc_lengths[scene.now])
     heading = float(wrap_angle(geometry.ego_motion.headings[scene.now]))
     return Viewpoint(
         scene=scene,
@@ -69,6 +69,6 @@ def logged(scene: Scene, geometry: LogGeometry) -> Viewpoint:
         vehicle=log.vehicle,
         cameras=log.cameras,
         tracks=scene.tracks,
-        command=driving_command(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route),
+        command=driving_command(path.ahead(along, LOOK_AHEAD), heading, log.road_map, log.route),
         parameters={},
     )

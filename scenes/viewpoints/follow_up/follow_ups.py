@@ -146,8 +146,8 @@ def synthesised_follow_ups(
     synthesis = synthesise(geometry, human, grid, options)
     feasible = synthesis.limit_ratio <= 1.0
     drives, last = synthesis.drives, slice(-options.history_steps, None)
-    pull = np.gradient(drives.speeds, STEP, axis=1, edge_order=2)
-    whole = (drives.positions, drives.headings, drives.speeds, pull, drives.curvatures, synthesis.along)
+    acceleration = np.gradient(drives.speeds, STEP, axis=1, edge_order=2)
+    whole = (drives.positions, drives.headings, drives.speeds, acceleration, drives.curvatures, synthesis.along)
     histories = _Histories(*(part[feasible, last] for part in whole))
     numbers = {"limit_ratio": synthesis.limit_ratio[feasible]}
     relaxed = [relaxations(shares) for shares in synthesis.shares.T[feasible]]
@@ -168,7 +168,7 @@ def _made(
     still = np.zeros_like(histories.speeds)
     yaw_rates = histories.speeds * histories.curvatures
     velocity = np.stack([histories.speeds, still], axis=-1)
-    pull = np.stack([histories.accelerations, histories.speeds * yaw_rates], axis=-1)
+    acceleration = np.stack([histories.accelerations, histories.speeds * yaw_rates], axis=-1)
     offsets = {
         "lateral": grid.lateral,
         "longitudinal": grid.longitudinal,
@@ -177,7 +177,7 @@ def _made(
     }
     result: list[FollowUp | Rejection] = _rejected(grid.of(beyond), "beyond_log")
     for row in np.flatnonzero(~beyond):
-        ego = Ego(poses[row], velocity[row], pull[row], yaw_rates[row])
+        ego = Ego(poses[row], velocity[row], acceleration[row], yaw_rates[row])
         parameters = {name: float(values[row]) for name, values in {**offsets, **numbers}.items()}
         parameters |= relaxed[row] if relaxed else {}
         result.append(FollowUp(int(grid.indices[row]), ego, origin, parameters))

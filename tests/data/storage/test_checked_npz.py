@@ -1,4 +1,4 @@
-"""untrusted archives of arrays."""
+"""Untrusted archives of arrays."""
 
 import io
 
