@@ -118,8 +118,9 @@ def open_checkpoint(path):
 def open_timm_weights(path):
     pytest.importorskip("torch", reason="torch is an extra")
     from swerve.planners.learning.backbone import _check_file, _held
+    from swerve.planners.rap import RapConfig
 
-    _check_file("vit", str(path))
+    _check_file(RapConfig.tiny(backbone="vit_small_patch16_dinov3"), str(path))
     try:
         _held(str(path))
     except Exception as error:
