@@ -20,5 +20,5 @@ def test_planners_are_chosen_evenly():
 
 def test_it_needs_a_benchmark(tmp_path):
     result = invoke("study", tmp_path / "none", tmp_path / "out")
-    assert "not a finished benchmark" in str(result.exception)
+    assert "no such folder. A benchmark is an output folder of swerve build" in str(result.exception)
     assert not (tmp_path / "out").exists()
