@@ -1,7 +1,7 @@
 """Measure bounds and acceptance of recoveries: `python -m experiments.recovery_bounds SOURCE... [--per-scene 4]`.
 
 Sources are those of `swerve`: `av2:FOLDER`, `town:8`. Every 0.5 s of each log is a scene; bounds are compared with
-finite differences of history and target at 10 Hz in float32, as they are stored. A share within `TOLERANCE` of what is
+finite differences of history and target at 10 Hz in float32, as they are stored. A ratio within `TOLERANCE` of what is
 stated or recorded is within it: float32 adds 0.03 m/s3 to the jerk, interpolation to tenths of seconds the rest.
 """
 
@@ -32,8 +32,8 @@ from swerve.scenes.viewpoints.collisions import body_footprints, collisions
 TOLERANCE, SLACK = 0.05, 0.2
 
 
-def published_shares(found: Viewpoint) -> Float[np.ndarray, "9"]:
-    """Compute the shares of the bounds that the stored poses take."""
+def published_ratios(found: Viewpoint) -> Float[np.ndarray, "9"]:
+    """Compute the ratios of the stored poses to the bounds."""
     arrays = trajectory_arrays(found, 2.0, 5.0)
     known = np.concatenate([arrays["history_valid"], arrays["target_10hz_valid"]])
     poses = np.concatenate([arrays["history_pose"], arrays["target_10hz"]])[known].astype(np.float64)
@@ -69,20 +69,20 @@ def tell(spec: str, options: ViewpointOptions) -> None:
     found = list(measure(spec, options))
     made = [(one, geometry) for one, geometry in found if isinstance(one, Viewpoint)]
     print(f"{spec}: {len(made)} made; rejected {dict(Counter(one for one, _ in found if isinstance(one, str)))}")
-    shares = np.array([published_shares(one) for one, _ in made])
+    ratios = np.array([published_ratios(one) for one, _ in made])
     recorded = np.array([[one.parameters.get(f"relaxed_{name}", 1.0) for name in BOUND_NAMES] for one, _ in made])
-    tell_shares("over the stated bound", shares, shares > 1.0 + TOLERANCE)
-    tell_shares("recorded as relaxed", recorded, recorded > 1.0)
-    tell_shares("over the recorded bound", shares / recorded, shares > recorded + TOLERANCE)
+    tell_ratios("over the stated bound", ratios, ratios > 1.0 + TOLERANCE)
+    tell_ratios("recorded as relaxed", recorded, recorded > 1.0)
+    tell_ratios("over the recorded bound", ratios / recorded, ratios > recorded + TOLERANCE)
     conflicts = [history_conflicts(one, geometry) for one, geometry in made]
     off = np.array([metres for _, metres in conflicts])
     hits = sum(hit for hit, _ in conflicts)
     print(f"  histories: {hits} overlap a box, {(off > SLACK).sum()} leave the road, by up to {off.max():.2f} m")
 
 
-def tell_shares(title: str, shares: Float[np.ndarray, "n 9"], over: Bool[np.ndarray, "n 9"]) -> None:
+def tell_ratios(title: str, ratios: Float[np.ndarray, "n 9"], over: Bool[np.ndarray, "n 9"]) -> None:
     """Print how many viewpoints exceed something, and each bound that is exceeded."""
-    each = (f"{name} {over[:, row].mean():.1%} (largest {shares[over[:, row], row].max():.2f})"
+    each = (f"{name} {over[:, row].mean():.1%} (largest {ratios[over[:, row], row].max():.2f})"
             for row, name in enumerate(BOUND_NAMES) if over[:, row].any())  # fmt: skip
     print(f"  {title}: {over.any(axis=1).mean():.1%}", *each, sep="; ")
 

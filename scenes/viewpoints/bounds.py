@@ -9,7 +9,7 @@ from jaxtyping import Float
 from swerve.scenes.option_types import Angle
 from swerve.scenes.vehicle import Vehicle
 
-# Names of the shares, in their order: fields of `KinematicLimits`, and whether the car backs up, which nothing relaxes.
+# Names of the ratios, in their order: fields of `KinematicLimits`, and whether the car backs up, which nothing relaxes.
 BOUND_NAMES = (
     "max_acceleration", "max_deceleration", "max_lateral_acceleration", "max_longitudinal_jerk", "max_jerk", "yaw_rate",
     "yaw_acceleration", "steering", "reverse",
@@ -65,10 +65,10 @@ class KinematicLimits:
         side_jerk = (side[..., 2:] - side[..., :-2]) / (span[1:] + span[:-1])
         yaw_acceleration = np.diff(yaw_rate, axis=-1) / span
         backwards = speeds < -1e-3
-        shares = self._ratios_of(
+        ratios = self._ratios_of(
             vehicle, acceleration, side, jerk, side_jerk, yaw_rate, yaw_acceleration, curvatures, backwards
         )
-        return np.stack([share.max(axis=-1, initial=0.0) for share in shares])
+        return np.stack([ratio.max(axis=-1, initial=0.0) for ratio in ratios])
 
     def max_pose_ratios(
         self,
@@ -77,7 +77,7 @@ class KinematicLimits:
         seconds: Float[np.ndarray, "t"],
         vehicle: Vehicle,
     ) -> Float[np.ndarray, "9 *c"]:
-        """Compute the largest share of each bound that poses take, by finite differences of the poses alone.
+        """Compute the largest ratio of poses to each bound, by finite differences of the poses alone.
 
         See `pose_ratios` for the arguments.
         """
@@ -91,7 +91,7 @@ class KinematicLimits:
         seconds: Float[np.ndarray, "t"],
         vehicle: Vehicle,
     ) -> tuple[Float[np.ndarray, "*c _"], ...]:
-        """Compute the share of each bound at every step, in the order of `BOUND_NAMES`.
+        """Compute the ratio to each bound at every step, in the order of `BOUND_NAMES`.
 
         Speed and yaw rate are differences of neighbouring poses, accelerations are differences of those, jerk of these.
         An error of e metres in a pose appears as up to 8 e / dt^3 in the jerk: at 0.1 s, float32 (half a spacing at

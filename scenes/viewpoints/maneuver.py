@@ -41,7 +41,7 @@ class Maneuver:
         duration: seconds until the human's speed is reached again.
         rejoins_schedule: whether the human's position at the same time is reached as well.
         demand: ratio of the return to the bounds.
-        shares: ratios of history and return to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
+        ratios: ratios of history and return to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
 
     drive: FrenetTrajectory
@@ -50,7 +50,7 @@ class Maneuver:
     duration: float
     rejoins_schedule: bool
     demand: float
-    shares: Float[np.ndarray, "9"]
+    ratios: Float[np.ndarray, "9"]
 
 
 @dataclass(frozen=True)
@@ -283,9 +283,9 @@ def _shares_with_past(
     return drive_ratios(bounds, FrenetTrajectory(*joined), seconds, geometry)
 
 
-def demand_of(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:
+def demand_of(ratios: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:
     """Compute the largest ratio to the allowed limits: up to 1 is feasible."""
-    demand: Float[np.ndarray, "*c"] = (shares.T / allowed).max(axis=-1).T
+    demand: Float[np.ndarray, "*c"] = (ratios.T / allowed).max(axis=-1).T
     return demand
 
 

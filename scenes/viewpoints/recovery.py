@@ -133,7 +133,7 @@ def _viewpoint(
             "rejoin_duration": found.duration,
             "rejoins_schedule": float(found.rejoins_schedule),
             "limit_ratio": found.demand,
-            **relaxations(found.shares),
+            **relaxations(found.ratios),
             "surface_checked": float(geometry.surface is not None),
         },
     )

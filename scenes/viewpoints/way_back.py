@@ -168,7 +168,7 @@ def _found(scene: Scene, geometry: LogGeometry, found: Maneuver) -> WayBack:
         "rejoin_duration": found.duration,
         "rejoins_schedule": float(found.rejoins_schedule),
         "limit_ratio": found.demand,
-        **relaxations(found.shares),
+        **relaxations(found.ratios),
         "surface_checked": float(geometry.surface is not None),
     }
     return WayBack(poses, numbers)

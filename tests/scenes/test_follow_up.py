@@ -121,8 +121,8 @@ def test_synthesised_drives_join_the_expert_and_the_start_point_within_bounds(ca
     if not standing:
         np.testing.assert_allclose(pull[fine], motion.accelerations[now], atol=0.06)
     clock = np.arange(41) * STEP
-    shares = options.bounds.max_ratios(drives.speeds[fine], drives.curvatures[fine], clock, log.vehicle)
-    assert (shares.max(axis=1, initial=0.0) <= allowed_ratios(geometry, expert.steps, options.bounds) + 1e-9).all()
+    ratios = options.bounds.max_ratios(drives.speeds[fine], drives.curvatures[fine], clock, log.vehicle)
+    assert (ratios.max(axis=1, initial=0.0) <= allowed_ratios(geometry, expert.steps, options.bounds) + 1e-9).all()
 
 
 @given(cases)

@@ -10,7 +10,7 @@ from swerve.scenes import Ego, Scene, Vehicle
 from swerve.scenes.transforms import pose_from_yaw, wrap_angle
 from swerve.scenes.viewpoints import KinematicLimits, RecoveryOptions, Viewpoint, build_log_geometry, maneuver
 from swerve.scenes.viewpoints.bounds import BOUND_NAMES
-from swerve.scenes.viewpoints.human_limits import allowed_ratios, human_shares
+from swerve.scenes.viewpoints.human_limits import allowed_ratios, human_ratios
 from swerve.scenes.viewpoints.recovery import recovery
 from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road
 
@@ -47,25 +47,25 @@ def test_shares_of_poses_by_hand():
     """x = j t^3 / 6 has jerk j, whose third differences are exact; a circle has side speed^2 / radius."""
     seconds, car, bounds = np.arange(20) * 0.1, Vehicle.pacifica(), KinematicLimits()
     line = np.stack([2.0 * seconds + 3.0 * seconds**3 / 6, 0 * seconds], axis=1)
-    shares = bounds.max_pose_ratios(line, 0 * seconds, seconds, car)
-    assert shares[ROW["max_longitudinal_jerk"]] == pytest.approx(3.0 / 4.13, rel=1e-6)
-    assert shares[ROW["max_jerk"]] == pytest.approx(3.0 / 8.37, rel=1e-6)
-    assert shares[ROW["max_acceleration"]] == pytest.approx(3.0 * 1.8 / 2.4, rel=1e-6)
-    assert shares[ROW["max_deceleration"]] == shares[ROW["max_lateral_acceleration"]] == shares[ROW["reverse"]] == 0.0
+    ratios = bounds.max_pose_ratios(line, 0 * seconds, seconds, car)
+    assert ratios[ROW["max_longitudinal_jerk"]] == pytest.approx(3.0 / 4.13, rel=1e-6)
+    assert ratios[ROW["max_jerk"]] == pytest.approx(3.0 / 8.37, rel=1e-6)
+    assert ratios[ROW["max_acceleration"]] == pytest.approx(3.0 * 1.8 / 2.4, rel=1e-6)
+    assert ratios[ROW["max_deceleration"]] == ratios[ROW["max_lateral_acceleration"]] == ratios[ROW["reverse"]] == 0.0
     turn = 8.0 * seconds / 20.0
     circle = 20.0 * np.stack([np.sin(turn), 1 - np.cos(turn)], axis=1)
-    shares = bounds.max_pose_ratios(circle, turn, seconds, car)
-    assert shares[ROW["max_lateral_acceleration"]] == pytest.approx(8.0**2 / 20.0 / 4.89, rel=1e-3)
-    assert shares[ROW["yaw_rate"]] == pytest.approx(8.0 / 20.0 / 0.95, rel=1e-6)
-    assert shares[ROW["steering"]] == pytest.approx(1 / 20.0 / bounds.curvature(car), rel=1e-3)
+    ratios = bounds.max_pose_ratios(circle, turn, seconds, car)
+    assert ratios[ROW["max_lateral_acceleration"]] == pytest.approx(8.0**2 / 20.0 / 4.89, rel=1e-3)
+    assert ratios[ROW["yaw_rate"]] == pytest.approx(8.0 / 20.0 / 0.95, rel=1e-6)
+    assert ratios[ROW["steering"]] == pytest.approx(1 / 20.0 / bounds.curvature(car), rel=1e-3)
     assert bounds.max_pose_ratios(circle[::-1], turn[::-1], seconds, car)[ROW["reverse"]] == np.inf
 
 
 def test_shares_of_poses_see_a_jump_of_a_centimetre():
     seconds = np.arange(20) * 0.1
     line = np.stack([5.0 * seconds + 0.01 * (seconds > 1.0), 0 * seconds], axis=1)
-    shares = KinematicLimits().max_pose_ratios(line, 0 * seconds, seconds, Vehicle.pacifica())
-    assert shares[ROW["max_longitudinal_jerk"]] == pytest.approx(2 * 0.01 / 0.1**3 / 4.13, rel=1e-6)
+    ratios = KinematicLimits().max_pose_ratios(line, 0 * seconds, seconds, Vehicle.pacifica())
+    assert ratios[ROW["max_longitudinal_jerk"]] == pytest.approx(2 * 0.01 / 0.1**3 / 4.13, rel=1e-6)
 
 
 def test_the_path_of_a_car_that_creeps_at_a_stop_has_no_jump():
@@ -109,9 +109,9 @@ def _check_published(found):
     arrays = trajectory_arrays(found, 2.0, 5.0)
     poses = np.concatenate([arrays["history_pose"], arrays["target_10hz"]]).astype(float)
     seconds = np.concatenate([arrays["history_time"], arrays["time_10hz"]]).astype(float).round(3)
-    shares = KinematicLimits().max_pose_ratios(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
+    ratios = KinematicLimits().max_pose_ratios(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
     allowed = np.array([found.parameters.get(f"relaxed_{name}", 1.0) for name in BOUND_NAMES])
-    assert (shares <= allowed + TOLERANCE).all(), dict(zip(BOUND_NAMES, shares, strict=True))
+    assert (ratios <= allowed + TOLERANCE).all(), dict(zip(BOUND_NAMES, ratios, strict=True))
 
 
 def test_a_relaxed_bound_is_named_with_its_share():
@@ -120,9 +120,9 @@ def test_a_relaxed_bound_is_named_with_its_share():
     scene, geometry = Scene(log, 70, 20, 50), build_log_geometry(log)
     allowed = allowed_ratios(geometry, scene.window, KinematicLimits())
     found = [recovery(scene, index, RecoveryOptions(), 0, geometry) for index in range(20)]
-    shares = [one.parameters.get("relaxed_max_acceleration") for one in found if isinstance(one, Viewpoint)]
-    assert len(shares) >= 5
-    assert all(1.0 < share <= allowed[ROW["max_acceleration"]] + 1e-9 for share in shares)
+    ratios = [one.parameters.get("relaxed_max_acceleration") for one in found if isinstance(one, Viewpoint)]
+    assert len(ratios) >= 5
+    assert all(1.0 < ratio <= allowed[ROW["max_acceleration"]] + 1e-9 for ratio in ratios)
     calm = recovery(Scene(LOGS[0], 70, 20, 50), 0, RecoveryOptions(), 0, build_log_geometry(LOGS[0]))
     assert not [name for name in calm.parameters if name.startswith("relaxed")]
 
@@ -158,8 +158,8 @@ def test_what_the_human_did_is_found_behind_the_noise(noise):
     """An acceleration of 3.5 m/s2 for 2 s is 1.46 of the bound."""
     speeds = np.interp(SECONDS, [0, 4, 6, 12], [4.0, 4.0, 11.0, 11.0])
     geometry = build_log_geometry(straight(speeds_to_way(speeds), noise, 1))
-    share = human_shares(geometry, slice(20, 91), KinematicLimits())[ROW["max_acceleration"]]
-    assert share == pytest.approx(3.5 / 2.4, rel=0.12)
+    ratio = human_ratios(geometry, slice(20, 91), KinematicLimits())[ROW["max_acceleration"]]
+    assert ratio == pytest.approx(3.5 / 2.4, rel=0.12)
 
 
 def test_steps_that_are_not_tenths_of_seconds_add_no_jerk_to_published_poses():
@@ -171,6 +171,6 @@ def test_steps_that_are_not_tenths_of_seconds_add_no_jerk_to_published_poses():
     asked = np.arange(1, 69) / 10
     found, valid = interpolate_poses_at(times, poses, 0, asked)
     assert valid.all()
-    shares = KinematicLimits().max_pose_ratios(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
-    assert shares[ROW["max_longitudinal_jerk"]] < 0.01
-    assert shares[ROW["max_acceleration"]] == pytest.approx(3.0 / 2.4, rel=1e-3)
+    ratios = KinematicLimits().max_pose_ratios(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
+    assert ratios[ROW["max_longitudinal_jerk"]] < 0.01
+    assert ratios[ROW["max_acceleration"]] == pytest.approx(3.0 / 2.4, rel=1e-3)

@@ -76,7 +76,7 @@ def test_a_log_without_a_map_stands_on_a_grid():
     assert len(ground_grid(np.array([[0.0, 0.0, 0.0], [9000.0, 50.0, 0.0]]))) <= 2 * 62
 
 
-def test_a_roll_out_is_stored_whole(driven, tmp_path):
+def test_a_rollout_is_stored_whole(driven, tmp_path):
     scene, rollout, record = driven
     save_rollout(tmp_path / "one.npz", record)
     read = load_rollout(tmp_path / "one.npz")
@@ -93,7 +93,7 @@ def test_a_roll_out_is_stored_whole(driven, tmp_path):
     assert len(read.reasons) == len(rollout.reasons)
 
 
-def test_a_roll_out_s_view_shows_one_plan_at_a_time(driven):
+def test_a_rollout_s_view_shows_one_plan_at_a_time(driven):
     *_, record = driven
     view = view_of_rollout(record, "test")
     plans = [path for path in view.paths if path.group == "plans"]
@@ -110,7 +110,7 @@ def test_a_roll_out_s_view_shows_one_plan_at_a_time(driven):
     assert changed.start == 10
 
 
-def test_a_stored_roll_out_can_be_viewed(driven, tmp_path):
+def test_a_stored_rollout_can_be_viewed(driven, tmp_path):
     *_, record = driven
     (tmp_path / "worst").mkdir()
     save_rollout(tmp_path / "worst" / "straight-0.npz", record)

@@ -150,7 +150,7 @@ def synthesised_follow_ups(
     whole = (drives.positions, drives.headings, drives.speeds, acceleration, drives.curvatures, synthesis.along)
     histories = _Histories(*(part[feasible, last] for part in whole))
     numbers = {"limit_ratio": synthesis.limit_ratio[feasible]}
-    relaxed = [relaxations(shares) for shares in synthesis.shares.T[feasible]]
+    relaxed = [relaxations(ratios) for ratios in synthesis.ratios.T[feasible]]
     made = _made(geometry, grid.of(feasible), histories, "synthesis", numbers, relaxed)
     return made + _rejected(grid.of(~feasible), "infeasible")
 

@@ -30,13 +30,13 @@ class SynthesizedTrajectories:
         drives: motion from the human's state to the start point.
         along: arc lengths of their nearest points on the human's path.
         limit_ratio: largest ratio to the allowed limits; feasible up to 1.
-        shares: ratios to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
+        ratios: ratios to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
 
     drives: FrenetTrajectory
     along: Float[np.ndarray, "p t"]
     limit_ratio: Float[np.ndarray, "p"]
-    shares: Float[np.ndarray, "9 p"]
+    ratios: Float[np.ndarray, "9 p"]
 
 
 def synthesise(
@@ -67,7 +67,7 @@ def synthesise(
         FrenetTrajectory(*drives),
         np.where(kept[:, None], stated.along, wider.along),
         np.where(kept, stated.limit_ratio, wider.limit_ratio),
-        np.where(kept, stated.shares, wider.shares),
+        np.where(kept, stated.ratios, wider.ratios),
     )
 
 
@@ -101,8 +101,8 @@ def _synthesise_within(
     along = human.along + driven
     offsets, possible = _across(geometry, human, grid, along)
     drives = drive_beside(geometry.path, along, pace, offsets)
-    shares = drive_ratios(options.bounds, drives, clock, geometry)
-    return SynthesizedTrajectories(drives, along, np.where(possible, demand_of(shares, allowed), np.inf), shares)
+    ratios = drive_ratios(options.bounds, drives, clock, geometry)
+    return SynthesizedTrajectories(drives, along, np.where(possible, demand_of(ratios, allowed), np.inf), ratios)
 
 
 def _along(
@@ -118,8 +118,8 @@ def _along(
     swept = _minimal_jerk(human, distance, faster, clock)
     stops = _stops(human, distance, clock)
     driven, pace = (np.concatenate([one[None], many]) for one, many in zip(swept, stops, strict=True))
-    shares = options.bounds.max_ratios(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
-    demand = demand_of(shares, allowed)
+    ratios = options.bounds.max_ratios(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
+    demand = demand_of(ratios, allowed)
     # Stops are for start points with free speed, and only where the minimal-jerk profile is infeasible.
     demand[1:, faster != 0] = np.inf
     demand[0, demand[0] <= 1.0] = -np.inf

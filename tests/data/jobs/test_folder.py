@@ -122,17 +122,17 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "stranger",
+    "other_file",
     ["video.mkv.part", "squares/c-00000.json", "squares/a-00000.txt", "squares/a-x.json", "other/a-00000.json",
      "squares/deep/a-00000.json", "done.txt"],
 )  # fmt: skip
-def test_files_of_others_in_a_jobs_folder_are_refused_and_left_alone(tmp_path, stranger):
+def test_files_of_others_in_a_jobs_folder_are_refused_and_left_alone(tmp_path, other_file):
     opened(tmp_path)
-    (tmp_path / stranger).parent.mkdir(exist_ok=True)
-    (tmp_path / stranger).write_bytes(b"mine")
+    (tmp_path / other_file).parent.mkdir(exist_ok=True)
+    (tmp_path / other_file).write_bytes(b"mine")
     with pytest.raises(SwerveError, match="is not of this job: move it away"):
         opened(tmp_path)
-    assert (tmp_path / stranger).read_bytes() == b"mine"
+    assert (tmp_path / other_file).read_bytes() == b"mine"
 
 
 def test_a_job_goes_on_with_what_is_whole(tmp_path):

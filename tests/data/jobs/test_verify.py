@@ -103,7 +103,7 @@ def test_no_byte_of_a_table_can_change_unseen(finished, tmp_path):
         7,
     ],
 )
-def test_a_strangers_record_is_damage_and_names_nothing_outside(tmp_path, content):
+def test_an_untrusted_record_is_damage_and_names_nothing_outside(tmp_path, content):
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "a-00000.json").write_text(json.dumps(content))
     assert ("records/a-00000.json", "is not a record") in found(tmp_path)

@@ -272,7 +272,7 @@ def test_a_follow_up_is_driven_from_too():
     np.testing.assert_allclose(planner.told[0].privileged.human[0], [5.0, -0.5, 0.0], atol=1e-9)
 
 
-def test_a_roll_out_ends_with_the_log_or_before_a_gap():
+def test_a_rollout_ends_with_the_log_or_before_a_gap():
     log = road()
     assert len(rollout_from(Keeps(), log, now=70, rate=1.0, seconds=60.0).states) == 51
     times = log.times_us + np.where(np.arange(121) > 95, 300_000, 0)
