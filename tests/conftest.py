@@ -2,11 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.support.in_process import run_jobs_in_process, run_jobs_in_workers
 from tests.support.nuplan_files import nuplan_archives, unpack
 from tests.support.rooms import ROOT, modules
 from tests.support.shape_checks import begin_test, install
@@ -38,6 +40,20 @@ def pytest_runtest_setup() -> None:
 # The first call of a kernel compiles it, so single examples may be slow; examples are the same in every run.
 settings.register_profile("swerve", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("swerve")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def jobs_in_process() -> Iterator[None]:
+    """Run jobs in the test's own process, which has imported everything; files about worker processes replace this."""
+    with pytest.MonkeyPatch.context() as patch:
+        run_jobs_in_process(patch)
+        yield
+
+
+@pytest.fixture
+def worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the jobs of a test in worker processes."""
+    run_jobs_in_workers(monkeypatch)
 
 
 @pytest.fixture(scope="session")

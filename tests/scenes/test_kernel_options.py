@@ -15,6 +15,11 @@ def names_in(nodes):
     return {one.id for node in nodes for one in ast.walk(node) if isinstance(one, ast.Name)}
 
 
+def last_name(node):
+    """The last name of `a.b.c`; of anything else, none."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
 def test_python_does_not_call_internal_kernels():
     trees = {path: ast.parse(path.read_text()) for name in FOLDERS for path in (ROOT / name).rglob("*.py")}
     found = 0
@@ -23,7 +28,7 @@ def test_python_does_not_call_internal_kernels():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("kernels"):
                 everywhere |= {one.name for one in node.names}
-            elif isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("kernels"):
+            elif isinstance(node, ast.Attribute) and last_name(node.value).endswith("kernels"):
                 everywhere.add(node.attr)
     for path, tree in trees.items():
         kernels = [node for node in tree.body if is_kernel(node)]

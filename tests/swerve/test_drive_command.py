@@ -13,13 +13,7 @@ from swerve.eval.closed_loop import NUPLAN_METRICS, ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout_file import read_index
 from swerve.scenes import notices
 from tests.support.command import invoke
-from tests.support.in_process import run_jobs_in_process
 from tests.support.nuplan_files import nuplan_archives, unpack
-
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch):
-    run_jobs_in_process(monkeypatch)
 
 
 def run(*arguments):

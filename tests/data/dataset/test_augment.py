@@ -71,8 +71,9 @@ def test_time_of_every_stage_is_told(finished):
     assert all(seconds > 0 for seconds in report.timing["worker_seconds"].values())
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_neither_workers_nor_order_show_in_the_set(finished, tmp_path):
-    augment([SimpleSource(LOGS[2:]), SimpleSource(LOGS[:2])], tmp_path / "other", OPTIONS, workers=1)
+    augment([SimpleSource(LOGS[2:]), SimpleSource(LOGS[:2])], tmp_path / "other", OPTIONS, workers=2)
     assert dataset_digest(tmp_path / "other") == dataset_digest(finished[0])
 
 
@@ -157,6 +158,7 @@ def test_j5_what_is_not_whole_is_made_again(tmp_path):
     assert not list(folder.rglob("*.part"))
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_failures_are_listed_with_reasons_and_the_rest_goes_on(tmp_path):
     """J11, J9: the original began at index 0 and showed black images where anything went wrong."""
     logs = ("broken-1", "bug-1", "killed-1", "blind-1", "train-0")

@@ -21,7 +21,6 @@ from swerve.data.sources.registry import open_source
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.splat_files import read_splats
 from tests.support.command import invoke
-from tests.support.in_process import run_jobs_in_process
 from tests.support.simple_source import SimpleSource
 from tests.support.splat_fits import scene_of
 
@@ -51,19 +50,11 @@ def run(street, folder, **changes):
     return fit_logs([open_source(f"kitti:{street}")], Path(folder), options(**changes))
 
 
-@pytest.fixture
-def here(monkeypatch):
-    """Fit in the test's own process."""
-    run_jobs_in_process(monkeypatch)
-
-
 @pytest.fixture(scope="module")
 def fitted(street, tmp_path_factory):
     """The folder of a job that nobody disturbed, and its report."""
     folder = tmp_path_factory.mktemp("fit") / "splats"
-    with pytest.MonkeyPatch.context() as patch:
-        run_jobs_in_process(patch)
-        return folder, run(street, folder)
+    return folder, run(street, folder)
 
 
 def scene_files(folder):
@@ -96,7 +87,6 @@ def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
     assert json.loads((folder / "summary.json").read_bytes()) == {"failures": 0, "logs": ["street"]}
 
 
-@pytest.mark.usefixtures("here")
 def test_poses_of_photos_are_added_to_a_fit_without_them(street, fitted, tmp_path):
     folder = tmp_path / "fits"
     shutil.copytree(fitted[0], folder)
@@ -114,7 +104,8 @@ def start(street, folder):
     code = f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
     code += "import test_fit_job as t\n"
     code += "t.job_folder.code_digest = lambda: 'same'\n"
-    code += "t.run_jobs_in_process(t.pytest.MonkeyPatch())\n"
+    code += "from tests.support.in_process import run_jobs_in_process\n"
+    code += "run_jobs_in_process(t.pytest.MonkeyPatch())\n"
     code += "note = t.fit_log._Watch.note\n"
     code += "t.fit_log._Watch.note = lambda *a: (time.sleep(0.1), note(*a))\n"
     code += f"t.fit_logs([t.open_source({f'kitti:{street}'!r})], {str(folder)!r}, t.options(), checkpoint_seconds=0.0)"
@@ -133,7 +124,6 @@ def kill_after_a_state(process, own):
     process.wait()
 
 
-@pytest.mark.usefixtures("here")
 def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path, monkeypatch):
     # Somebody may be at work on the code while this test runs.
     monkeypatch.setattr(job_folder, "code_digest", lambda: "same")
@@ -161,7 +151,6 @@ def test_runs_of_an_array_fit_the_logs_together(street, fitted, tmp_path):
     assert scene_files(out / "street") == scene_files(fitted[0] / "street")
 
 
-@pytest.mark.usefixtures("here")
 def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_log, tmp_path):
     changes = {"refine_egos": True, "steps": 60, "rates": LearningRates(ego_translations=LearningRate(5e-3, 5e-3))}
     report = run(street, tmp_path / "splats", **changes)
@@ -198,7 +187,6 @@ def test_corrections_take_logged_poses_to_refined_ones(street_log):
         )
 
 
-@pytest.mark.usefixtures("here")
 def test_a_finished_job_does_nothing_and_another_one_is_refused(street, fitted, monkeypatch):
     folder, report = fitted
     before = scene_files(folder / "street")
@@ -222,7 +210,6 @@ def write_nothing(log, own, *_):
         (own / name).write_text("{}")
 
 
-@pytest.mark.usefixtures("here")
 def test_other_masks_are_another_job_wherever_they_lie(street, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_job, "fit_log", write_nothing)
     masks = Image.fromarray(np.uint8([[0, 255]]))
@@ -239,7 +226,6 @@ def test_other_masks_are_another_job_wherever_they_lie(street, tmp_path, monkeyp
         fit_logs([source], out, options())
 
 
-@pytest.mark.usefixtures("here")
 def test_a_log_that_fails_is_listed_and_the_others_go_on(street, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_job, "fit_log", write_nothing)
     report = fit_logs([SimpleSource(("broken-0",)), open_source(f"kitti:{street}")], tmp_path / "s", options())
@@ -249,7 +235,6 @@ def test_a_log_that_fails_is_listed_and_the_others_go_on(street, tmp_path, monke
     assert json.loads((tmp_path / "s" / "summary.json").read_bytes()) == {"failures": 1, "logs": ["street"]}
 
 
-@pytest.mark.usefixtures("here")
 def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
     own = tmp_path / "splats" / "street"
 

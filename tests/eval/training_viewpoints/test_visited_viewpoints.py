@@ -114,7 +114,7 @@ def test_a_visited_state_is_the_planners_own_observation_of_that_step(made):
             )
 
 
-def test_agents_are_where_the_roll_out_had_them(made):
+def test_agents_are_where_the_rollout_had_them(made):
     folder, _, rollout = made
     for stored, parameters in samples(folder / "set"):
         step, values, details = int(parameters["step"]), arrays(stored), json.loads(stored.read("json"))
@@ -212,6 +212,7 @@ def test_sets_are_mixed_in_one_stream(made, tmp_path):
         SampleStream([folder / "set", folder / "set"], options)
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_the_same_bytes_in_two_workers_and_from_another_folder(made, tmp_path):
     folder, _, _ = made
     driven(tmp_path / "elsewhere")

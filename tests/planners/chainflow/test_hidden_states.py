@@ -33,7 +33,6 @@ from swerve.planners.learning.training_batch import views_of
 from swerve.planners.learning.training_step import Training
 from swerve.scenes import MissingExtraError, SwerveError
 from tests.support.command import invoke
-from tests.support.in_process import run_jobs_in_process
 from tests.support.simple_source import SimpleSource
 
 transformers = require_transformers()
@@ -87,9 +86,7 @@ def made(tmp_path_factory):
         scene_interval=2.0, size=(72, 40), views=("raster",), traffic="log-replay", min_follow_ups=1, max_follow_ups=1
     )
     assert not build([source], folder / "benchmark", more, workers=1).failures
-    with pytest.MonkeyPatch.context() as patch:
-        run_jobs_in_process(patch)
-        _, result = make_states(folder)
+    _, result = make_states(folder)
     assert not result.failures
     assert result.item_count >= 3
     return folder
@@ -195,8 +192,7 @@ def test_training_conditions_the_flow_on_them_and_the_planner_plans(made, store,
         model(replace(batch.inputs, hidden=None))
 
 
-def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, tmp_path, monkeypatch):
-    run_jobs_in_process(monkeypatch)
+def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, tmp_path):
     folder = tmp_path / "states"
     shutil.copytree(made / "states", folder)
     lost, cut, *kept = sorted((folder / "train").glob("*.tar"))
@@ -214,8 +210,7 @@ def test_a_stopped_job_makes_what_is_missing_and_others_are_refused(made, tmp_pa
         make_states(made, folder, ImageFit((36, 20)))
 
 
-def test_runs_of_an_array_make_the_same_and_finish_completes_them(made, tmp_path, monkeypatch):
-    run_jobs_in_process(monkeypatch)
+def test_runs_of_an_array_make_the_same_and_finish_completes_them(made, tmp_path):
     for number in (1, 2):
         with pytest.raises(ArrayPartDone, match=f"Run {number}/2 made"):
             make_states(made, tmp_path / "states", execution=Execution(1, ArrayPart(number, 2)))
@@ -223,8 +218,7 @@ def test_runs_of_an_array_make_the_same_and_finish_completes_them(made, tmp_path
     assert dataset_digest(tmp_path / "states") == dataset_digest(made / "states")
 
 
-def test_what_fails_is_listed_and_tried_again(made, tmp_path, monkeypatch):
-    run_jobs_in_process(monkeypatch)
+def test_what_fails_is_listed_and_tried_again(made, tmp_path):
     copy = tmp_path / "set"
     shutil.copytree(made / "set", copy)
     shutil.copytree(made / "vlm", tmp_path / "vlm")
@@ -270,7 +264,6 @@ def test_other_states_than_the_network_asks_for_are_refused(made, store, config,
 
 
 def test_the_command_and_what_it_lacks(made, tmp_path, monkeypatch):
-    run_jobs_in_process(monkeypatch)
     given = ("--vlm", made / "vlm", "--cameras", "front", "--size", "72x40", "--images", "raster", "--tokens", 3)
     out = tmp_path / "out"
     result = invoke("hidden-states", made / "set", out, *given, "--prompt", "what now")

@@ -144,6 +144,7 @@ def test_only_the_cameras_that_are_wanted_are_there(tmp_path):
         run(tmp_path / "none", LOGS[:1], replace(options, cameras=("roof",)))
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_the_same_build_makes_the_same_bytes_and_goes_on_where_it_was(built, tmp_path):
     """Half of the files removed, as after a kill: a half-written file, a scene group without record, a record without
     views."""

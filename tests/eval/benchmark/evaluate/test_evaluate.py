@@ -201,6 +201,7 @@ def test_a_planner_that_changed_is_asked_again(benchmark, tmp_path):
         assert np.allclose([row["plan"][-3] for row in rows.to_pylist()], 8.0)
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_killed_and_resumed_gives_the_same(benchmark, evaluated, tmp_path):
     """The worker dies in the second log. What is done stays, and the scores are those of an undisturbed run."""
     flag, folder = tmp_path / "flag", tmp_path / "out"
