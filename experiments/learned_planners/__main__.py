@@ -2,50 +2,27 @@
 
 import argparse
 import fcntl
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from experiments.learned_planners import __doc__ as description
 from experiments.learned_planners.arms import ARMS, DIAGNOSIS, REFERENCES, Arm
-from experiments.learned_planners.evaluation import Bench, BlindPlanner, choice_measures, open_measures
+from experiments.learned_planners.evaluation import BlindPlanner, choice_measures, open_measures
 from experiments.learned_planners.samples import Samples
 from experiments.learned_planners.tables import write_page
-from experiments.learned_planners.training import Sets, train_arm, uses_visited, visited_by
-from swerve.data.stream.catalogue import read_catalogue
+from experiments.learned_planners.training import train_arm, uses_visited, visited_by
+from experiments.learned_planners.work import OPEN, SAMPLES, Work, append, noted, opened_work, place_of
 from swerve.planners.learning import load_learned
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.training_rounds import RoundSet
 
-OPEN, SAMPLES = "open.jsonl", "samples.jsonl"
 VISITOR = "+ follow-up"
 PASSES = (0, 1, 2)
-
-
-@dataclass(frozen=True)
-class Work:
-    """Inputs and runs of the experiment.
-
-    Attributes:
-        sets: training sets.
-        bench: the benchmark.
-        runs: folder of the runs.
-        steps: of training.
-        closed: name of the file of closed-loop results.
-    """
-
-    sets: Sets
-    bench: Bench
-    runs: Path
-    steps: int
-    closed: str
 
 
 def pass_of(arm: Arm) -> int:
@@ -56,13 +33,13 @@ def pass_of(arm: Arm) -> int:
 def run(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None:
     """Train and evaluate in open loop, pass by pass and seed by seed; a finished run is left as it is."""
     for name in REFERENCES:
-        if not _noted(work.runs / OPEN, name, None):
+        if not noted(work.runs / OPEN, name, None):
             began = time.process_time()
             values = open_measures(work.bench, load_planner(name).planner)
-            _append(work, OPEN, {"arm": name, "seed": None, "values": values, "cpu": time.process_time() - began})
+            append(work, OPEN, {"arm": name, "seed": None, "values": values, "cpu": time.process_time() - began})
     for number, seed in ((number, seed) for number in PASSES for seed in seeds):
         for arm in (one for one in arms if pass_of(one) == number):
-            if not _noted(work.runs / OPEN, arm.name, seed):
+            if not noted(work.runs / OPEN, arm.name, seed):
                 _run_one(work, arm, seed)
 
 
@@ -92,7 +69,7 @@ def _run_one(work: Work, arm: Arm, seed: int) -> None:
         "values": driven | choice,
         "calibration": calibration,
     }
-    _append(work, OPEN, note)
+    append(work, OPEN, note)
 
 
 def _visited(work: Work) -> RoundSet:
@@ -111,7 +88,7 @@ def drive(work: Work, seeds: Sequence[int], arms: Sequence[Arm], patience: float
     for number, seed in ((number, seed) for number in PASSES for seed in seeds):
         for arm in (one for one in arms if pass_of(one) == number):
             until = time.monotonic() + patience
-            while not _noted(work.runs / OPEN, arm.name, seed):
+            while not noted(work.runs / OPEN, arm.name, seed):
                 if time.monotonic() > until:
                     raise SwerveError(f"{arm.name}, seed {seed}: is not trained")
                 time.sleep(5.0)
@@ -120,11 +97,11 @@ def drive(work: Work, seeds: Sequence[int], arms: Sequence[Arm], patience: float
 
 
 def _drive_one(work: Work, name: str, seed: int | None, planner: Planner) -> None:
-    if _noted(work.runs / work.closed, name, seed):
+    if noted(work.runs / work.closed, name, seed):
         return
     began = time.process_time()
     values = {"closed loop": [work.bench.closed_loop(group, planner) for group in work.bench.names]}
-    _append(work, work.closed, {"arm": name, "seed": seed, "values": values, "cpu": time.process_time() - began})
+    append(work, work.closed, {"arm": name, "seed": seed, "values": values, "cpu": time.process_time() - began})
 
 
 def judge_samples(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None:
@@ -132,33 +109,9 @@ def judge_samples(work: Work, seeds: Sequence[int], arms: Sequence[Arm]) -> None
     samples = Samples(work.sets, 192)
     for seed in seeds:
         for arm in (one for one in arms if one.family == "rap" and not one.blind):
-            if _noted(work.runs / OPEN, arm.name, seed) and not _noted(work.runs / SAMPLES, arm.name, seed):
+            if noted(work.runs / OPEN, arm.name, seed) and not noted(work.runs / SAMPLES, arm.name, seed):
                 planner = load_learned(place_of(work.runs, arm, seed) / "planner.safetensors", "cpu")
-                _append(work, SAMPLES, {"arm": arm.name, "seed": seed, "samples": samples.measures(planner)})
-
-
-def _closed(offset: int) -> str:
-    return f"closed-{offset}.jsonl" if offset else "closed.jsonl"
-
-
-def place_of(runs: Path, arm: Arm, seed: int) -> Path:
-    """Return the folder of a run."""
-    return runs / f"{arm.name.replace('+ ', '').replace(', ', '-')}-{seed}"
-
-
-def _noted(path: Path, name: str, seed: int | None) -> bool:
-    """Return whether a file has the line of a run."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return any((note["arm"], note["seed"]) == (name, seed) for note in map(json.loads, lines))
-
-
-def _append(work: Work, name: str, note: dict[str, Any]) -> None:
-    """Append a line, with the log of each scene group."""
-    logs = [work.bench.group(one).log for one in work.bench.names]
-    with open(work.runs / name, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(json.dumps({**note, "logs": logs}) + "\n")
-    print(f"{note['arm']}, seed {note['seed']}: {note.get('cpu', '')}", flush=True)
+                append(work, SAMPLES, {"arm": arm.name, "seed": seed, "samples": samples.measures(planner)})
 
 
 def main() -> None:
@@ -185,21 +138,9 @@ def main() -> None:
         write_page(args.runs, args.page)
         return
     torch.set_num_threads(1)
-    args.runs.mkdir(parents=True, exist_ok=True)
-    inputs = args.inputs
-    off_path = RoundSet(inputs / "off-path", inputs / "off-path-contexts")
-    sets = Sets(
-        RoundSet(inputs / "logged", inputs / "logged-contexts"),
-        off_path,
-        ("town:2000-2199",),
-        inputs / "backbone.safetensors",
-        args.runs,
+    work = opened_work(
+        args.inputs, args.runs, args.steps, args.bench, driven=args.driven, every=args.every, offset=args.offset
     )
-    bench = Bench([inputs / one for one in args.bench], 3, args.driven, args.every, args.offset)
-    work = Work(sets, bench, args.runs, args.steps, _closed(args.offset))
-    shared = set(work.bench.logs) & read_catalogue(off_path.dataset, "train").logs
-    if shared:
-        parser.error(f"log {min(shared)} is in the sets and in the benchmark")
     arms = [arm for arm in ARMS if not args.arms or arm.name in args.arms]
     arms += [arm for arm in DIAGNOSIS if arm.name in (args.arms or ())]
     if args.command == "samples":

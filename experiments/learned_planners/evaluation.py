@@ -187,13 +187,13 @@ def choice_measures(bench: Bench, planner: LearnedPlanner, blind: bool) -> tuple
         row = {"chosen": worth["photo"][chosen[place]], "best": worth["photo"].max(), "mean": worth["photo"].mean()}
         row["chosen, rasters"] = worth["raster"][outputs["raster"][2][place]]
         row["chosen, other photographs"] = worth["swapped"][outputs["swapped"][2][place]]
-        row["rank correlation"] = _ranks(pdm_score(logits[place]), worth["photo"])
+        row["rank correlation"] = rank_correlation(pdm_score(logits[place]), worth["photo"])
         rows.append(row)
         predicted.append(logits[place])
         true.append(exact["photo"])
     errors = calibration_of(np.concatenate(predicted), np.concatenate(true)).error
     calibration = {METRIC_NAMES[metric]: float(errors[metric]) for metric in Metric}
-    return _by_group(bench, rows), calibration
+    return group_means(bench, rows), calibration
 
 
 def _output(planner: LearnedPlanner, inputs: ModelInput, blind: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -211,7 +211,7 @@ def _output(planner: LearnedPlanner, inputs: ModelInput, blind: bool) -> tuple[n
     return np.concatenate(logits), np.concatenate(poses), np.concatenate(chosen)
 
 
-def _ranks(predicted: Float[np.ndarray, "n"], true: Float[np.ndarray, "n"]) -> float:
+def rank_correlation(predicted: Float[np.ndarray, "n"], true: Float[np.ndarray, "n"]) -> float:
     """Return Spearman's rank correlation; NaN where either is constant."""
     if min(np.ptp(predicted), np.ptp(true)) < 1e-12:
         return float("nan")
@@ -220,7 +220,7 @@ def _ranks(predicted: Float[np.ndarray, "n"], true: Float[np.ndarray, "n"]) -> f
     return float(spearmanr(predicted, true).statistic)
 
 
-def _by_group(bench: Bench, rows: list[dict[str, float]]) -> dict[str, list[float]]:
+def group_means(bench: Bench, rows: list[dict[str, float]]) -> dict[str, list[float]]:
     """Average the follow-ups of each scene group."""
     owners = np.array([name for name, _ in bench.follow_ups])
     columns: Mapping[str, np.ndarray] = {one: np.array([row[one] for row in rows]) for one in rows[0]}

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 
 from swerve.eval.context.map_polygons import Layer
 from swerve.eval.context.polygon_grid_kernels import polygons_under
+from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.context.scene_context import Context
 from swerve.scenes.transforms import wrap_angle
 
@@ -34,14 +35,14 @@ def cell_centres() -> Float[np.ndarray, "x y 2"]:
     return centres
 
 
-def agent_targets(context: Context) -> Float[np.ndarray, "9 x y"]:
+def agent_targets(truth: PrivilegedInput) -> Float[np.ndarray, "9 x y"]:
     """Return the road users that are present now, by the cell of their centre; channels as in `CHANNELS`.
 
     Of several in a cell, the nearest to the ego is kept.
     """
-    traffic, found = context.current_traffic, np.zeros((CHANNELS, SIZE, SIZE), np.float32)
+    traffic, found = truth.traffic, np.zeros((CHANNELS, SIZE, SIZE), np.float32)
     rows = np.flatnonzero(traffic.present[0] & traffic.road_users)
-    x, y, heading = context.ego[:3]
+    x, y, heading = truth.ego[:3]
     poses, velocities = traffic.poses[0, rows], traffic.velocities[0, rows]
     to_ego = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
     centres, moving = (poses[:, :2] - (x, y)) @ to_ego.T, velocities @ to_ego.T / USUAL_SPEED
@@ -58,9 +59,9 @@ def agent_targets(context: Context) -> Float[np.ndarray, "9 x y"]:
     return found
 
 
-def drivable_targets(context: Context) -> Bool[np.ndarray, "x y"]:
+def drivable_targets(truth: PrivilegedInput) -> Bool[np.ndarray, "x y"]:
     """Return whether the centre of each cell is on drivable area, as its compliance is scored."""
-    surfaces, (x, y, heading) = context.scoring_map.surfaces, context.ego[:3]
+    surfaces, (x, y, heading) = truth.scoring_map.surfaces, truth.ego[:3]
     to_world = np.array([[np.cos(heading), -np.sin(heading)], [np.sin(heading), np.cos(heading)]])
     points = cell_centres().reshape(-1, 2) @ to_world.T + (x, y)
     ground = (surfaces.edges, surfaces.starts, surfaces.corner, surfaces.cells, surfaces.covered, surfaces.cell_starts)
@@ -80,5 +81,6 @@ def bev_targets(
     drivable = np.zeros((len(contexts), SIZE, SIZE), bool)
     for row, one in enumerate(contexts):
         if one is not None:
-            agents[row], drivable[row] = agent_targets(one), drivable_targets(one)
+            truth = one.privileged_input
+            agents[row], drivable[row] = agent_targets(truth), drivable_targets(truth)
     return agents, drivable, np.array([one is not None for one in contexts], dtype=bool)

@@ -66,7 +66,7 @@ def test_agents_of_a_hand_worked_scene_are_in_their_cells():
             (100.0, 70.0, 0.0, 0.0, 1.0, 1.0, ObjectClass.BARRIER),
         ],
     )
-    found = agent_targets(context)
+    found = agent_targets(context.privileged_input)
     assert np.argwhere(found[0]).tolist() == [[13, 15], [13, 18]]
     # 11 m are 27 m from the grid's back: cell 13, in its middle. 4.5 m to the left are 36.5 m: cell 18, a quarter in.
     log2, log4 = np.log(2.0), np.log(4.0)
@@ -89,7 +89,7 @@ def test_drivable_cells_are_those_whose_centre_is_on_a_road_or_crossing(dataset)
         polygons.append(shapely.Polygon(edges[:, :2]))
     road = shapely.union_all(polygons)
     cos, sin = np.cos(heading), np.sin(heading)
-    found, some = drivable_targets(context), 0
+    found, some = drivable_targets(context.privileged_input), 0
     for i in range(SIZE):
         for j in range(SIZE):
             ahead, left = CORNER[0] + (i + 0.5) * CELL, CORNER[1] + (j + 0.5) * CELL
@@ -255,8 +255,8 @@ def test_targets_are_those_of_the_samples_contexts(dataset):
     count = len(batch)
     assert len(views) > count  # some have photos, too
     for row, context in enumerate(contexts):
-        assert np.array_equal(views.agent_cells[row].numpy(), agent_targets(context))
-        assert np.array_equal(views.drivable_cells[row].numpy(), drivable_targets(context))
+        assert np.array_equal(views.agent_cells[row].numpy(), agent_targets(context.privileged_input))
+        assert np.array_equal(views.drivable_cells[row].numpy(), drivable_targets(context.privileged_input))
     photos = torch.nonzero(views.is_photo & (views.paired_row >= 0))[:, 0]
     assert torch.equal(views.agent_cells[photos], views.agent_cells[views.paired_row[photos]])
     assert views.cells_known.all()
