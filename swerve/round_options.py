@@ -8,6 +8,7 @@ from tyro.conf import arg
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.training_viewpoints.training_viewpoint_options import TrainingViewpointOptions
+from swerve.options.shared import NONE_BY_DEFAULT
 from swerve.scenes.errors import SwerveError
 
 
@@ -30,7 +31,7 @@ class RoundOptions:
     """
 
     rounds: int = 1
-    round_sources: Annotated[tuple[str, ...], arg(metavar="SOURCE...")] = ()
+    round_sources: Annotated[tuple[str, ...], arg(metavar="SOURCE...", help_behavior_hint=NONE_BY_DEFAULT)] = ()
     round_interval: float = 4.0
     round_views: ViewKind = "raster"
     visited_interval: float = 0.5

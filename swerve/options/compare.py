@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import Config
+from swerve.options.shared import REQUIRED, Config
 from swerve.scenes.errors import SwerveError
 
 
@@ -35,7 +35,11 @@ class Compare:
 
     evaluations: Annotated[
         Positional[tuple[Path, ...]],
-        arg(metavar="EVALUATION...", help="Folders that swerve evaluate wrote; one or more."),
+        arg(
+            metavar="EVALUATION...",
+            help="Folders that swerve evaluate wrote; one or more.",
+            help_behavior_hint=REQUIRED,
+        ),
     ]
     out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for index.html, comparison.json and scenes.csv.")]
     scenes: int = 4

@@ -22,6 +22,7 @@ from swerve.options.shared import (
     ProgressForm,
     Splats,
     Workers,
+    unset,
 )
 from swerve.scenes.option_types import FLAT, or_default
 
@@ -50,7 +51,7 @@ class EvaluateOptions:
     clusters: Annotated[Path | None, arg(metavar="FILE.json")] = None
     traffic: Annotated[Policy | None, or_default(Policy)] = None
     weighting: Weighting = "navsim-exact"
-    views: tuple[ViewKind, ...] = ()
+    views: Annotated[tuple[ViewKind, ...], arg(help_behavior_hint=unset("default: those that are stored"))] = ()
     splats: Splats = None
     report: bool = True
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)

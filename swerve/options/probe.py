@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from swerve.data.dataset.augment_options import StyleName
-from swerve.options.shared import WRITES_FILE, Config
+from swerve.options.shared import REQUIRED, WRITES_FILE, Config, unset
 from swerve.scenes.split import Split
 
 
@@ -35,13 +35,17 @@ class Probe:
 
     planners: Annotated[
         Positional[tuple[str, ...]],
-        arg(metavar="PLANNER...", help="Trained planners: FILE.safetensors of swerve train, or NAME=FILE."),
+        arg(
+            metavar="PLANNER...",
+            help="Trained planners: FILE.safetensors of swerve train, or NAME=FILE.",
+            help_behavior_hint=REQUIRED,
+        ),
     ]
     out: Annotated[Positional[Path], arg(metavar="OUT", help="JSON file for all numbers."), WRITES_FILE]
     on: Annotated[tuple[str, ...], arg(metavar="SET|SOURCE...")]
     split: Split = "test"
     most: int = 100
-    cameras: tuple[str, ...] = ()
+    cameras: Annotated[tuple[str, ...], arg(help_behavior_hint=unset("default: as above"))] = ()
     style: StyleName = "rap"
     untrained: bool = True
     config: Config = None

@@ -19,6 +19,10 @@ def unset(meaning: str) -> Callable[[str], str]:
     return lambda label: f"({meaning})" if label in ("", "None") else f"(default: {label})"
 
 
+REQUIRED = unset("required")
+NONE_BY_DEFAULT = unset("default: none")
+
+
 Sources = Annotated[
     Positional[tuple[str, ...]],
     arg(
@@ -26,7 +30,7 @@ Sources = Annotated[
         help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, nuscenes:ROOT, waymo:PATH, "
         "kitti:PATH, dgp:PATH (DDAD), 123d:ROOT, navsim:ROOT, neutral:PATH, or a path whose kind is recognised; any "
         "number.",
-        help_behavior_hint=unset("required"),
+        help_behavior_hint=REQUIRED,
     ),
 ]
 Source = Annotated[
@@ -88,7 +92,7 @@ Splats = Annotated[
     arg(
         metavar="FOLDER",
         help="Folder that swerve fit made, to render splat views that are not stored.",
-        help_behavior_hint=unset("default: none"),
+        help_behavior_hint=NONE_BY_DEFAULT,
     ),
 ]
 Workers = Annotated[
@@ -125,7 +129,7 @@ Config = Annotated[
     arg(
         metavar="FILE.yaml",
         help="Options to start from, as in the config.yaml of an output; options on the command line take precedence.",
-        help_behavior_hint=unset("default: none"),
+        help_behavior_hint=NONE_BY_DEFAULT,
     ),
 ]
 

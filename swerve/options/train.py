@@ -9,7 +9,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from swerve.data.stream.part import BATCH_SIZE, Part
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.options.shared import Config, Dataset
+from swerve.options.shared import NONE_BY_DEFAULT, Config, Dataset, unset
 from swerve.planners.learning.train_options import LoopOptions, TrainingOptions
 from swerve.round_options import RoundOptions
 from swerve.scenes.errors import SwerveError
@@ -76,14 +76,17 @@ class Train:
         Positional[Path],
         arg(metavar="OUT", help="Folder of the run: new, or of this same run, which is then resumed."),
     ]
-    more_sets: Annotated[tuple[Path, ...], arg(metavar="[SET ...]")] = ()
-    contexts: Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]")] = ()
-    hidden_states: Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]")] = ()
+    more_sets: Annotated[tuple[Path, ...], arg(metavar="[SET ...]", help_behavior_hint=NONE_BY_DEFAULT)] = ()
+    contexts: Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help_behavior_hint=NONE_BY_DEFAULT)] = ()
+    hidden_states: Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help_behavior_hint=NONE_BY_DEFAULT)] = ()
     family: Literal["rap", "chainflow", "ego-mlp"] = "rap"
     model: Annotated[str, arg(metavar="paper|tiny|FILE.json")] = "paper"
-    fields: Annotated[tuple[str, ...], arg(metavar="[NAME=VALUE ...]")] = ()
-    auxiliary: Annotated[tuple[Literal["agents", "drivable"], ...], arg(metavar="[agents|drivable ...]")] = ()
-    parts: tuple[BatchPart, ...] = ()
+    fields: Annotated[tuple[str, ...], arg(metavar="[NAME=VALUE ...]", help_behavior_hint=NONE_BY_DEFAULT)] = ()
+    auxiliary: Annotated[
+        tuple[Literal["agents", "drivable"], ...],
+        arg(metavar="[agents|drivable ...]", help_behavior_hint=NONE_BY_DEFAULT),
+    ] = ()
+    parts: Annotated[tuple[BatchPart, ...], arg(help_behavior_hint=unset("default: as above"))] = ()
     batch_size: int = BATCH_SIZE
     split: Split = "train"
     training: Annotated[TrainingOptions, FLAT] = field(default_factory=TrainingOptions)

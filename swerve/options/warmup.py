@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import Workers
+from swerve.options.shared import Workers, unset
 from swerve.scenes.errors import SwerveError
 
 WarmupPart = Literal["towns", "sets", "benchmarks", "closed-loop"]
@@ -30,7 +30,8 @@ class Warmup:
         arg(
             metavar="PART...",
             help="towns: generated towns; sets: swerve augment; benchmarks: swerve build, evaluate and score; "
-            "closed-loop: swerve drive. All if none is given.",
+            "closed-loop: swerve drive.",
+            help_behavior_hint=unset("default: all"),
         ),
     ] = ()
     workers: Workers = None
