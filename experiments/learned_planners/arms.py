@@ -64,10 +64,12 @@ ARMS: Final = (
     Arm("ChainFlow", RECIPE, ALIGNED, family="chainflow"),
     Arm("ego-MLP", RECIPE, family="ego-mlp"),
 )
-# Not of the rules: what stands in the way.
+# Not of the rules: what stands in the way, and the two parts of alignment for docs/alignment.md.
 DIAGNOSIS: Final = (
     Arm("+ follow-up, 10 towns", RECIPE, ALIGNED, towns=10),
     Arm("+ follow-up, trained backbone", RECIPE, {**ALIGNED, "freeze_backbone": False}),
+    Arm("+ spatial alignment", (PAIRED, RECOVERY, CROSS), {**ALIGNED, "domain_weight": 0.0}),
+    Arm("+ domain alignment", (PAIRED, RECOVERY, CROSS), {**ALIGNED, "spatial_weight": 0.0}),
 )
 # Arm, and the arm that it is compared with.
 COMPARED: Final = (
