@@ -178,7 +178,7 @@ def _failures(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _failure(rows: Sequence[Mapping[str, Any]]) -> str:
     """Render the rollouts of one planner that failed for one reason."""
-    first, others = rows[0], f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    first, others = rows[0], f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
     return (
         f"<li><b>{html.escape(first['planner'])}</b>, log {html.escape(first['log'])}, scene "
         f"{html.escape(first['token'])}, after {first['seconds']} s{others}: "

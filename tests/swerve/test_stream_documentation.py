@@ -36,10 +36,9 @@ def run(snippet, place, name):
 
 @pytest.mark.slow
 def test_the_example_of_a_stream(place):
-    """It failed one time in three: the workers were ended in the middle of torch's code."""
+    """Whether its end is quiet however the loop ends, is tested in tests/data/stream/test_shutdown.py."""
     pytest.importorskip("torch")
-    for _ in range(3):
-        assert run(snippets("stream.md")[0], place, "stream.py").startswith("0 torch.Size([16, 2, 3, 224, 384])")
+    assert run(snippets("stream.md")[0], place, "stream.py").startswith("0 torch.Size([16, 2, 3, 224, 384])")
 
 
 @pytest.mark.slow
