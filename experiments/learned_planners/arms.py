@@ -68,6 +68,7 @@ ARMS: Final = (
 DIAGNOSIS: Final = (
     Arm("+ follow-up, 10 towns", RECIPE, ALIGNED, towns=10),
     Arm("+ follow-up, trained backbone", RECIPE, {**ALIGNED, "freeze_backbone": False}),
+    Arm("+ follow-up, at poses", RECIPE, {**ALIGNED, "scorer_at_poses": True}),
     Arm("+ spatial alignment", (PAIRED, RECOVERY, CROSS), {**ALIGNED, "domain_weight": 0.0}),
     Arm("+ domain alignment", (PAIRED, RECOVERY, CROSS), {**ALIGNED, "spatial_weight": 0.0}),
 )

@@ -31,6 +31,8 @@ class RapConfig(ModelConfig):
             sub-scores are computed once per sample, and stored.
         scorer_layers: attention layers of a scorer of plans, which attends to the images for each proposal; 0 for the
             paper's, which sees the queries of learned proposals alone. A vocabulary needs one.
+        scorer_at_poses: whether that scorer also gets the image features at each pose of a plan, as the decoder's
+            queries do; the attention layers alone must find out where in the images a plan leads.
     """
 
     family: ClassVar[str] = "rap"
@@ -44,6 +46,7 @@ class RapConfig(ModelConfig):
     profiles: bool = False
     residuals: bool = False
     scorer_layers: int = 0
+    scorer_at_poses: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,6 +56,8 @@ class RapConfig(ModelConfig):
                 raise SwerveError(f"rap: {name} is {getattr(self, name)}, it must be above 0")
         if self.has_vocabulary and not self.scorer_layers:
             raise SwerveError("rap: a vocabulary (anchors, profiles) needs scorer_layers above 0")
+        if self.scorer_at_poses and not self.scorer_layers:
+            raise SwerveError("rap: scorer_at_poses needs scorer_layers above 0; the paper's scorer has these features")
         if not (self.proposals or self.residuals or self.score_weight or self.ranking_weight):
             raise SwerveError(
                 "rap: a fixed vocabulary alone learns from sub-scores only: give contexts, and score_weight or "

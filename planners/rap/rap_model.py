@@ -17,6 +17,7 @@ from swerve.planners.learning.reduction import averaged_over
 from swerve.planners.learning.training_batch import TrainingBatch
 from swerve.planners.learning.vocabulary import Vocabulary, residual_loss
 from swerve.planners.rap.decoder import Decoder
+from swerve.planners.rap.pose_features import PoseFeatures
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.scorer import Scorer
 
@@ -39,6 +40,7 @@ class RapModel(PlannerModel):
         self.neck = Neck(config, self.backbone.width, self.backbone.patch)
         self.decoder = Decoder(config) if config.proposals else None
         self.scorer = PlanScorer(config, config.scorer_layers) if config.scorer_layers else Scorer(config)
+        self.pose_features = PoseFeatures(config) if config.scorer_at_poses else None
         self.vocabulary = (
             Vocabulary(config, config.anchors, config.profiles, config.residuals) if config.has_vocabulary else None
         )
@@ -57,7 +59,10 @@ class RapModel(PlannerModel):
             refinements, _ = self.decoder(placed, inputs)
         base, anchored = self._anchored(self.scorer, placed, inputs)
         poses = refinements[-1] if anchored is None else torch.cat([refinements[-1], anchored], dim=1)
-        logits = self.scorer(self.scorer.embedding(poses), placed, inputs)
+        plans = self.scorer.embedding(poses)
+        if self.pose_features is not None:
+            plans = self.pose_features(plans, poses.float(), placed, inputs)
+        logits = self.scorer(plans, placed, inputs)
         return ModelOutput(refinements, logits, features, content, anchored, placed, base)
 
     def extra_losses(self, output: ModelOutput, batch: TrainingBatch) -> Mapping[str, Float[Tensor, ""]]:

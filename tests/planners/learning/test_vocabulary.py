@@ -137,23 +137,28 @@ def test_stored_scores_are_those_of_the_scorer(tmp_path):
         other.scores(["c"])
 
 
-def test_plans_are_scored_independently_and_move_no_pose():
+@pytest.mark.parametrize("at_poses", [False, True])
+def test_plans_are_scored_independently_and_move_no_pose(at_poses):
     torch.manual_seed(0)
-    config = replace(FIXED, residuals=True)
+    config = replace(FIXED, residuals=True, scorer_at_poses=at_poses)
     model, batch = RapModel(config).eval(), turning_batch(config, 2)
     model.vocabulary.set_anchors(torch.as_tensor(clusters(np.random.default_rng(0), 3)[0]).float())
     output = model(batch.inputs)
     features = model.backbone(batch.inputs.images.flatten(0, 1)).unflatten(0, batch.inputs.images.shape[:2])
     _, placed = model.neck(features, batch.inputs.rig)
     plans = output.poses.detach().requires_grad_()
-    logits = model.scorer(model.scorer.embedding(plans[:, :2]), placed, batch.inputs)
+    embedded = model.scorer.embedding(plans[:, :2])
+    if at_poses:
+        embedded = model.pose_features(embedded, plans[:, :2], placed, batch.inputs)
+    logits = model.scorer(embedded, placed, batch.inputs)
     torch.testing.assert_close(logits, output.logits[:, :2])
     assert not torch.autograd.grad(logits.sum(), plans, allow_unused=True)[0]
 
 
-def test_a_scorer_sees_only_available_images():
+@pytest.mark.parametrize("at_poses", [False, True])
+def test_a_scorer_sees_only_available_images(at_poses):
     torch.manual_seed(0)
-    config = replace(FIXED, cameras=("front", "left"))
+    config = replace(FIXED, cameras=("front", "left"), scorer_at_poses=at_poses)
     model, batch = RapModel(config).eval(), turning_batch(config, 2)
     present = torch.tensor([[True, False]]).expand(4, -1)
     inputs = replace(batch.inputs, present=present)
@@ -161,6 +166,26 @@ def test_a_scorer_sees_only_available_images():
     changed.images[:, 1] = 255 - changed.images[:, 1]
     torch.testing.assert_close(model(inputs).logits, model(changed).logits)
     assert not torch.equal(model(batch.inputs).logits, model(replace(changed, present=batch.inputs.present)).logits)
+
+
+def test_a_plan_gets_what_the_images_show_at_its_poses():
+    """The front camera shows a plan ahead and none behind; of two ahead, each has the features of its own place."""
+    torch.manual_seed(0)
+    config = replace(FIXED, scorer_at_poses=True)
+    model, batch = RapModel(config).eval(), turning_batch(config, 2)
+    _, placed = model.neck(
+        model.backbone(batch.inputs.images.flatten(0, 1)).unflatten(0, batch.inputs.images.shape[:2]), batch.inputs.rig
+    )
+    ahead = torch.stack([torch.linspace(8, 30, 8), torch.linspace(2, 9, 8), torch.zeros(8)], dim=-1)
+    poses = torch.stack([ahead, ahead * torch.tensor([1.0, -1.0, 1.0]), -ahead]).expand(len(batch.inputs), -1, -1, -1)
+    plans = torch.zeros(len(batch.inputs), 3, config.dim)
+    found = model.pose_features(plans, poses, placed, batch.inputs)
+    left_half = torch.zeros(placed.shape[-1]).index_fill_(0, torch.arange(placed.shape[-1] // 2), 1.0)
+    moved = model.pose_features(plans, poses, placed + 3 * left_half, batch.inputs) - found
+    assert (moved[:, 0].abs().amax(dim=-1) > 1e-4).all()
+    torch.testing.assert_close(moved[:, 1:], torch.zeros_like(moved[:, 1:]))
+    # A pose that no camera shows adds zeros, so that all samples have the same.
+    torch.testing.assert_close(found[:, 2], found[:1, 2].expand(len(found), -1))
 
 
 def test_the_ranking_loss_orders_proposals():
@@ -204,6 +229,10 @@ def test_calibration_by_hand():
     ("changes", "complaint"),
     [
         ({"scorer_layers": 0}, "needs scorer_layers above 0"),
+        (
+            {"scorer_layers": 0, "anchors": 0, "profiles": False, "proposals": 3, "scorer_at_poses": True},
+            "scorer_at_poses needs scorer_layers",
+        ),
         ({"anchors": 0, "profiles": False, "proposals": 2, "residuals": True}, "residuals refine a vocabulary"),
         ({"anchors": 0, "profiles": False}, "proposals is 0"),
         ({"anchors": -1}, "anchors is -1, it must not be below 0"),
