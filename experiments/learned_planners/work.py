@@ -70,7 +70,7 @@ def opened_work(
 
 def place_of(runs: Path, arm: Arm, seed: int) -> Path:
     """Return the folder of a run."""
-    return runs / f"{arm.name.replace('+ ', '').replace(', ', '-')}-{seed}"
+    return runs / f"{arm.name.replace('+ ', '').replace(',', '').replace(' ', '-')}-{seed}"
 
 
 def noted(path: Path, name: str, seed: int | None) -> bool:
