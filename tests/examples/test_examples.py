@@ -92,6 +92,7 @@ def test_score_vocabulary(tmp_path):
     assert last < first
 
 
+@pytest.mark.slow
 def test_splat_gradients(tmp_path):
     first, last = (float(line.split()[-1]) for line in run("splat_gradients", tmp_path / "out").splitlines())
     assert last < first / 5

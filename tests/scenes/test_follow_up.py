@@ -112,9 +112,11 @@ def test_synthesised_drives_join_the_expert_and_the_start_point_within_bounds(ca
     drives, motion = found.drives, geometry.ego_motion
     np.testing.assert_allclose(drives.positions[:, -1][fine], grid.positions[fine], atol=1e-6)
     np.testing.assert_allclose(drives.headings[:, -1][fine], grid.headings[fine] + turn, atol=1e-6)
-    np.testing.assert_allclose(drives.positions[fine, 0] - motion.positions[now], 0.0, atol=0.01)
-    np.testing.assert_allclose(drives.headings[fine, 0], motion.headings[now], atol=0.01)
     standing = motion.speeds[now] < 0.1
+    # Smoothed positions of a standing car creep back and forth, by up to 1.2 cm of these logs'; the path goes on alone.
+    near = 0.015 if standing else 0.001
+    np.testing.assert_allclose(drives.positions[fine, 0] - motion.positions[now], 0.0, atol=near)
+    np.testing.assert_allclose(drives.headings[fine, 0], motion.headings[now], atol=0.01)
     np.testing.assert_allclose(drives.speeds[fine, 0], 0.0 if standing else motion.speeds[now], atol=1e-6)
     np.testing.assert_allclose(drives.curvatures[fine, 0], motion.curvatures[now], atol=2e-3)
     pull = np.gradient(drives.speeds, STEP, axis=1, edge_order=2)[:, 0]

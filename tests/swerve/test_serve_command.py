@@ -50,6 +50,7 @@ def ended(process, sign=signal.SIGTERM):
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_rollouts_of_a_served_planner_score_the_same(tmp_path):
     with serving(
         "driver", "--planner", "constant-velocity", "--report", tmp_path / "report.jsonl", "--deadline", 5

@@ -26,6 +26,7 @@ def log():
     return generate_town("town-000006", options=TownOptions(seconds=8.0))
 
 
+@pytest.mark.slow
 def test_every_kind_of_seat_gets_one_of_its_own(log):
     synthetic_photos, watch = SyntheticPhotos(log, OPTIONS), Stopwatch()
     drawer = SampleRenderer(build_static(log.road_map), OPTIONS, watch, synthetic_photos)

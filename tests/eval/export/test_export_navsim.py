@@ -72,6 +72,7 @@ def test_a_town_scores_as_before(town, exported, policy, last):
     check_scores(open_benchmark(town), exported.folder.root, policy, last)
 
 
+@pytest.mark.slow
 def test_the_whole_evaluation_is_that_of_the_benchmark(town, exported, tmp_path):
     root, scores = exported.folder.root, []
     words = ["--traffic", "log-replay", "--workers", 1, "--no-report", "--planners", "constant-velocity", "pdm-closed"]
