@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from experiments.learned_planners.arms import ARMS, CAMERAS, SIZE, config_of
+from experiments.learned_planners.arms import ARMS, CAMERAS, RECIPE, SIZE, config_of
 from experiments.learned_planners.evaluation import Bench, group_means, open_measures, rank_correlation
 from experiments.learned_planners.tables import LOOP
 from experiments.learned_planners.training import ANCHORS, RATE, Sets, vocabulary_of
@@ -50,11 +50,13 @@ from swerve.planners.rap import RapConfig
 from swerve.scenes.planning import Observation, Trajectory
 
 # Samples of a step, as the recipe has them.
-PARTS: Final = {"paired": 8, "recovery": 4, "cross_agent": 4, "follow_up": 8}
+PARTS: Final = {part.name: round(part.share) for part in RECIPE}
 # Of the agents; drivable area, route, direction of the route (cosine, sine), red lights.
 GRID: Final = CHANNELS + 5
 STATUS_ALONE: Final = EgoMlpConfig.tiny()
 _PATCH, _FINE = 4, 32
+# Fields of inputs but the rig, which planners without images do not read.
+_INPUTS: Final = ("images", "present", "status", "past", "motion", "footprint")
 
 
 def grid_of(truth: PrivilegedInput) -> Float[np.ndarray, "14 x y"]:
@@ -148,8 +150,7 @@ def read_rows(base: Sets, part: str, vocabulary: Vocabulary) -> Rows:
 
 def _joined(parts: Sequence[ModelInput]) -> ModelInput:
     """Concatenate inputs without images; of the rig, which nothing reads, the first is kept."""
-    names = ("images", "present", "status", "past", "motion", "footprint")
-    return replace(parts[0], **{name: torch.cat([getattr(one, name) for one in parts]) for name in names})
+    return replace(parts[0], **{name: torch.cat([getattr(one, name) for one in parts]) for name in _INPUTS})
 
 
 def train_scorer(rows: dict[str, Rows], model: GridScorer, config: RapConfig, options: TrainingOptions) -> nn.Module:
@@ -179,8 +180,7 @@ def train_scorer(rows: dict[str, Rows], model: GridScorer, config: RapConfig, op
 
 
 def _selected(inputs: ModelInput, rows: Tensor) -> ModelInput:
-    names = ("images", "present", "status", "past", "motion", "footprint")
-    return replace(inputs, **{name: getattr(inputs, name)[rows] for name in names})
+    return replace(inputs, **{name: getattr(inputs, name)[rows] for name in _INPUTS})
 
 
 def _next(orders: dict[str, Tensor], part: str, size: int, count: int, generator: torch.Generator) -> Tensor:
